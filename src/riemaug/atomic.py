@@ -1,0 +1,79 @@
+"""Files that appear whole or not at all: written beside their place, then moved there in one step."""
+
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_LONGEST_KEPT_SUFFIX = 16
+_LEFTOVER = re.compile(r"\.tmp-[0-9a-f]{12}(\.\w+)?\Z")
+
+
+def _temporary_sibling(path: Path) -> Path:
+    # hidden, so no reader takes it for a sample; short, so it fits wherever the final name fits
+    suffix = path.suffix if len(path.suffix) <= _LONGEST_KEPT_SUFFIX else ""
+    return path.parent / f".tmp-{secrets.token_hex(6)}{suffix}"
+
+
+def _flush_to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary path to write to, which becomes `path` when the block ends well.
+
+    The file reaches the disk before it gets its name, so neither a killed process nor a power cut
+    leaves half a file under `path`. An existing `path` is replaced. If the block raises, `path`
+    stays as it was and the temporary file is removed.
+
+    Parameters
+    ----------
+    path : str or path
+        The file to write; its folder must exist.
+
+    Yields
+    ------
+    Path
+        A file name in the same folder with the same suffix. The block must create it.
+
+    Raises
+    ------
+    OSError
+        The folder is missing or not writable, or the disk is full.
+    """
+    target = Path(path)
+    temporary = _temporary_sibling(target)
+    try:
+        yield temporary
+        _flush_to_disk(temporary)
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def atomic_write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write `content` to `path`, whole or not at all (see `atomic_path`)."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def atomic_write_text(path: str | os.PathLike[str], content: str) -> None:
+    r"""Write `content` to `path` as UTF-8 with \n line ends, whole or not at all (see `atomic_path`)."""
+    atomic_write_bytes(path, content.encode())
+
+
+def remove_leftovers(folder: str | os.PathLike[str]) -> int:
+    """Remove the temporary files that a killed process left in `folder` and below; return how many."""
+    found = [
+        path for path in Path(folder).rglob(".tmp-*") if _LEFTOVER.match(path.name) and not path.is_dir()
+    ]
+    for path in found:
+        path.unlink(missing_ok=True)
+    return len(found)

@@ -1,0 +1,52 @@
+"""`riemaug demo`: the main job on scikit-learn's real digits, with nothing to prepare."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from riemaug.cli import options
+
+
+def demo(
+    out: Annotated[Path, typer.Argument(help="A new or empty folder.")] = Path("riemaug-demo"),
+    per_class: Annotated[int, typer.Option(help="New samples for each digit.")] = 200,
+    train_per_class: Annotated[
+        int, typer.Option(help="Real digits of each class to learn from.", min=2)
+    ] = 30,
+    seed: options.Seed = 0,
+    jobs: options.Jobs = None,
+    quiet: options.Quiet = False,
+    json: options.Json = False,
+) -> None:
+    """Augment scikit-learn's handwritten digits, and say what that is worth to a classifier.
+
+    Writes some digits as PNG class folders (OUT/digits), augments them (OUT/augmented), and scores a
+    classifier trained on real, synthetic and both on all digits that were not used.
+    """
+    from riemaug.cli.console import Console, command_line
+    from riemaug.config import Amount, GeneratorConfig, SamplingConfig
+    from riemaug.data import prepare_output
+    from riemaug.demonstration import score_digits, split_digits, write_digits
+    from riemaug.run.pipeline import augment as run
+    from riemaug.run.request import AugmentRequest, RunOptions
+
+    amount = options.build(Amount, per_class=per_class)
+    split = split_digits(train_per_class, seed)
+    folder = prepare_output(out)
+    write_digits(split, folder / "digits")
+    request = options.build(
+        AugmentRequest,
+        data=folder / "digits",
+        out=folder / "augmented",
+        generator=GeneratorConfig(seed=seed),
+        sampling=SamplingConfig(seed=seed),
+        amount=amount,
+        run=options.build(RunOptions, jobs=jobs),
+        command=command_line(),
+    )
+    console = Console(quiet, json)
+    with console.progress() as listener:
+        outcome = run(request, console.plan, listener)
+    console.outcome(outcome)
+    console.scores(score_digits(split, folder / "augmented", folder / "scores.json"))

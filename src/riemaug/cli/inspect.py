@@ -1,0 +1,122 @@
+"""`riemaug inspect`: what is in a data set, a model folder or an output."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from riemaug.cli import options
+
+
+def inspect(
+    path: Annotated[
+        Path, typer.Argument(help="A data set, a model folder or an output.", show_default=False)
+    ],
+    json: options.Json = False,
+) -> None:
+    """Say what is in PATH: a data set, a model, or the output of a run.
+
+    Example: riemaug inspect scans/
+    """
+    from rich.console import Console
+
+    summary = summarise(path)
+    if json:
+        import json as json_module
+
+        typer.echo(json_module.dumps(summary, ensure_ascii=False))
+        return
+    console = Console(highlight=False)
+    for key, value in summary.items():
+        if isinstance(value, list):
+            console.print(f"{key}:", markup=False)
+            for item in value:
+                console.print(f"  {_line(item)}", markup=False)
+        else:
+            console.print(f"{key}: {value}", markup=False)
+
+
+def summarise(path: Path) -> dict[str, Any]:
+    """Return a JSON-safe summary of whatever `path` is.
+
+    Raises
+    ------
+    InvalidInputError
+        It is neither a data set nor something that riemaug made.
+    """
+    from riemaug.serialization import DESCRIPTION_NAME
+
+    if (path / "manifest.csv").is_file():
+        return _summarise_output(path)
+    if (path / DESCRIPTION_NAME).is_file():
+        return _summarise_model(path)
+    return _summarise_data(path)
+
+
+def _summarise_data(path: Path) -> dict[str, Any]:
+    from riemaug.data import read_dataset
+
+    dataset = read_dataset(path)
+    return {
+        "kind": "data set",
+        "samples": len(dataset.samples),
+        "shape": "x".join(map(str, dataset.format.shape)),
+        "dtype": dataset.format.dtype,
+        "range": f"{dataset.samples.min()} to {dataset.samples.max()}",
+        "sha256": dataset.fingerprint(),
+        "classes": [
+            {"class": name, "samples": count}
+            for name, count in zip(dataset.class_names, dataset.counts, strict=True)
+        ],
+        "notes": list(dataset.notes),
+    }
+
+
+def _summarise_model(path: Path) -> dict[str, Any]:
+    from riemaug.serialization import read_description
+
+    description = read_description(path)
+    first = description["classes"][0]["model"] if description["classes"] else {}
+    return {
+        "kind": "model",
+        "made by": f"riemaug {description['riemaug_version']}",
+        "model": f"{first.get('kind')}, d = {first.get('latent_dim')}, D = {first.get('data_dim')}",
+        "tensors sha256": description["tensors_sha256"],
+        "trained on sha256": description["data_sha256"],
+        "reveals": description["reveals"],
+        "classes": [
+            {
+                "class": entry["name"],
+                "trained on": size,
+                "epochs": len(entry["history"]["elbo"]),
+                "ELBO": entry["history"]["best_elbo"],
+            }
+            for entry, size in zip(description["classes"], description["class_sizes"], strict=True)
+        ],
+    }
+
+
+def _summarise_output(path: Path) -> dict[str, Any]:
+    import collections
+
+    from riemaug.data import read_manifest
+
+    rows = read_manifest(path / "manifest.csv")
+    made = collections.Counter(row.class_name for row in rows)
+    flags = collections.Counter(row.copy for row in rows)
+    summary: dict[str, Any] = {
+        "kind": "output",
+        "samples": len(rows),
+        "seeds": sorted({row.seed for row in rows if row.seed is not None}),
+        "model": ", ".join(sorted({row.model_hash for row in rows})),
+        "copies": {str(flag): count for flag, count in flags.items()},
+        "report": str(path / "report.html") if (path / "report.html").is_file() else "none",
+        "classes": [{"class": name, "synthetic": count} for name, count in sorted(made.items())],
+    }
+    return summary
+
+
+def _line(item: Any) -> str:
+    if isinstance(item, dict):
+        return ", ".join(f"{key} {value}" for key, value in item.items())
+    return str(item)

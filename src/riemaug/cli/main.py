@@ -1,0 +1,63 @@
+"""The command `riemaug`: its sub-commands, and how errors end it."""
+
+import sys
+
+import typer
+
+from riemaug._version import __version__
+from riemaug.cli.augment import augment
+from riemaug.cli.demo import demo
+from riemaug.cli.fit import fit
+from riemaug.cli.inspect import inspect
+from riemaug.cli.sample import sample
+from riemaug.errors import RiemaugError
+
+app = typer.Typer(
+    name="riemaug",
+    help="Turn a small labelled data set into a larger one: a geometry-aware VAE a class, new samples drawn "
+    "from the learned Riemannian manifold, written back in your own format with an honest report.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(demo)
+app.command()(augment)
+app.command()(fit)
+app.command()(sample)
+app.command()(inspect)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"riemaug {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", help="Print the version and exit.", callback=_version, is_eager=True
+    ),
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; errors raised on purpose become one line and an exit code."""
+    try:
+        app()
+    except RiemaugError as error:
+        _fail(" ".join(str(error).split()), error.exit_code)
+    except OSError as error:
+        place = f" ({error.filename})" if error.filename else ""
+        _fail(f"the operating system refused: {error.strerror or error}{place}; nothing written is lost", 1)
+
+
+def _fail(message: str, code: int) -> None:
+    typer.echo(f"riemaug: {message}", err=True)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

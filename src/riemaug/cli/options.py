@@ -1,0 +1,179 @@
+"""The options that commands share, each worded once, and how they reach a request."""
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from riemaug.errors import InvalidInputError
+
+_DATA, _MODEL, _AMOUNT, _SAMPLING, _RUN = "Data", "Model", "Amount", "Sampling", "Run"
+
+
+def read_config(context: typer.Context, path: Path | None) -> Path | None:
+    """Take the options' defaults from a TOML file; what stands on the command line wins."""
+    if path is None or context.resilient_parsing:
+        return path
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidInputError(f"--config must be a readable TOML file, {path} is not ({error})") from None
+    known = {parameter.name for parameter in context.command.params} - {"config", None}
+    defaults = {key.replace("-", "_"): value for key, value in values.items()}
+    for key in defaults:
+        if key not in known:
+            close = difflib.get_close_matches(key, [str(name) for name in known], 1)
+            hint = f"; did you mean {close[0].replace('_', '-')}?" if close else ""
+            raise InvalidInputError(
+                f"{path} may hold the options of {context.info_name}, it has {key!r}{hint}"
+            )
+    context.default_map = {**(context.default_map or {}), **defaults}
+    return path
+
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        help="TOML file with options under their own names; the command line wins.",
+        callback=read_config,
+        is_eager=True,
+        rich_help_panel=_RUN,
+    ),
+]
+Data = Annotated[
+    Path,
+    typer.Argument(
+        help="A folder with one sub-folder of images per class, a folder with metadata.csv, or an .npz file.",
+        show_default=False,
+    ),
+]
+Resize = Annotated[
+    str | None,
+    typer.Option(help="Bring all images to HxW, e.g. 64x64.", metavar="HxW", rich_help_panel=_DATA),
+]
+Pad = Annotated[
+    bool, typer.Option("--pad", help="Centre smaller images in the largest size.", rich_help_panel=_DATA)
+]
+Crop = Annotated[
+    bool, typer.Option("--crop", help="Cut the centre of the smallest size.", rich_help_panel=_DATA)
+]
+SkipBad = Annotated[
+    bool, typer.Option("--skip-bad", help="Leave out images that cannot be read.", rich_help_panel=_DATA)
+]
+GroupFrom = Annotated[
+    str | None,
+    typer.Option(
+        help="How to tell the subject of an image: folder, column, or a REGEX with one group.",
+        metavar="folder|column|REGEX",
+        rich_help_panel=_DATA,
+    ),
+]
+Preset = Annotated[
+    str, typer.Option(help="paper: one perceptron model a class, d = 2.", rich_help_panel=_MODEL)
+]
+Model = Annotated[str, typer.Option(help="rhvae or vae.", rich_help_panel=_MODEL)]
+LatentDim = Annotated[int | None, typer.Option(help="Latent dimension d.", rich_help_panel=_MODEL)]
+Bandwidth = Annotated[
+    float | None, typer.Option(help="Kernel width T (the paper's temperature).", rich_help_panel=_MODEL)
+]
+Regularization = Annotated[
+    float | None, typer.Option(help="lambda of the metric, in (0, 1].", rich_help_panel=_MODEL)
+]
+Likelihood = Annotated[
+    str | None, typer.Option(help="bernoulli (images) or gaussian.", rich_help_panel=_MODEL)
+]
+MaxEpochs = Annotated[
+    int | None, typer.Option(help="Stop training after so many epochs at the latest.", rich_help_panel=_MODEL)
+]
+PerClass = Annotated[
+    int | None,
+    typer.Option("--per-class", help="So many new samples for each class.", rich_help_panel=_AMOUNT),
+]
+Factor = Annotated[
+    float | None,
+    typer.Option(help="Real and new ones together F times the class's size.", rich_help_panel=_AMOUNT),
+]
+Balance = Annotated[
+    bool, typer.Option("--balance", help="Bring every class up to the largest.", rich_help_panel=_AMOUNT)
+]
+IncludeReal = Annotated[
+    str | None,
+    typer.Option(
+        help="Put the real images beside the new ones: copy or link.",
+        metavar="copy|link",
+        rich_help_panel=_AMOUNT,
+    ),
+]
+Sampler = Annotated[
+    str | None,
+    typer.Option(
+        help="mixture (independent draws of Eq. 3; the default), walk (exact Riemannian random walk), "
+        "walk-paper (Alg. 1 as printed, for comparison: it does not sample Eq. 3), prior.",
+        rich_help_panel=_SAMPLING,
+    ),
+]
+InverseTemperature = Annotated[
+    float,
+    typer.Option(
+        help="b: draws follow pi^b; 1 is the paper's Eq. 3, larger stays closer to the data.",
+        rich_help_panel=_SAMPLING,
+    ),
+]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same bytes.", rich_help_panel=_SAMPLING)]
+NoRealImages = Annotated[
+    bool,
+    typer.Option("--no-real-images", help="Keep real images out of the report.", rich_help_panel=_RUN),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_help_panel=_RUN)]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        help="Classes worked on at once [default: as many as cores and memory allow].",
+        rich_help_panel=_RUN,
+        show_default=False,
+    ),
+]
+BatchSize = Annotated[
+    int, typer.Option(help="Samples decoded and written at once; changes no byte.", rich_help_panel=_RUN)
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Continue an unfinished run in OUT.", rich_help_panel=_RUN)
+]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run", help="Say what would be done, with its cost, and do nothing.", rich_help_panel=_RUN
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel=_RUN)]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.", rich_help_panel=_RUN)]
+
+
+def parse_size(text: str | None) -> tuple[int, int] | None:
+    """Return (H, W) from "HxW"."""
+    if text is None:
+        return None
+    sides = text.lower().replace("×", "x").split("x")
+    if len(sides) != 2 or not all(side.strip().isdigit() and int(side) > 0 for side in sides):
+        raise InvalidInputError(f"--resize takes HxW in pixels, such as 64x64, got {text!r}")
+    return int(sides[0]), int(sides[1])
+
+
+def build(kind: type, **values: Any) -> Any:
+    """Return a configuration object; its first fault as one line that names the option."""
+    from pydantic import ValidationError
+
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        option = "--" + "-".join(str(part) for part in fault["loc"]).replace("_", "-")
+        message = fault["msg"].removeprefix("Value error, ")
+        if not fault["loc"]:
+            raise InvalidInputError(message) from None
+        raise InvalidInputError(
+            f"{option}: {message[0].lower()}{message[1:]}, got {fault['input']!r}"
+        ) from None

@@ -1,0 +1,53 @@
+"""`riemaug sample`: only draw, from a saved model."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from riemaug.cli import options
+
+
+def sample(
+    model_folder: Annotated[
+        Path,
+        typer.Argument(metavar="MODEL", help="A folder made by fit or augment.", show_default=False),
+    ],
+    out: Annotated[Path, typer.Argument(help="A new or empty folder.", show_default=False)],
+    per_class: options.PerClass = None,
+    factor: options.Factor = None,
+    balance: options.Balance = False,
+    sampler: options.Sampler = None,
+    inverse_temperature: options.InverseTemperature = 1.0,
+    seed: options.Seed = 0,
+    jobs: options.Jobs = None,
+    batch_size: options.BatchSize = 256,
+    resume: options.Resume = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    config: options.Config = None,
+) -> None:
+    """Draw new samples from the saved MODEL and write them, with a manifest, to OUT.
+
+    Example: riemaug sample model/ more/ --per-class 1000 --seed 1
+    """
+    from riemaug.cli.console import Console, command_line
+    from riemaug.config import Amount, SamplingConfig
+    from riemaug.run.pipeline import sample as run
+    from riemaug.run.request import RunOptions, SampleRequest
+
+    request = options.build(
+        SampleRequest,
+        model=model_folder,
+        out=out,
+        sampling=options.build(
+            SamplingConfig, sampler=sampler, inverse_temperature=inverse_temperature, seed=seed
+        ),
+        amount=options.build(Amount, per_class=per_class, factor=factor, balance=balance),
+        run=options.build(RunOptions, jobs=jobs, batch_size=batch_size, resume=resume),
+        command=command_line(),
+    )
+    console = Console(quiet, json)
+    with console.progress() as listener:
+        outcome = run(request, listener)
+    console.outcome(outcome)

@@ -1,0 +1,240 @@
+"""One image file to one array: which pixel kinds are read, and what is refused."""
+
+import os
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Shaped
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+from riemaug.errors import InvalidInputError
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif"})
+MAX_PIXELS = 2**27
+
+# only these decoders are tried, whatever the file's first bytes claim to be
+_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF")
+# a phone's MPO holds further views beside the one picture that every viewer shows: that is no stack
+_STACKABLE_FORMATS = frozenset({"PNG", "TIFF", "GIF"})
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
+_DECODING_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    EOFError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+)
+
+PixelKind = Literal["grey", "grey saved as RGB", "RGB"]
+
+
+@dataclass(frozen=True, eq=False)
+class DecodedImage:
+    """The pixels of one file.
+
+    Parameters
+    ----------
+    pixels : ndarray (H, W) or (H, W, 3)
+        uint8, uint16 or float32. (H, W) also for RGB files whose channels are equal.
+    kind : {"grey", "grey saved as RGB", "RGB"}
+        What the file is.
+    stored_size : tuple of int
+        (H, W) of the picture before it was resized.
+    conversions : tuple of str
+        What was done to the pixels at reading: keys of `CONVERSION_NOTES`.
+    """
+
+    pixels: Shaped[np.ndarray, "H W ..."]
+    kind: PixelKind
+    stored_size: tuple[int, int]
+    conversions: tuple[str, ...]
+
+
+CONVERSION_NOTES = {
+    "palette": "with a colour palette: read as RGB",
+    "bilevel": "with 1 bit a pixel: read as 8-bit grey, 0 and 255",
+    "opaque alpha": "with an opaque alpha channel: read without it",
+    "four inks": "in CMYK or YCbCr: read as RGB",
+    "orientation": "with an EXIF orientation: turned upright",
+    "white is zero": "with 0 for white: inverted, so that 0 is black",
+}
+
+
+def decode_image(path: Path, resize: tuple[int, int] | None = None) -> DecodedImage:
+    """Read one image file.
+
+    Parameters
+    ----------
+    path : Path
+        A png, jpg, tiff, bmp or gif file; its content decides, not its suffix.
+    resize : tuple of int, optional
+        (H, W) to bring the picture to.
+
+    Returns
+    -------
+    DecodedImage
+        The pixels and what they were.
+
+    Raises
+    ------
+    InvalidInputError
+        The file is damaged, too large, a stack, or of a pixel kind that cannot be kept; the message
+        does not name the file.
+    """
+    if not os.path.isfile(path):
+        raise InvalidInputError("is no regular file" if os.path.exists(path) else "the file does not exist")
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            return _decode(image, resize)
+    except InvalidInputError:
+        raise
+    except Image.DecompressionBombError:
+        raise InvalidInputError(_too_large("more than the limit")) from None
+    except UnidentifiedImageError:
+        raise InvalidInputError("no readable image: damaged, or of another format than its name") from None
+    except _DECODING_ERRORS as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise InvalidInputError(f"damaged or unreadable: {' '.join(str(reason).split())}") from None
+
+
+def _decode(image: Image.Image, resize: tuple[int, int] | None) -> DecodedImage:
+    _check_header(image)
+    upright, conversions = _upright(image)
+    plain, more = _plain_mode(upright)
+    conversions += more
+    pixels = _to_array(plain)
+    if plain.mode == "I;16" and _is_white_zero(image):
+        pixels = np.iinfo(np.uint16).max - pixels
+        conversions += ("white is zero",)
+    stored_size = (pixels.shape[0], pixels.shape[1])
+    pixels, kind = _drop_idle_colour(pixels)
+    if resize is not None and resize != stored_size:
+        pixels = resize_pixels(pixels, resize)
+    return DecodedImage(pixels, kind, stored_size, conversions)
+
+
+def _too_large(found: str) -> str:
+    return f"an image may have up to {MAX_PIXELS} pixels, this one promises {found}: make it smaller"
+
+
+def _check_header(image: Image.Image) -> None:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise InvalidInputError(_too_large(f"{height}x{width}"))
+    frames = getattr(image, "n_frames", 1)
+    if image.format in _STACKABLE_FORMATS and frames > 1:
+        raise InvalidInputError(f"one file must be one picture, this one has {frames} frames: save one frame")
+    if len(image.getbands()) > 1 and _bits_per_channel(image) > 8:
+        # Pillow would quietly keep 8 of the bits
+        raise InvalidInputError("16-bit colour cannot be kept: save it as 8-bit colour or as 16-bit grey")
+
+
+def _bits_per_channel(image: Image.Image) -> int:
+    if image.format == "TIFF":
+        bits = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, 8)
+        return max(bits) if isinstance(bits, tuple) else int(bits)
+    described = [str(getattr(tile, "args", "")) for tile in getattr(image, "tile", [])]
+    return 16 if any(";16" in text for text in described) else 8
+
+
+def _is_white_zero(image: Image.Image) -> bool:
+    tags = getattr(image, "tag_v2", {})
+    return tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO and _bits_per_channel(image) == 16
+
+
+def _upright(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
+    if image.getexif().get(ExifTags.Base.Orientation, 1) == 1:
+        return image, ()
+    return ImageOps.exif_transpose(image), ("orientation",)
+
+
+def _plain_mode(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
+    """Return the picture as L, RGB, I, I;16* or F, with the names of what was done to it."""
+    mode = image.mode
+    if mode == "F" or mode == "I" or mode.startswith("I;16"):
+        return image, ()
+    conversions = ("palette",) if mode in ("P", "PA") else ("bilevel",) if mode == "1" else ()
+    if image.has_transparency_data:
+        return _without_alpha(image), (*conversions, "opaque alpha")
+    if mode in ("L", "RGB"):
+        return image, conversions
+    if mode == "1":
+        return image.convert("L"), conversions
+    if mode in ("P", "RGBX"):
+        return image.convert("RGB"), conversions
+    if mode in ("CMYK", "YCbCr"):
+        return image.convert("RGB"), (*conversions, "four inks")
+    raise InvalidInputError(f"pixel kind {mode} cannot be read: save it as grey or RGB")
+
+
+def _without_alpha(image: Image.Image) -> Image.Image:
+    colour = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
+    whole = image.convert("LA" if colour == "L" and image.mode != "1" else "RGBA")
+    lowest = whole.getchannel("A").getextrema()[0]
+    if lowest != 255:
+        raise InvalidInputError("has transparent pixels: flatten it on a background, then save without alpha")
+    return whole.convert(colour)
+
+
+def _to_array(image: Image.Image) -> np.ndarray:
+    pixels = np.array(image)
+    if pixels.dtype == np.uint8:
+        return pixels
+    if pixels.dtype.kind == "f":
+        missing = int(pixels.size - np.count_nonzero(np.isfinite(pixels)))
+        if missing:
+            raise InvalidInputError(
+                f"pixels must be finite numbers, {missing} are NaN or infinite: replace them"
+            )
+        return pixels.astype(np.float32, copy=False)
+    lowest, highest = int(pixels.min()), int(pixels.max())
+    if lowest < 0 or highest > np.iinfo(np.uint16).max:
+        raise InvalidInputError(
+            f"integer pixels must lie in 0..65535, these go from {lowest} to {highest}: save 32-bit float"
+            " TIFF"
+        )
+    return pixels.astype(np.uint16)
+
+
+def _drop_idle_colour(pixels: np.ndarray) -> tuple[np.ndarray, PixelKind]:
+    if pixels.ndim == 2:
+        return pixels, "grey"
+    first = pixels[..., 0]
+    if np.array_equal(first, pixels[..., 1]) and np.array_equal(first, pixels[..., 2]):
+        return np.ascontiguousarray(first), "grey saved as RGB"
+    return pixels, "RGB"
+
+
+def resize_pixels(pixels: Shaped[np.ndarray, "H W ..."], size: tuple[int, int]) -> np.ndarray:
+    """Return the picture resampled to `size` = (H, W) in its own dtype.
+
+    Shrinking averages over the area that a new pixel covers (no aliasing); growing is bilinear.
+    Neither overshoots: no value leaves the range of the picture.
+
+    Parameters
+    ----------
+    pixels : ndarray (H, W) or (H, W, 3)
+        uint8, uint16 or float32; colour only in uint8.
+    size : tuple of int
+        (H, W) of the result.
+    """
+    height, width = size
+    shrinks = height <= pixels.shape[0] and width <= pixels.shape[1]
+    method = Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR
+    # float32 holds all three dtypes; Pillow's own 8-bit resampling rounds up, its 16-bit one is partial
+    channels = [
+        np.array(Image.fromarray(channel.astype(np.float32)).resize((width, height), method))
+        for channel in np.moveaxis(np.atleast_3d(pixels), 2, 0)
+    ]
+    resized = np.clip(
+        np.stack(channels, axis=2).reshape(*size, *pixels.shape[2:]), pixels.min(), pixels.max()
+    )
+    return resized if pixels.dtype.kind == "f" else np.rint(resized).astype(pixels.dtype)

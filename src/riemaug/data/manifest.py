@@ -1,0 +1,168 @@
+"""The tables beside the samples: manifest.csv (where each comes from) and metadata.csv (its label).
+
+Both can be opened in a spreadsheet without running anything: see `riemaug.data.cells` for what is
+done to texts that look like formulas (a leading apostrophe) and to such file paths (a leading "./",
+so that they still name the file).
+"""
+
+import csv
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from riemaug.atomic import atomic_path
+from riemaug.data.cells import escape_cell, escape_file_cell, number_cell, unescape_cell, unescape_file_cell
+from riemaug.errors import InvalidInputError
+
+MANIFEST_COLUMNS = (
+    "file",
+    "class",
+    "seed",
+    "start",
+    "log_density",
+    "acceptance",
+    "nearest_file",
+    "nearest_distance",
+    "copy",
+    "model_hash",
+    "version",
+)
+METADATA_COLUMNS = ("file_name", "label", "synthetic")
+_FLAGS = {"": None, "true": True, "false": False}
+
+
+@dataclass(frozen=True)
+class ManifestRow:
+    """Where one synthetic sample comes from.
+
+    Parameters
+    ----------
+    file : str
+        Path relative to the output folder, or "row 17".
+    class_name : str
+        Its class; the column is called "class".
+    seed : int, optional
+        The seed of the run.
+    start : str
+        Source file of the centroid or mixture component that the sample started from.
+    log_density : float, optional
+        Log density of the latent point under the sampler's law.
+    acceptance : float, optional
+        Acceptance rate of its chain.
+    nearest_file : str
+        The training file that is nearest.
+    nearest_distance : float, optional
+        Distance to that file.
+    copy : bool, optional
+        Whether it is suspected to be a copy of a training sample.
+    model_hash : str
+        Hash of the model.
+    version : str
+        Version of riemaug.
+    """
+
+    file: str
+    class_name: str
+    seed: int | None = None
+    start: str = ""
+    log_density: float | None = None
+    acceptance: float | None = None
+    nearest_file: str = ""
+    nearest_distance: float | None = None
+    copy: bool | None = None
+    model_hash: str = ""
+    version: str = ""
+
+    def to_cells(self) -> list[str]:
+        """Return the cells of the row, in the order of `MANIFEST_COLUMNS`."""
+        return [
+            escape_file_cell(self.file),
+            escape_cell(self.class_name),
+            "" if self.seed is None else str(self.seed),
+            escape_file_cell(self.start),
+            number_cell(self.log_density),
+            number_cell(self.acceptance),
+            escape_file_cell(self.nearest_file),
+            number_cell(self.nearest_distance),
+            "" if self.copy is None else _flag(self.copy),
+            escape_cell(self.model_hash),
+            escape_cell(self.version),
+        ]
+
+    @classmethod
+    def from_cells(cls, cells: dict[str, str]) -> "ManifestRow":
+        """Return the row that the cells, by column, describe; ValueError or KeyError if they do not."""
+        return cls(
+            file=unescape_file_cell(cells["file"]),
+            class_name=unescape_cell(cells["class"]),
+            seed=int(cells["seed"]) if cells["seed"] else None,
+            start=unescape_file_cell(cells["start"]),
+            log_density=_number(cells["log_density"]),
+            acceptance=_number(cells["acceptance"]),
+            nearest_file=unescape_file_cell(cells["nearest_file"]),
+            nearest_distance=_number(cells["nearest_distance"]),
+            copy=_FLAGS[cells["copy"]],
+            model_hash=unescape_cell(cells["model_hash"]),
+            version=unescape_cell(cells["version"]),
+        )
+
+
+def _flag(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _number(cell: str) -> float | None:
+    return float(cell) if cell else None
+
+
+def _write_table(path: Path, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
+
+
+def write_manifest(path: str | os.PathLike[str], rows: Iterable[ManifestRow]) -> None:
+    """Write manifest.csv row by row, whole or not at all; numbers have 6 significant digits."""
+    _write_table(Path(path), MANIFEST_COLUMNS, (row.to_cells() for row in rows))
+
+
+def read_manifest(path: str | os.PathLike[str]) -> list[ManifestRow]:
+    """Read a manifest.csv.
+
+    Raises
+    ------
+    InvalidInputError
+        The file cannot be read or is no manifest.
+    """
+    try:
+        with Path(path).open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            return [ManifestRow.from_cells(cells) for cells in reader]
+    except OSError as error:
+        raise InvalidInputError(f"manifest {str(path)!r} cannot be read: {error.strerror}") from None
+    except (csv.Error, KeyError, TypeError, AttributeError, ValueError) as error:
+        raise InvalidInputError(
+            f"{str(path)!r} must be a manifest.csv of riemaug, it is not ({type(error).__name__}:"
+            f" {error}): remake it"
+        ) from None
+
+
+def write_metadata(path: str | os.PathLike[str], entries: Iterable[tuple[str, str, bool]]) -> None:
+    """Write the metadata.csv of an output folder, whole or not at all.
+
+    Readers of image folders with a metadata.csv (such as Hugging Face datasets) and `read_dataset`
+    take it.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    entries : iterable of (str, str, bool)
+        Path relative to the output folder, label, and whether the sample is synthetic.
+    """
+    rows = (
+        (escape_file_cell(name), escape_cell(label), _flag(synthetic)) for name, label, synthetic in entries
+    )
+    _write_table(Path(path), METADATA_COLUMNS, rows)

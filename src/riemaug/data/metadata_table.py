@@ -1,0 +1,142 @@
+"""Which image files a data folder holds, and of which class: read from its metadata.csv."""
+
+import csv
+import io
+import os
+from collections import Counter
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from riemaug.data.cells import unescape_cell
+from riemaug.data.listing import TRAIN_NAMES, ListedFile, Listing, list_images, quote_some, sort_key
+from riemaug.errors import InvalidInputError
+
+METADATA_NAME = "metadata.csv"
+_REQUIRED = ("file_name", "label")
+_DELIMITERS = ",;\t"
+
+Row = dict[str, str]
+
+
+def list_metadata(root: Path) -> Listing:
+    """List the images that `root`/metadata.csv names.
+
+    The table has the columns file_name and label, and may have group and split. With a split column
+    only the rows of the training split are taken.
+
+    Parameters
+    ----------
+    root : Path
+        The data folder; every file_name is relative to it.
+
+    Raises
+    ------
+    InvalidInputError
+        A table that cannot be read, missing columns or cells, a file that lies outside the folder,
+        or one file with two labels.
+    """
+    rows = _read_rows(root / METADATA_NAME)
+    rows, notes = _training_rows(rows)
+    synthetic = sum(row.get("synthetic", "").casefold() in ("true", "1") for row in rows)
+    if synthetic:
+        notes.append(f"{synthetic} of the {len(rows)} images are marked as synthetic in metadata.csv.")
+    files = _files_of(root, rows)
+    if len(files) < len(rows):
+        notes.append(f"{len(rows) - len(files)} rows of metadata.csv repeat others and were dropped.")
+    unlisted = [name for name in list_images(root) if name not in files]
+    if unlisted and not any("split" in row for row in rows):
+        notes.append(
+            f"{len(unlisted)} images that metadata.csv does not name were not read: {quote_some(unlisted)}."
+        )
+    ordered = sorted(files.values(), key=lambda file: sort_key(file.name))
+    return Listing(tuple(ordered), True, tuple(notes))
+
+
+def _files_of(root: Path, rows: list[Row]) -> dict[str, ListedFile]:
+    files: dict[str, ListedFile] = {}
+    for row in rows:
+        listed = _listed_file(root, row)
+        former = files.setdefault(listed.name, listed)
+        if former != listed:
+            raise InvalidInputError(
+                f"metadata.csv must name a file once, {listed.name!r} is there as {former.class_name!r}"
+                f" and as {listed.class_name!r}, or with two groups: correct it"
+            )
+    return files
+
+
+def _read_rows(path: Path) -> list[Row]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise InvalidInputError(f"{str(path)!r} must be UTF-8 text: save it as CSV UTF-8") from None
+    except OSError as error:
+        raise InvalidInputError(f"{str(path)!r} cannot be read: {error.strerror}") from None
+    header = text.split("\n", 1)[0]
+    delimiter = max(_DELIMITERS, key=header.count)
+    try:
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        columns = [(name or "").strip().casefold() for name in reader.fieldnames or []]
+        reader.fieldnames = columns
+        rows = [
+            {name: (cell or "").strip() for name, cell in row.items() if isinstance(name, str)}
+            | {"": str(line)}
+            for line, row in enumerate(reader, start=2)
+        ]
+    except csv.Error as error:
+        raise InvalidInputError(f"{str(path)!r} is no valid CSV table: {error}") from None
+    missing = [name for name in _REQUIRED if name not in columns]
+    if missing:
+        raise InvalidInputError(
+            f"metadata.csv needs the columns file_name and label, it has {quote_some(columns)}: add"
+            f" {' and '.join(missing)}, or rename the file to read class folders"
+        )
+    if not rows:
+        raise InvalidInputError(f"{str(path)!r} has a header and no rows: add one row per image")
+    return rows
+
+
+def _training_rows(rows: list[Row]) -> tuple[list[Row], list[str]]:
+    if "split" not in rows[0]:
+        return rows, []
+    kept = [row for row in rows if row["split"].casefold() in TRAIN_NAMES]
+    found = sorted(Counter(row["split"] for row in rows))
+    if not kept:
+        raise InvalidInputError(
+            f"the split column of metadata.csv must have rows of train, it has {quote_some(found)}:"
+            " correct or remove the column"
+        )
+    return kept, [
+        f"metadata.csv has a split column: {len(kept)} of {len(rows)} rows, those of train, were used."
+    ]
+
+
+def _listed_file(root: Path, row: Row) -> ListedFile:
+    name, label = row["file_name"], unescape_cell(row["label"])
+    if not name or not label:
+        lacking = "label" if name else "file_name"
+        raise InvalidInputError(
+            f"every row of metadata.csv needs a {lacking}, row {row['']} has none: fill it in"
+        )
+    group = row.get("group")
+    if group == "":
+        raise InvalidInputError(
+            f"every row of metadata.csv needs a group when there is such a column, row {row['']} has"
+            " none: fill it in"
+        )
+    return ListedFile(_safe_name(root, name), label, group)
+
+
+def _safe_name(root: Path, name: str) -> str:
+    """Return the path in forward slashes, after making sure that it stays inside the folder."""
+    if "\\" in name and not os.path.exists(root / name):
+        name = name.replace("\\", "/")  # a table made on Windows
+    path = PurePosixPath(name)
+    leaves = path.is_absolute() or ".." in path.parts or bool(PureWindowsPath(name).drive) or "\0" in name
+    if not leaves:
+        leaves = not (root / path).resolve().is_relative_to(root.resolve())
+    if leaves:
+        raise InvalidInputError(
+            f"file names in metadata.csv must stay inside the data folder, {name!r} leads out of it:"
+            " correct it"
+        )
+    return path.as_posix()

@@ -1,0 +1,140 @@
+"""Rules for the output: which folder may be written to, which class names can be folders there."""
+
+import os
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+
+from riemaug.atomic import remove_leftovers
+from riemaug.data.listing import is_ignored
+from riemaug.errors import InvalidInputError
+
+# what the top of an output folder holds beside the class folders
+RESERVED_NAMES = frozenset(
+    {
+        "metadata.csv",
+        "manifest.csv",
+        "report.html",
+        "model.safetensors",
+        "model.json",
+        "run.json",
+        "run.log",
+    }
+)
+_MAX_NAME_BYTES = 255
+
+
+def check_class_names(class_names: Iterable[str]) -> None:
+    """Refuse class names that cannot be folders of an output.
+
+    Raises
+    ------
+    InvalidInputError
+        A name that is empty, leads to another folder, is hidden, too long, or is the name of a file
+        that riemaug writes beside the class folders.
+    """
+    for name in class_names:
+        reason = _name_fault(name)
+        if reason:
+            raise InvalidInputError(
+                f"a class name becomes a folder name, {name!r} {reason}: rename the class"
+            )
+
+
+def _name_fault(name: str) -> str:
+    if not name or "/" in name or "\\" in name or "\0" in name or name in (".", ".."):
+        return "is no single folder"
+    if is_ignored(name):
+        return "would be hidden"
+    if name.casefold() in RESERVED_NAMES:
+        return "is a file that riemaug writes there"
+    if len(name.encode()) > _MAX_NAME_BYTES:
+        return f"is longer than {_MAX_NAME_BYTES} bytes"
+    return ""
+
+
+def check_output_folder(
+    out: str | os.PathLike[str], data: str | os.PathLike[str] | None = None, *, allow_existing: bool = False
+) -> None:
+    """Refuse an output folder in which something could be lost; leaves nothing behind.
+
+    Parameters
+    ----------
+    out : path
+        The folder to write to.
+    data : path, optional
+        The data set that is read.
+    allow_existing : bool
+        Accept a folder that is not empty: a run that is resumed.
+
+    Raises
+    ------
+    InvalidInputError
+        `out` is no folder, not empty, inside `data` or around it, or cannot be written to.
+    """
+    target = Path(out)
+    if data is not None:
+        _check_apart(target, Path(data))
+    if os.path.islink(target) and not os.path.exists(target):
+        raise InvalidInputError(f"OUT must be a folder, {str(target)!r} is a broken link: remove it")
+    if os.path.exists(target) and not os.path.isdir(target):
+        raise InvalidInputError(f"OUT must be a folder, {str(target)!r} is a file: give another name")
+    if not allow_existing and os.path.isdir(target) and _holds_something(target):
+        raise InvalidInputError(f"OUT must be new or empty, {str(target)!r} is not: give another folder")
+    _check_writable(target)
+
+
+def _check_apart(out: Path, data: Path) -> None:
+    real_out, real_data = out.resolve(), data.resolve()
+    if real_out == real_data:
+        raise InvalidInputError(f"OUT must not be the data folder itself ({str(out)!r}): give another folder")
+    if real_out.is_relative_to(real_data):
+        raise InvalidInputError(
+            f"OUT must lie outside the data folder, {str(out)!r} is inside {str(data)!r}: give a folder"
+            " beside it"
+        )
+    if real_data.is_relative_to(real_out):
+        raise InvalidInputError(
+            f"OUT must not contain the data, {str(out)!r} holds {str(data)!r}: give a folder beside it"
+        )
+
+
+def _holds_something(folder: Path) -> bool:
+    try:
+        return any(not is_ignored(name) for name in os.listdir(folder))
+    except OSError as error:
+        raise InvalidInputError(
+            f"OUT must be a folder that can be read, {str(folder)!r} cannot: {error.strerror}"
+        ) from None
+
+
+def _check_writable(target: Path) -> None:
+    folder = target
+    while not os.path.exists(folder) and folder != folder.parent:
+        folder = folder.parent
+    # permissions, read-only disks and quotas: only a real file tells
+    probe = folder / f".tmp-{secrets.token_hex(6)}"
+    try:
+        probe.write_bytes(b"\0")
+        probe.unlink()
+    except OSError as error:
+        raise InvalidInputError(
+            f"OUT must be writable, {str(folder)!r} is not ({error.strerror}): give another folder"
+        ) from None
+
+
+def prepare_output(
+    out: str | os.PathLike[str], data: str | os.PathLike[str] | None = None, *, allow_existing: bool = False
+) -> Path:
+    """Check the output folder (see `check_output_folder`), make it, and return its path.
+
+    Temporary files that a killed run left there are removed.
+    """
+    check_output_folder(out, data, allow_existing=allow_existing)
+    target = Path(out)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(target)
+    except OSError as error:
+        raise InvalidInputError(f"OUT {str(target)!r} cannot be made: {error.strerror}") from None
+    return target

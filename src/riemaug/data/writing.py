@@ -1,0 +1,232 @@
+"""Samples written back in the user's own format."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import numpy as np
+from jaxtyping import Shaped
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from riemaug.atomic import atomic_path
+from riemaug.data.dataset import Dataset, SampleFormat
+from riemaug.data.output import check_class_names
+from riemaug.data.output import check_output_folder as check_output_folder
+from riemaug.data.output import prepare_output as prepare_output
+from riemaug.errors import InvalidInputError
+
+_PILLOW_FORMATS = {".png": "PNG", ".tiff": "TIFF"}
+_LONGEST_STEM = 220
+_THREADS = 8
+_Result = TypeVar("_Result")
+
+
+def image_name(class_name: str, number: int, suffix: str) -> str:
+    """Return the path of a class's `number`-th synthetic image relative to the output folder."""
+    return f"{class_name}/{_stem(class_name)}-{number:06d}{suffix}"
+
+
+def _real_image_name(class_name: str, number: int) -> str:
+    # synthetic ones have digits only after the class name, so the two can never meet
+    return f"{class_name}/{_stem(class_name)}-real-{number:06d}"
+
+
+def _stem(class_name: str) -> str:
+    if len(class_name.encode()) <= _LONGEST_STEM:
+        return class_name
+    # a file name holds 255 bytes, and so may the name of the folder
+    digest = hashlib.sha256(class_name.encode()).hexdigest()[:8]
+    return class_name.encode()[: _LONGEST_STEM - 9].decode(errors="ignore") + "-" + digest
+
+
+def write_image(path: Path, sample: Shaped[np.ndarray, "H W ..."], fmt: SampleFormat) -> None:
+    """Write one sample as an image file, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its folder must exist.
+    sample : ndarray (*fmt.model_shape)
+        In the dtype of the format.
+    fmt : SampleFormat
+        Format of a folder.
+    """
+    pixels = np.repeat(sample[..., None], 3, axis=2) if fmt.grey_as_rgb else sample
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    with atomic_path(path) as temporary:
+        image.save(temporary, format=_PILLOW_FORMATS[fmt.suffix])
+
+
+def _in_threads(jobs: list[Callable[[], _Result]]) -> list[_Result]:
+    """Run the jobs and return their results in order; waiting for the disk overlaps."""
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return list(pool.map(lambda job: job(), jobs))
+
+
+def _check_fits(samples: np.ndarray, fmt: SampleFormat, kind: str) -> None:
+    if fmt.kind != kind:
+        raise InvalidInputError(f"these samples are written as {fmt.kind}, not as {kind}")
+    if samples.shape[1:] != fmt.model_shape or samples.dtype.name != fmt.dtype:
+        raise InvalidInputError(
+            f"samples to write must be {fmt.dtype} of shape {fmt.model_shape},"
+            f" got {samples.dtype.name} of shape {samples.shape[1:]}"
+        )
+
+
+def write_class_images(
+    out: Path, class_name: str, samples: Shaped[np.ndarray, "n ..."], fmt: SampleFormat, start: int = 1
+) -> list[str]:
+    """Write the synthetic images of one class into its folder; each file is whole or absent.
+
+    Parameters
+    ----------
+    out : Path
+        The output folder. The class folder is made where it is missing.
+    class_name : str
+        The class.
+    samples : ndarray (n, *fmt.model_shape)
+        In the dtype of the format.
+    fmt : SampleFormat
+        Format of a folder.
+    start : int
+        Number of the first image.
+
+    Returns
+    -------
+    list of str
+        Paths relative to `out`: "cat/cat-000001.png", ...
+
+    Raises
+    ------
+    InvalidInputError
+        Samples of another shape or dtype than the format, or an impossible class name.
+    """
+    check_class_names([class_name])
+    _check_fits(samples, fmt, "folder")
+    (out / class_name).mkdir(parents=True, exist_ok=True)
+    names = [image_name(class_name, start + row, fmt.suffix) for row in range(len(samples))]
+    _in_threads(
+        [partial(write_image, out / name, sample, fmt) for name, sample in zip(names, samples, strict=True)]
+    )
+    return names
+
+
+def write_arrays(
+    path: Path, samples: Shaped[np.ndarray, "n ..."], labels: Shaped[np.ndarray, " n"], fmt: SampleFormat
+) -> None:
+    """Write samples and labels as one npz file with the input's keys; whole or not at all.
+
+    Equal arrays give equal bytes. A `numpy.memmap` is written block by block.
+
+    Parameters
+    ----------
+    path : Path
+        The npz file.
+    samples : ndarray (n, *fmt.shape)
+        In the dtype of the format.
+    labels : ndarray (n,)
+        Label values as they are to be written: `dataset.label_values[index]`.
+    fmt : SampleFormat
+        Format of arrays.
+
+    Raises
+    ------
+    InvalidInputError
+        Samples of another shape or dtype than the format, or labels that numpy would have to pickle.
+    """
+    _check_fits(samples, fmt, "arrays")
+    if fmt.array_keys is None:
+        raise InvalidInputError("a format of arrays needs its array_keys, it has none")
+    if labels.dtype.hasobject:
+        raise InvalidInputError("labels to write must be numbers or text, got Python objects")
+    samples_key, labels_key = fmt.array_keys
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **{samples_key: samples, labels_key: labels})
+
+
+def include_real(data_root: Path, dataset: Dataset, out: Path, how: Literal["copy", "link"]) -> list[str]:
+    """Put the real images beside the synthetic ones, in the class folders.
+
+    An image that was changed at reading (resized, turned, its kind converted) is written as it was
+    read. All others are copied byte by byte, or linked by absolute symbolic links.
+
+    Parameters
+    ----------
+    data_root : Path
+        The folder the data set was read from.
+    dataset : Dataset
+        The data set, read from a folder.
+    out : Path
+        The output folder.
+    how : {"copy", "link"}
+        Copies, or links where the file is unchanged.
+
+    Returns
+    -------
+    list of str
+        Paths relative to `out`, in the order of the data set: "cat/cat-real-000001.png", ... The
+        numbers count within the class.
+
+    Raises
+    ------
+    InvalidInputError
+        The data set does not come from a folder, or links cannot be made in `out`.
+    """
+    if dataset.format.kind != "folder":
+        raise InvalidInputError("real images can be included for folders only, this data set is an npz file")
+    check_class_names(dataset.class_names)
+    jobs = []
+    numbers = [0] * len(dataset.class_names)
+    for name, label, sample in zip(dataset.names, dataset.labels, dataset.samples, strict=True):
+        numbers[label] += 1
+        target = _real_image_name(dataset.class_names[label], numbers[label])
+        (out / target).parent.mkdir(parents=True, exist_ok=True)
+        source = (data_root / name).absolute()
+        jobs.append(partial(_include_one, out, target, source, sample, dataset.format, how))
+    return _in_threads(jobs)
+
+
+def _include_one(
+    out: Path, stem: str, source: Path, sample: np.ndarray, fmt: SampleFormat, how: Literal["copy", "link"]
+) -> str:
+    if not _is_unchanged(source, sample, fmt):
+        write_image(out / (stem + fmt.suffix), sample, fmt)
+        return stem + fmt.suffix
+    name = stem + source.suffix.lower()
+    if how == "link":
+        _link(out / name, source)
+        return name
+    with atomic_path(out / name) as temporary:
+        shutil.copyfile(source, temporary)
+    return name
+
+
+def _is_unchanged(source: Path, sample: np.ndarray, fmt: SampleFormat) -> bool:
+    """Tell whether any reader sees in the file just what was read from it."""
+    try:
+        with Image.open(source) as image:
+            plain = image.mode in ("L", "RGB", "F") or image.mode.startswith("I;16")
+            turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
+            pixels = np.asarray(image) if plain and not turned else None
+    except (UnidentifiedImageError, OSError) as error:
+        raise InvalidInputError(
+            f"the data must not change during a run, {str(source)!r} can no longer be read ({error}):"
+            " start anew"
+        ) from None
+    stored = np.repeat(sample[..., None], 3, axis=2) if fmt.grey_as_rgb else sample
+    return pixels is not None and pixels.dtype == stored.dtype and np.array_equal(pixels, stored)
+
+
+def _link(target: Path, source: Path) -> None:
+    try:
+        target.unlink(missing_ok=True)
+        os.symlink(source, target)
+    except OSError as error:
+        raise InvalidInputError(
+            f"links cannot be made in {str(target.parent)!r} ({error.strerror}): use --include-real copy"
+        ) from None

@@ -1,0 +1,156 @@
+"""What a Riemannian metric on the latent space offers; the cometric is primary.
+
+A metric of your own subclasses `Metric` and writes one method, `cometric_matrix`. All else follows
+from it by automatic differentiation; override a method where a closed form is at hand.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from riemaug import linalg
+from riemaug._typing import Matrix, Momentum, Point, Scalar, Tangent
+
+
+@dataclass(frozen=True)
+class LocalGeometry:
+    """C(z), its Cholesky factor, G(z) and dC/dz (derivative index last) at a batch of points."""
+
+    point: Point
+    cometric: Matrix
+    factor: Matrix
+    metric: Matrix
+    derivative: Float[Tensor, "*batch dim dim dim"]
+
+    @classmethod
+    def of(
+        cls, point: Point, cometric: Matrix, derivative: Float[Tensor, "*batch dim dim dim"]
+    ) -> "LocalGeometry":
+        """Factor the cometric once."""
+        factor = linalg.cholesky_factor(cometric)
+        return cls(point, cometric, factor, linalg.spd_inverse(factor), derivative)
+
+    def christoffel_matrix(self, velocity: Tangent) -> Matrix:
+        """Return O(z, v) with Gamma(v, u) = O(z, v) u, (..., d, d); geodesics obey dv/dt = -O v.
+
+        With q = G v, A = [(dC/dz_k) q]_k and B = sum_k v_k dC/dz_k (Lan et al. 2015):
+        O = -1/2 (B G + A) + 1/2 C A^T G.
+        """
+        momentum = (self.metric @ velocity[..., None])[..., 0]
+        columns = torch.einsum("...ijk,...j->...ik", self.derivative, momentum)
+        along = torch.einsum("...ijk,...k->...ij", self.derivative, velocity)
+        return 0.5 * (self.cometric @ columns.mT @ self.metric - along @ self.metric - columns)
+
+    def momentum_derivative(self, momentum: Momentum) -> Matrix:
+        """Return A with columns (dC/dz_k) q, (..., d, d)."""
+        return torch.einsum("...ijk,...j->...ik", self.derivative, momentum)
+
+    def velocity_of(self, momentum: Momentum) -> Tangent:
+        """Return v = C(z) q, (..., d)."""
+        return (self.cometric @ momentum[..., None])[..., 0]
+
+    def kinetic_gradient(self, momentum: Momentum) -> Momentum:
+        """Return dH/dz of H = 1/2 q^T C(z) q, (..., d)."""
+        return 0.5 * (self.momentum_derivative(momentum).mT @ momentum[..., None])[..., 0]
+
+    def log_det_cometric(self) -> Scalar:
+        """Return log det C(z), (...)."""
+        return linalg.log_det_of_factor(self.factor)
+
+    def log_det_gradient(self) -> Tangent:
+        """Return grad log det C(z) = [tr(G dC/dz_k)]_k, (..., d)."""
+        return torch.einsum("...ij,...ijk->...k", self.metric, self.derivative)
+
+
+class Metric(nn.Module, ABC):
+    """A Riemannian metric G(z) on R^d, given by its inverse, the cometric C(z) = G(z)^-1.
+
+    Every method takes points of shape (..., d) with any leading dimensions. Tensors held by a
+    metric are buffers: they follow `.to(device, dtype)` and appear in `state_dict`.
+    """
+
+    @property
+    @abstractmethod
+    def dim(self) -> int:
+        """Dimension d of the latent space."""
+
+    @abstractmethod
+    def cometric_matrix(self, point: Point) -> Matrix:
+        """Return C(z) = G(z)^-1, symmetric positive definite, (..., d, d)."""
+
+    def cometric_factor(self, point: Point) -> Matrix:
+        """Return the lower Cholesky factor of C(z), (..., d, d)."""
+        return linalg.cholesky_factor(self.cometric_matrix(point))
+
+    def metric_matrix(self, point: Point) -> Matrix:
+        """Return G(z), (..., d, d)."""
+        return linalg.spd_inverse(self.cometric_factor(point))
+
+    def log_volume_element(self, point: Point) -> Scalar:
+        """Return log sqrt det G(z), (...): the sign is that of G, large where there are no data."""
+        return -0.5 * linalg.log_det_of_factor(self.cometric_factor(point))
+
+    def log_density(self, point: Point) -> Scalar:
+        """Return the unnormalised log density that samplers draw from, (...).
+
+        Eq. 3 of the paper: log pi = log sqrt det C(z), the inverse volume element. A metric whose
+        data lie where the volume element is *large* overrides this.
+        """
+        return -self.log_volume_element(point)
+
+    def log_density_gradient(self, point: Point) -> Tangent:
+        """Return the gradient of `log_density`, (..., d)."""
+        with torch.enable_grad():
+            position = point.detach().requires_grad_()
+            (gradient,) = torch.autograd.grad(self.log_density(position).sum(), position)
+        return gradient
+
+    def cometric_derivative(self, point: Point) -> Float[Tensor, "*batch dim dim dim"]:
+        """Return dC_ij / dz_k as [..., i, j, k]: the derivative index is last."""
+        flat = point.reshape(-1, self.dim)
+        derivative = torch.func.vmap(torch.func.jacrev(self.cometric_matrix))(flat)
+        return derivative.reshape(*point.shape, self.dim, self.dim)
+
+    def momentum_derivative(self, point: Point, momentum: Momentum) -> Matrix:
+        """Return the matrix A with columns (dC/dz_k) q, (..., d, d)."""
+        return torch.einsum("...ijk,...j->...ik", self.cometric_derivative(point), momentum)
+
+    def kinetic_gradient(self, point: Point, momentum: Momentum) -> Momentum:
+        """Return dH/dz of H = 1/2 q^T C(z) q, (..., d)."""
+        return 0.5 * torch.einsum("...ik,...i->...k", self.momentum_derivative(point, momentum), momentum)
+
+    def local_geometry(self, point: Point) -> "LocalGeometry":
+        """Return C, G and dC at the points, for integrators that use them several times."""
+        cometric = self.cometric_matrix(point)
+        return LocalGeometry.of(point, cometric, self.cometric_derivative(point))
+
+    def velocity_of(self, point: Point, momentum: Momentum) -> Tangent:
+        """Return v = C(z) q, (..., d)."""
+        return (self.cometric_matrix(point) @ momentum[..., None])[..., 0]
+
+    def momentum_of(self, point: Point, velocity: Tangent) -> Momentum:
+        """Return q = G(z) v, (..., d)."""
+        return linalg.solve_spd(self.cometric_factor(point), velocity)
+
+    def inner_product(self, u: Tangent, v: Tangent, base_point: Point) -> Scalar:
+        """Return <u, v> = u^T G(z) v at the base point, (...)."""
+        factor = self.cometric_factor(base_point)
+        return (linalg.solve_lower(factor, u) * linalg.solve_lower(factor, v)).sum(-1)
+
+    def norm(self, vector: Tangent, base_point: Point) -> Scalar:
+        """Return the Riemannian length of a tangent vector, (...)."""
+        return self.inner_product(vector, vector, base_point).sqrt()
+
+    def hamiltonian(self, point: Point, momentum: Momentum) -> Scalar:
+        """Return the geodesic Hamiltonian 1/2 q^T C(z) q, (...)."""
+        return 0.5 * (momentum * self.velocity_of(point, momentum)).sum(-1)
+
+    def sample_momentum(self, point: Point, noise: Momentum) -> Momentum:
+        """Return momenta of law N(0, G(z)), (..., d), from standard normal `noise`.
+
+        With C = L L^T this is L^-T noise; the factor of G is never formed.
+        """
+        return linalg.solve_lower_transposed(self.cometric_factor(point), noise)

@@ -1,0 +1,1 @@
+"""The jobs behind the commands: plan, class tasks, resume, collection, report."""

@@ -1,0 +1,103 @@
+"""From the results of the classes to the files at the top of OUT."""
+
+import json
+import platform
+import resource
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from riemaug._version import __version__
+from riemaug.atomic import atomic_write_text
+from riemaug.data import ManifestRow, SampleFormat, write_arrays, write_manifest, write_metadata
+from riemaug.run.workdir import WorkDir
+
+SAMPLES_NAME = "synthetic.npz"
+HASH_LENGTH = 12
+
+
+def write_tables(
+    out: Path, results: Sequence[dict[str, Any]], seed: int, model_hash: str, real: Sequence[tuple[str, str]]
+) -> None:
+    """Write manifest.csv (one row a synthetic sample) and metadata.csv (synthetic and real ones)."""
+    rows = [row for result in results for row in _manifest_rows(result, seed, model_hash)]
+    write_manifest(out / "manifest.csv", rows)
+    synthetic = [(name, result["class"], True) for result in results for name in result["files"] if name]
+    if synthetic:
+        write_metadata(out / "metadata.csv", [*synthetic, *((name, label, False) for name, label in real)])
+
+
+def _manifest_rows(result: dict[str, Any], seed: int, model_hash: str) -> list[ManifestRow]:
+    rows = []
+    for i, name in enumerate(result["files"]):
+        compared = bool(result["nearest"])
+        rows.append(
+            ManifestRow(
+                file=name or f"{SAMPLES_NAME}:{result['class']}:{i}",
+                class_name=result["class"],
+                seed=seed,
+                start=result["start"][i],
+                log_density=result["log_density"][i],
+                acceptance=result["acceptance"][i],
+                nearest_file=result["nearest"][i] if compared else "",
+                nearest_distance=result["nearest_distance"][i] if compared else None,
+                copy=result["copy"][i] if compared else None,
+                model_hash=model_hash[:HASH_LENGTH],
+                version=__version__,
+            )
+        )
+    return rows
+
+
+def write_sample_arrays(
+    out: Path, work: WorkDir, fmt: SampleFormat, label_values: np.ndarray | None, num_classes: int
+) -> None:
+    """Join the classes' samples into one npz with the input's keys and label dtype."""
+    parts = [np.load(work.samples(index), allow_pickle=False) for index in range(num_classes)]
+    values = np.arange(num_classes) if label_values is None else label_values
+    labels = np.repeat(values, [len(part) for part in parts])
+    write_arrays(out / SAMPLES_NAME, np.concatenate(parts), labels, fmt)
+
+
+def remove_leftovers(out: Path, work: WorkDir) -> None:
+    """Delete the working folder and temporary files that a killed run left in the class folders."""
+    for leftover in out.rglob(".tmp-*"):
+        leftover.unlink(missing_ok=True)
+    work.remove()
+
+
+def environment(device: str) -> dict[str, Any]:
+    """Return what the results may depend on beside data and options."""
+    return {
+        "riemaug": __version__,
+        "python": sys.version.split()[0],
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "platform": platform.platform(),
+        "cpu": platform.processor() or platform.machine(),
+        "device": device,
+        "threads_per_task": 1,
+    }
+
+
+def peak_memory_mb() -> float:
+    """Return the largest resident memory of this process or any finished worker, in MB."""
+    scale = 1e-3 * 1.024 if sys.platform != "darwin" else 1e-6
+    own, workers = (
+        resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    return max(own, workers) * scale
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a JSON file for people and machines, whole or not at all."""
+    atomic_write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def write_log(path: Path, lines: Sequence[str]) -> None:
+    """Write the run's log."""
+    atomic_write_text(path, "\n".join(lines) + "\n")

@@ -1,0 +1,139 @@
+"""What a job will take, before it begins: time, memory, disk; and a way out where it cannot fit."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import psutil
+import torch
+
+from riemaug.errors import ResourceError
+from riemaug.models import ModelConfig
+from riemaug.training import TrainingConfig
+
+BYTES = 4
+WEIGHT_COPIES = 5.0
+"""Weights, gradients, two moments of Adam, the best weights so far."""
+PASSES_PER_POSITION = 6.0
+"""Products of the size of the decoder a flow position costs: forward, score, and the backward of both."""
+PROCESS_BYTES = 450e6
+"""Python, PyTorch and the libraries, per process."""
+SECONDS_PER_SMALL_STEP = 1.5e-3
+"""Overhead of an epoch: the optimiser's and autograd's bookkeeping."""
+SECONDS_PER_LEAPFROG_STEP = 4e-3
+USUAL_EPOCHS = 1000
+SAFE_SHARE = 0.85
+"""Share of the memory that is free now which a job may plan to use."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What training all classes will take.
+
+    Attributes
+    ----------
+    memory : float
+        Bytes, at the largest, with the number of jobs given.
+    memory_per_job : float
+        Bytes of one job beside the shared data.
+    available : float
+        Bytes free now.
+    seconds_per_epoch : float
+        Of the largest class.
+    seconds : float
+        For all classes, if each takes the usual number of epochs (training stops by itself).
+    num_jobs : int
+    """
+
+    memory: float
+    memory_per_job: float
+    available: float
+    seconds_per_epoch: float
+    seconds: float
+    num_jobs: int
+
+
+def estimate_fit(
+    model: ModelConfig,
+    training: TrainingConfig,
+    class_sizes: tuple[int, ...],
+    data_bytes: int,
+    num_jobs: int | None,
+) -> Estimate:
+    """Return what fitting will take; choose the number of jobs if it is None.
+
+    Raises
+    ------
+    ResourceError
+        It cannot fit into the memory that is free; the message names a way out.
+    """
+    largest = max(class_sizes)
+    per_job = _job_bytes(model, training, largest)
+    shared = PROCESS_BYTES + 2.0 * data_bytes
+    available = float(psutil.virtual_memory().available)
+    jobs = num_jobs or _jobs_that_fit(len(class_sizes), per_job, available * SAFE_SHARE - shared)
+    needed = shared + per_job * min(jobs, len(class_sizes))
+    if needed > available * SAFE_SHARE:
+        raise ResourceError(_way_out(needed, available, per_job, jobs, model))
+    epoch = _epoch_seconds(model, training, largest)
+    epochs = min(USUAL_EPOCHS, training.max_epochs)
+    work = epochs * sum(epoch * size / largest for size in class_sizes)
+    slowest = epochs * epoch
+    return Estimate(needed, per_job, available, epoch, max(work / jobs, slowest), jobs)
+
+
+def _job_bytes(model: ModelConfig, training: TrainingConfig, size: int) -> float:
+    """Return the bytes of one class's training: weights and their copies, data, activations."""
+    batch = min(size, training.batch_size)
+    positions = model.num_leapfrog_steps + 1 if model.kind == "rhvae" else 1
+    widths = sum(model.decoder_hidden) + model.data_dim
+    activations = batch * PASSES_PER_POSITION * positions * widths
+    data = 2.0 * size * model.data_dim
+    return PROCESS_BYTES + BYTES * (WEIGHT_COPIES * model.num_parameters() + activations + data)
+
+
+def _jobs_that_fit(num_classes: int, per_job: float, room: float) -> int:
+    cores = psutil.cpu_count(logical=True) or 1
+    return max(1, min(num_classes, cores, int(room // per_job)))
+
+
+def _epoch_seconds(model: ModelConfig, training: TrainingConfig, size: int) -> float:
+    """Return the seconds of an epoch: matrix products at this machine's rate, plus bookkeeping."""
+    positions = model.num_leapfrog_steps + 1 if model.kind == "rhvae" else 1
+    decoder = _products((model.latent_dim, *model.decoder_hidden, model.data_dim))
+    encoder = _products((model.data_dim, *model.encoder_hidden))
+    metric = _products((model.data_dim, *model.metric_hidden)) if model.kind == "rhvae" else 0
+    passes = PASSES_PER_POSITION * positions * decoder + 3.0 * (encoder + metric)
+    batches = -(-size // training.batch_size)
+    overhead = SECONDS_PER_SMALL_STEP + (positions - 1) * SECONDS_PER_LEAPFROG_STEP
+    update = 10.0 * BYTES * model.num_parameters() / 8e9
+    return 2.0 * size * passes / matrix_rate() + batches * (overhead + update)
+
+
+def matrix_rate() -> float:
+    """Return the float32 operations a second of one thread in matrix products, measured in 30 ms."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        left, right = torch.from_numpy(np.ones((128, 512), np.float32)), torch.ones(512, 512)
+        torch.mm(left, right)
+        started, count = time.perf_counter(), 0
+        while time.perf_counter() - started < 0.03:
+            torch.mm(left, right)
+            count += 1
+        return 2.0 * 128 * 512 * 512 * count / (time.perf_counter() - started)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _products(widths: tuple[int, ...]) -> int:
+    return sum(a * b for a, b in zip(widths[:-1], widths[1:], strict=True))
+
+
+def _way_out(needed: float, available: float, per_job: float, jobs: int, model: ModelConfig) -> str:
+    found = f"the job needs about {needed / 1e9:.1f} GB of memory, {available / 1e9:.1f} GB are free"
+    if jobs > 1 and needed - (jobs - 1) * per_job <= available * SAFE_SHARE:
+        return f"{found}: use --jobs 1 (about {(needed - (jobs - 1) * per_job) / 1e9:.1f} GB)"
+    if model.data_dim >= 256:
+        return f"{found}: make the images smaller with --resize HxW (they have {model.data_dim} values now)"
+    return f"{found}: free some memory or use a larger machine"

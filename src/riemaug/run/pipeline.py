@@ -1,0 +1,352 @@
+"""The three jobs: fit, sample, augment. Each is a set of independent class tasks and their collection."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from riemaug._version import __version__
+from riemaug.class_model import ClassModel
+from riemaug.data import check_output_folder, include_real, prepare_output
+from riemaug.errors import InvalidInputError
+from riemaug.parallel import run_tasks
+from riemaug.report import ReportData, write_report
+from riemaug.run.collect import (
+    environment,
+    peak_memory_mb,
+    remove_leftovers,
+    write_json,
+    write_log,
+    write_sample_arrays,
+    write_tables,
+)
+from riemaug.run.plan import Plan, check_disk, make_plan
+from riemaug.run.progress import Listener, ProgressWatch
+from riemaug.run.reporting import class_report, training_notes
+from riemaug.run.request import AugmentRequest, FitRequest, SampleRequest, identity_of
+from riemaug.run.tasks import ClassJob, FitSpec, SampleSpec, load_fitted, run_class_job
+from riemaug.run.workdir import WorkDir, open_workdir, unfinished_run
+from riemaug.serialization import FittedGenerators, file_hash, load_generators, save_generators
+
+Announce = Callable[[Plan], None]
+"""Hears the plan before the first epoch: what will be done, with its cost."""
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a job made.
+
+    Attributes
+    ----------
+    out : Path
+    generators : FittedGenerators
+    results : tuple of dict
+        One a class: files, diagnostics, timings.
+    seconds : float
+    already_done : bool
+        The run had ended before; nothing was left to do.
+    """
+
+    out: Path
+    generators: FittedGenerators
+    results: tuple[dict[str, Any], ...]
+    seconds: float
+    already_done: bool = False
+
+
+def fit(request: FitRequest, announce: Announce | None = None, listener: Listener | None = None) -> Outcome:
+    """Train one model a class on DATA and save them as a model folder.
+
+    Raises
+    ------
+    InvalidInputError, ResourceError
+        Before anything is written: data, options or OUT break a rule.
+    TrainingError
+        A class could not be trained; the others' results are kept for `--resume`.
+    """
+    started = time.monotonic()
+    _check_out(request.out, request.data, request.run.resume)
+    if _is_finished(request.out, request.run.resume):
+        return Outcome(request.out, load_generators(request.out), (), 0.0, already_done=True)
+    plan = make_plan(request)
+    work = _begin(request.out, request.data, plan, request)
+    if announce is not None:
+        announce(plan)
+    results = _run(_fit_jobs(plan, request, work), plan.estimate.num_jobs, listener)
+    generators = _gather(plan, request, work)
+    save_generators(request.out, generators)
+    seconds = time.monotonic() - started
+    write_json(
+        request.out / "run.json",
+        _provenance(request, plan.device, generators, results, seconds)
+        | {"notes": list(plan.notes), "data": _fingerprint(plan)},
+    )
+    remove_leftovers(request.out, work)
+    return Outcome(request.out, generators, tuple(results), seconds)
+
+
+def augment(
+    request: AugmentRequest, announce: Announce | None = None, listener: Listener | None = None
+) -> Outcome:
+    """Fit, draw, write and report: the main job. Raises as `fit` does."""
+    started = time.monotonic()
+    request.sampling.check_against(request.generator.model)
+    _check_out(request.out, request.data, request.run.resume)
+    if _is_finished(request.out, request.run.resume):
+        return Outcome(request.out, load_generators(request.out), (), 0.0, already_done=True)
+    plan = make_plan(request, request.amount)
+    if request.include_real is not None and plan.dataset.format.kind != "folder":
+        raise InvalidInputError(
+            "--include-real is for folders of images, DATA is an npz file: join the arrays yourself"
+        )
+    work = _begin(request.out, request.data, plan, request)
+    if announce is not None:
+        announce(plan)
+    jobs = [
+        _with_sampling(job, plan, request, count)
+        for job, count in zip(_fit_jobs(plan, request, work), plan.counts, strict=True)
+    ]
+    results = _run(jobs, plan.estimate.num_jobs, listener)
+    generators = _gather(plan, request, work)
+    model_hash = save_generators(request.out, generators)
+    real = _real_files(request, plan)
+    write_tables(request.out, results, request.sampling.seed, model_hash, real)
+    if plan.dataset.format.kind == "arrays":
+        write_sample_arrays(
+            request.out, work, plan.dataset.format, plan.dataset.label_values, len(generators.classes)
+        )
+    _finish(request, plan, generators, results, work, started, model_hash)
+    return Outcome(request.out, generators, tuple(results), time.monotonic() - started)
+
+
+def sample(request: SampleRequest, listener: Listener | None = None) -> Outcome:
+    """Draw from a saved model into OUT. Raises as `fit` does."""
+    started = time.monotonic()
+    _check_out(request.out, None, request.run.resume)
+    generators = load_generators(request.model)
+    request.sampling.check_against(generators.config.model)
+    counts = request.amount.counts(generators.class_sizes)
+    out = prepare_output(request.out, allow_existing=request.run.resume)
+    model_hash = file_hash(request.model / "model.safetensors")
+    work = open_workdir(out, identity_of(request, model_hash, __version__), request.run.resume)
+    jobs = [
+        ClassJob(
+            index,
+            item.name,
+            work,
+            generators.scaler,
+            model_folder=request.model.absolute(),
+            sample=SampleSpec(
+                count, request.sampling, generators.sample_format, request.run.batch_size, out.absolute()
+            ),
+        )
+        for index, (item, count) in enumerate(zip(generators.classes, counts, strict=True))
+    ]
+    results = _run(jobs, request.run.jobs or 1, listener)
+    write_tables(out, results, request.sampling.seed, model_hash, [])
+    if generators.sample_format.kind == "arrays":
+        write_sample_arrays(
+            out, work, generators.sample_format, generators.label_values, len(generators.classes)
+        )
+    seconds = time.monotonic() - started
+    write_json(out / "run.json", _provenance(request, "cpu", generators, results, seconds))
+    remove_leftovers(out, work)
+    return Outcome(out, generators, tuple(results), seconds)
+
+
+def _check_out(out: Path, data: Path | None, resume: bool) -> None:
+    if unfinished_run(out) and not resume:
+        open_workdir(out, {}, resume)  # raises: says that there is an unfinished run, and what to do
+    check_output_folder(out, data, allow_existing=resume)
+
+
+def _is_finished(out: Path, resume: bool) -> bool:
+    """Return whether a run to be resumed had already come to its end."""
+    return resume and not unfinished_run(out) and (out / "run.json").is_file()
+
+
+def _begin(out: Path, data: Path, plan: Plan, request: FitRequest) -> WorkDir:
+    resumable = request.run.resume and (unfinished_run(out) or not out.exists() or not any(out.iterdir()))
+    prepared = prepare_output(out, data, allow_existing=resumable)
+    check_disk(prepared, plan.disk_bytes)
+    return open_workdir(
+        prepared, identity_of(request, plan.dataset.fingerprint(), __version__), request.run.resume
+    )
+
+
+def _fit_jobs(plan: Plan, request: FitRequest, work: WorkDir) -> list[ClassJob]:
+    dataset = plan.dataset
+    jobs = []
+    for index, name in enumerate(dataset.class_names):
+        sources = tuple(dataset.names[i] for i in (dataset.labels == index).nonzero()[0])
+        spec = FitSpec(
+            dataset.of_class(index), sources, plan.model, plan.training, request.generator.seed, plan.device
+        )
+        jobs.append(ClassJob(index, name, WorkDir(work.path.absolute()), plan.scaler, fit=spec))
+    return jobs
+
+
+def _with_sampling(job: ClassJob, plan: Plan, request: AugmentRequest, count: int) -> ClassJob:
+    dataset = plan.dataset
+    spec = SampleSpec(
+        count,
+        request.sampling,
+        dataset.format,
+        request.run.batch_size,
+        request.out.absolute(),
+        dataset.samples,
+        dataset.labels,
+        dataset.names,
+    )
+    return ClassJob(job.index, job.name, job.work, job.scaler, fit=job.fit, sample=spec)
+
+
+def _run(jobs: Sequence[ClassJob], num_jobs: int, listener: Listener | None) -> list[dict[str, Any]]:
+    with ProgressWatch([job.work.progress(job.index) for job in jobs], listener):
+        return list(run_tasks(run_class_job, jobs, num_jobs))
+
+
+def _gather(plan: Plan, request: FitRequest, work: WorkDir) -> FittedGenerators:
+    dataset = plan.dataset
+    return FittedGenerators(
+        classes=tuple(load_fitted(work, index) for index in range(len(dataset.class_names))),
+        config=request.generator,
+        scaler=plan.scaler,
+        sample_format=dataset.format,
+        label_values=dataset.label_values,
+        class_sizes=dataset.counts,
+        data_fingerprint=dataset.fingerprint(),
+    )
+
+
+def _real_files(request: AugmentRequest, plan: Plan) -> list[tuple[str, str]]:
+    if request.include_real is None:
+        return []
+    names = include_real(request.data, plan.dataset, request.out, request.include_real)
+    return [
+        (name, plan.dataset.class_names[label])
+        for name, label in zip(names, plan.dataset.labels, strict=True)
+    ]
+
+
+def _finish(
+    request: AugmentRequest,
+    plan: Plan,
+    generators: FittedGenerators,
+    results: list[dict[str, Any]],
+    work: WorkDir,
+    started: float,
+    model_hash: str,
+) -> None:
+    """Write report, log and, as the last sign of a finished run, run.json; remove the working folder."""
+    histories = [(item.name, item.history) for item in generators.classes]
+    notes = plan.notes + training_notes(histories)
+    seconds = time.monotonic() - started
+    write_report(
+        _report_data(request, plan, generators, results, work, seconds, model_hash, notes),
+        request.out / "report.html",
+    )
+    write_log(request.out / "run.log", _log_lines(generators.classes, results, notes, seconds))
+    write_json(
+        request.out / "run.json",
+        _provenance(request, plan.device, generators, results, seconds)
+        | {"notes": list(notes), "data": _fingerprint(plan), "model_sha256": model_hash},
+    )
+    remove_leftovers(request.out, work)
+
+
+def _report_data(
+    request: AugmentRequest,
+    plan: Plan,
+    generators: FittedGenerators,
+    results: list[dict[str, Any]],
+    work: WorkDir,
+    seconds: float,
+    model_hash: str,
+    notes: tuple[str, ...],
+) -> ReportData:
+    classes = [
+        class_report(result, item.history, size, work, index)
+        for index, (result, item, size) in enumerate(
+            zip(results, generators.classes, generators.class_sizes, strict=True)
+        )
+    ]
+    sampling = request.sampling
+    return ReportData(
+        title=f"Augmentation of {request.data.resolve().name}",
+        created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        version=__version__,
+        command=request.command,
+        config=request.model_dump(mode="json", exclude={"command"})
+        | {"model": plan.model.model_dump(mode="json"), "training": plan.training.model_dump(mode="json")},
+        seed=request.generator.seed,
+        classes=tuple(classes),
+        notes=notes,
+        fingerprint=_fingerprint(plan),
+        sampler=sampling.sampler_for(request.generator.model),
+        model=request.generator.model,
+        model_hash=model_hash,
+        total_seconds=seconds,
+        peak_memory_mb=peak_memory_mb(),
+        environment=environment(plan.device),
+        show_real=request.real_in_report,
+    )
+
+
+def _fingerprint(plan: Plan) -> dict[str, Any]:
+    dataset = plan.dataset
+    return {
+        "samples": len(dataset.samples),
+        "classes": dict(zip(dataset.class_names, dataset.counts, strict=True)),
+        "shape": list(dataset.format.shape),
+        "dtype": dataset.format.dtype,
+        "range": [float(dataset.samples.min()), float(dataset.samples.max())],
+        "sha256": dataset.fingerprint(),
+    }
+
+
+def _provenance(
+    request: FitRequest | SampleRequest,
+    device: str,
+    generators: FittedGenerators,
+    results: Sequence[dict[str, Any]],
+    seconds: float,
+) -> dict[str, Any]:
+    """Return what run.json holds for every job."""
+    listed = {"files", "log_density", "acceptance", "start", "nearest", "nearest_distance", "real_distance"}
+    per_class = [
+        {k: v for k, v in result.items() if k not in listed and k != "copy"}
+        | {
+            "epochs": item.history.num_epochs,
+            "best_elbo": item.history.best_elbo,
+            "rollbacks": item.history.rollbacks,
+            "stop_reason": item.history.stop_reason,
+            "synthetic": len(result.get("files", ())),
+        }
+        for result, item in zip(results, generators.classes, strict=True)
+    ]
+    return {
+        "request": request.model_dump(mode="json"),
+        "environment": environment(device),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": round(seconds, 2),
+        "peak_memory_mb": round(peak_memory_mb(), 1),
+        "classes": per_class,
+    }
+
+
+def _log_lines(
+    classes: Sequence[ClassModel], results: Sequence[dict[str, Any]], notes: tuple[str, ...], seconds: float
+) -> list[str]:
+    lines = [f"riemaug {__version__}", *notes]
+    for item, result in zip(classes, results, strict=True):
+        history = item.history
+        lines.append(
+            f"class {item.name}: {history.num_epochs} epochs in {history.seconds:.1f} s, ELBO "
+            f"{history.best_elbo:.2f} ({history.stop_reason}), {sum(history.failed_steps)} failed implicit "
+            f"steps, {history.rollbacks} roll-backs; {len(result['files'])} samples"
+        )
+        lines.append(f"class {item.name}: {result['diagnostics']['message']}")
+    return [*lines, f"finished in {seconds:.1f} s"]

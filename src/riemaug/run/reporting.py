@@ -1,0 +1,78 @@
+"""From the results of a run to the records that the report shows."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from riemaug.report import ClassReport, LatentMap
+from riemaug.run.workdir import WorkDir
+from riemaug.training import History
+
+
+def class_report(
+    result: dict[str, Any], history: History, num_real: int, work: WorkDir, index: int
+) -> ClassReport:
+    """Return what the report shows of one class, from its result and the arrays kept beside it."""
+    with np.load(work.pictures(index), allow_pickle=False) as arrays:
+        kept = {name: arrays[name] for name in arrays.files}
+    shown = len(kept.get("synthetic", ()))
+    flags = result["copy"]
+    return ClassReport(
+        name=result["class"],
+        num_real=num_real,
+        num_synthetic=len(result["files"]),
+        real=kept.get("real"),
+        synthetic=kept.get("synthetic"),
+        nearest=kept.get("nearest"),
+        synthetic_names=tuple(result["files"][:shown]),
+        nearest_names=tuple(result["nearest"][:shown]),
+        nearest_distances=np.array(result["nearest_distance"], dtype=np.float64),
+        real_nearest_distances=np.array(result["real_distance"], dtype=np.float64),
+        copies_exact=flags.count("exact"),
+        copies_near=flags.count("near"),
+        curves={
+            "elbo": np.array(history.elbo, dtype=np.float64),
+            "reconstruction": np.array(history.reconstruction, dtype=np.float64),
+        },
+        best_epoch=history.best_epoch + 1 if history.best_epoch >= 0 else None,
+        stop_reason=history.stop_reason,
+        latent=_latent_map(kept),
+        diagnostics=result["diagnostics"],
+        seconds={
+            "fit": result["fit_seconds"],
+            "sample": result["sample_seconds"],
+            "write": result["write_seconds"],
+        },
+    )
+
+
+def training_notes(histories: Sequence[tuple[str, History]]) -> tuple[str, ...]:
+    """Return sentences about trainings that did not go straight."""
+    notes = []
+    for name, history in histories:
+        if history.rollbacks:
+            notes.append(
+                f"Training of class {name} diverged {history.rollbacks} times and went on from its best "
+                "weights with a smaller learning rate."
+            )
+        if history.stop_reason.startswith("reached max_epochs"):
+            notes.append(f"Training of class {name} {history.stop_reason}; its ELBO may still have grown.")
+    return tuple(notes)
+
+
+def _latent_map(kept: dict[str, np.ndarray]) -> LatentMap | None:
+    if "latent_x" not in kept:
+        return None
+    paths = kept["latent_geodesics"]
+    return LatentMap(
+        x=kept["latent_x"],
+        y=kept["latent_y"],
+        log_volume=kept["latent_log_volume"],
+        inside_support=kept["latent_inside_support"],
+        centroids=kept["latent_centroids"],
+        draws=kept["latent_draws"],
+        geodesics=tuple(paths[:, i] for i in range(paths.shape[1])),
+        starts=kept["latent_starts"],
+        velocities=kept["latent_velocities"],
+    )

@@ -1,0 +1,82 @@
+"""What the commands `augment`, `fit` and `sample` were asked to do."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from riemaug.config import Amount, GeneratorConfig, SamplingConfig
+
+
+class ReadOptions(BaseModel):
+    """How a data set is read; see `riemaug.data.read_dataset`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    resize: tuple[int, int] | None = None
+    pad: bool = False
+    crop: bool = False
+    skip_bad: bool = False
+    group_from: str | None = None
+
+
+class RunOptions(BaseModel):
+    """How a run is carried out; none of these changes a byte of the samples.
+
+    Attributes
+    ----------
+    jobs : int, optional
+        Classes worked on at once; None takes as many as cores and memory allow.
+    batch_size : int
+        Samples decoded and written at once.
+    resume : bool
+        Continue an unfinished run in OUT.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    jobs: int | None = Field(default=None, ge=1)
+    batch_size: int = Field(default=256, ge=1)
+    resume: bool = False
+
+
+class FitRequest(BaseModel):
+    """Learn the generators of DATA and save them in OUT."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: Path
+    out: Path
+    reading: ReadOptions = ReadOptions()
+    generator: GeneratorConfig = GeneratorConfig()
+    run: RunOptions = RunOptions()
+    command: str = ""
+
+
+class AugmentRequest(FitRequest):
+    """Fit, sample, write and report."""
+
+    sampling: SamplingConfig = SamplingConfig()
+    amount: Amount = Amount()
+    include_real: Literal["copy", "link"] | None = None
+    real_in_report: bool = True
+
+
+class SampleRequest(BaseModel):
+    """Draw from a saved model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: Path
+    out: Path
+    sampling: SamplingConfig = SamplingConfig()
+    amount: Amount = Amount()
+    run: RunOptions = RunOptions()
+    real_in_report: bool = True
+    command: str = ""
+
+
+def identity_of(request: BaseModel, fingerprint: str, version: str) -> dict[str, Any]:
+    """Return all that decides a run's result, JSON-safe, for its journal."""
+    fields = request.model_dump(mode="json", exclude={"run", "command", "out", "data", "model"})
+    return {**fields, "data contents": fingerprint, "riemaug version": version}

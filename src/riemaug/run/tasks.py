@@ -1,0 +1,259 @@
+"""The work of one class, in a process of its own: fit, draw, decode, write. Each stage resumes."""
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Shaped
+
+from riemaug.atomic import atomic_path, atomic_write_text
+from riemaug.class_model import ClassModel, fit_class
+from riemaug.config import SamplingConfig
+from riemaug.data import RangeScaler, SampleFormat, write_class_images
+from riemaug.evaluation.copying import Neighbours, copy_flags, nearest_neighbours
+from riemaug.models import ModelConfig
+from riemaug.run.latent_map import latent_map_arrays
+from riemaug.run.pictures import as_pictures
+from riemaug.run.progress import ProgressFile
+from riemaug.run.workdir import WorkDir
+from riemaug.samplers import Draws
+from riemaug.serialization import (
+    class_description,
+    class_tensors,
+    load_generators,
+    read_tensors,
+    restore_class,
+    write_tensors,
+)
+from riemaug.training import EpochReport, TrainingConfig
+
+SHOWN_PICTURES = 24
+
+
+@dataclass(frozen=True, eq=False)
+class FitSpec:
+    """What to train one class's model on, and how; `rows` are in the user's dtype."""
+
+    rows: Shaped[np.ndarray, "n ..."]
+    sources: tuple[str, ...]
+    model: ModelConfig
+    training: TrainingConfig
+    seed: int
+    device: str
+
+
+@dataclass(frozen=True, eq=False)
+class SampleSpec:
+    """How many samples to draw for one class, how, and where to; see `ClassJob`.
+
+    Attributes
+    ----------
+    reference, reference_labels, reference_names
+        The whole training set, for the copying check; None when only the model is at hand.
+    """
+
+    count: int
+    sampling: SamplingConfig
+    sample_format: SampleFormat
+    batch_size: int
+    out: Path
+    reference: Shaped[np.ndarray, "n ..."] | None = None
+    reference_labels: np.ndarray | None = None
+    reference_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class ClassJob:
+    """The task of one class: fit (or load from `model_folder`), then sample if asked to."""
+
+    index: int
+    name: str
+    work: WorkDir
+    scaler: RangeScaler
+    fit: FitSpec | None = None
+    model_folder: Path | None = None
+    sample: SampleSpec | None = None
+
+
+def run_class_job(job: ClassJob) -> dict[str, Any]:
+    """Do one class's task, or what is left of it; return the JSON-safe result."""
+    result_path = job.work.result(job.index)
+    if result_path.is_file():
+        return json.loads(result_path.read_text(encoding="utf-8"))
+    progress = ProgressFile(job.work.progress(job.index))
+    item = _fitted(job, progress)
+    result: dict[str, Any] = {"class": job.name, "fit_seconds": item.history.seconds}
+    if job.sample is not None:
+        result |= _sample(job, job.sample, item, progress)
+    atomic_write_text(result_path, json.dumps(result, ensure_ascii=False))
+    progress.tell("done")
+    return result
+
+
+def load_fitted(work: WorkDir, index: int) -> ClassModel:
+    """Return the class model that a finished fit left in the working folder."""
+    description = json.loads(work.description(index).read_text(encoding="utf-8"))
+    return restore_class(description, read_tensors(work.weights(index), ""))
+
+
+def _fitted(job: ClassJob, progress: ProgressFile) -> ClassModel:
+    if job.fit is None:
+        assert job.model_folder is not None
+        return load_generators(job.model_folder, only_class=job.name).classes[0]
+    if not job.work.description(job.index).is_file():
+        _fit(job, job.fit, progress)
+    # read back even when just fitted: a resumed run must go on from the very same bits
+    return load_fitted(job.work, job.index)
+
+
+def _fit(job: ClassJob, spec: FitSpec, progress: ProgressFile) -> None:
+    unit = job.scaler.transform(np.asarray(spec.rows)).reshape(len(spec.rows), -1)
+    data = torch.from_numpy(unit).to(spec.device)
+
+    def tell(report: EpochReport) -> None:
+        progress.tell(
+            "fit",
+            done=report.epoch,
+            total=spec.training.max_epochs,
+            value=report.elbo,
+            best=report.best_elbo,
+            since_best=report.epochs_since_best,
+        )
+
+    state_path = job.work.training_state(job.index)
+    item = fit_class(job.name, data, spec.sources, spec.model, spec.training, spec.seed, state_path, tell)
+    write_tensors(job.work.weights(job.index), class_tensors(item))
+    atomic_write_text(
+        job.work.description(job.index), json.dumps(class_description(item), ensure_ascii=False)
+    )
+    state_path.unlink(missing_ok=True)
+
+
+def _sample(job: ClassJob, spec: SampleSpec, item: ClassModel, progress: ProgressFile) -> dict[str, Any]:
+    started = time.monotonic()
+    draws = item.sampler(spec.sampling).sample(
+        spec.count,
+        item.draw_stream(spec.sampling.seed),
+        lambda told: progress.tell("sample", done=told.done, total=told.total, value=told.acceptance),
+    )
+    sampled = time.monotonic()
+    writer = _Writer(job, spec)
+    for start in range(0, spec.count, spec.batch_size):
+        points = draws.points[start : start + spec.batch_size]
+        unit = item.decode(points).numpy().reshape(len(points), *spec.sample_format.model_shape)
+        writer.write(unit)
+        progress.tell("write", done=start + len(points), total=spec.count)
+    names = writer.finish()
+    _save_pictures(job, spec, item, draws, writer)
+    return {
+        "files": names,
+        "log_density": _rounded(draws.log_density),
+        "acceptance": _rounded(draws.acceptance),
+        "start": [item.sources[i] if i >= 0 else "" for i in draws.origin.tolist()],
+        "nearest": writer.nearest_names,
+        "nearest_distance": [float(f"{gap:.6g}") for gap in writer.distances],
+        "real_distance": [float(f"{gap:.6g}") for gap in writer.real_distance],
+        "copy": writer.flags(),
+        "diagnostics": draws.diagnostics.to_dict(),
+        "sample_seconds": sampled - started,
+        "write_seconds": time.monotonic() - sampled,
+    }
+
+
+class _Writer:
+    """Writes the samples of one class batch by batch and compares each with the training set."""
+
+    def __init__(self, job: ClassJob, spec: SampleSpec) -> None:
+        self.job, self.spec = job, spec
+        self.files: list[str] = []
+        self.arrays: list[np.ndarray] = []
+        self.shown: list[np.ndarray] = []
+        self.nearest: list[np.ndarray] = []
+        self.distances: list[float] = []
+        self.identical: list[bool] = []
+        self.reference = self._flat_reference()
+        self.real_distance = self._real_distances()
+
+    def write(self, unit: Float32[np.ndarray, "n ..."]) -> None:
+        """Write samples given in [0, 1]."""
+        samples = self.job.scaler.inverse(unit)
+        if self.spec.sample_format.kind == "folder":
+            start = len(self.files) + 1
+            self.files += write_class_images(
+                self.spec.out, self.job.name, samples, self.spec.sample_format, start
+            )
+        else:
+            self.arrays.append(samples)
+            self.files += [""] * len(samples)
+        if sum(map(len, self.shown)) < SHOWN_PICTURES:
+            self.shown.append(unit)
+        self._compare(unit, samples)
+
+    def finish(self) -> list[str]:
+        """Write what goes into one file; return the names of the files (empty for arrays)."""
+        if self.spec.sample_format.kind == "arrays":
+            shape = (0, *self.spec.sample_format.model_shape)
+            samples = np.concatenate([np.empty(shape, self.spec.sample_format.dtype), *self.arrays])
+            with atomic_path(self.job.work.samples(self.job.index)) as temporary:
+                np.save(temporary, samples, allow_pickle=False)
+        return self.files
+
+    @property
+    def nearest_names(self) -> list[str]:
+        """Names of the nearest training samples, empty without a training set."""
+        return [self.spec.reference_names[i] for i in np.concatenate([*self.nearest, []]).astype(int)]
+
+    def flags(self) -> list[str]:
+        """Return the copy flag of each sample, empty without a training set."""
+        return copy_flags(np.array(self.distances), np.array(self.identical), np.array(self.real_distance))
+
+    def _flat_reference(self) -> Float32[np.ndarray, "m D"] | None:
+        rows = self.spec.reference
+        return None if rows is None else self.job.scaler.transform(np.asarray(rows)).reshape(len(rows), -1)
+
+    def _real_distances(self) -> list[float]:
+        if self.reference is None or self.spec.reference_labels is None:
+            return []
+        own = self.reference[self.spec.reference_labels == self.job.index]
+        return nearest_neighbours(own, own, leave_one_out=True).distance.tolist()
+
+    def _compare(self, unit: Float32[np.ndarray, "n ..."], samples: Shaped[np.ndarray, "n ..."]) -> None:
+        if self.reference is None or self.spec.reference is None:
+            return
+        found: Neighbours = nearest_neighbours(unit.reshape(len(unit), -1), self.reference)
+        self.nearest.append(found.index)
+        self.distances += found.distance.tolist()
+        originals = self.spec.reference[found.index]
+        self.identical += [bool(np.array_equal(a, b)) for a, b in zip(samples, originals, strict=True)]
+
+
+def _save_pictures(job: ClassJob, spec: SampleSpec, item: ClassModel, draws: Draws, writer: _Writer) -> None:
+    """Keep what the report shows of this class; plain arrays, so a resumed run needs no recomputing."""
+    arrays: dict[str, np.ndarray] = {}
+    if writer.shown:
+        shown = np.concatenate(writer.shown)[:SHOWN_PICTURES]
+        arrays |= _pictures("synthetic", shown)
+        if spec.reference is not None and spec.reference_labels is not None:
+            chosen = np.concatenate(writer.nearest)[:SHOWN_PICTURES]
+            real = np.flatnonzero(spec.reference_labels == job.index)[:SHOWN_PICTURES]
+            arrays |= _pictures("nearest", job.scaler.transform(spec.reference[chosen]))
+            arrays |= _pictures("real", job.scaler.transform(spec.reference[real]))
+    if item.metric is not None and item.metric.dim == 2:
+        stream = item.draw_stream(spec.sampling.seed).child("geodesics")
+        latent = latent_map_arrays(item.metric, draws.points, stream)
+        arrays |= {f"latent_{name}": array for name, array in latent.items()}
+    with atomic_path(job.work.pictures(job.index)) as temporary:
+        np.savez(temporary, allow_pickle=False, **arrays)
+
+
+def _pictures(name: str, unit: Float32[np.ndarray, "n ..."]) -> dict[str, np.ndarray]:
+    pictures = as_pictures(unit)
+    return {} if pictures is None else {name: pictures}
+
+
+def _rounded(values: torch.Tensor) -> list[float]:
+    return [float(f"{value:.6g}") for value in values.tolist()]

@@ -1,0 +1,279 @@
+"""What every sampler offers: draws of latent points with their log density, origin and diagnostics."""
+
+import copy
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import ClassVar, TypeVar
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from riemaug._typing import Flag, Point, Scalar
+from riemaug.errors import InvalidInputError
+from riemaug.geometry import KernelMetric, Metric, Support
+from riemaug.random import Stream
+
+AnyMetric = TypeVar("AnyMetric", bound=Metric)
+
+
+@dataclass(frozen=True)
+class Diagnostics:
+    """What is known about the quality of a set of draws; None where a quantity does not apply.
+
+    Attributes
+    ----------
+    num_draws : int
+    acceptance : float or None
+        Mean acceptance probability of the rejection sampler or of the chains.
+    divergences : int
+        Proposals that were not finite or whose implicit equations were not solved (all rejected).
+    outside : int
+        Proposals rejected because they left the support S.
+    rhat, ess_bulk, ess_tail : float or None
+        Of log pi along the second half of the chains. R-hat is the nested one, over groups of chains
+        that began in the same region; above 1.05 the chains still remember where they began.
+    effective_fraction : float or None
+        Effective sample size of the importance weights of the proposals, divided by their number.
+    khat : float or None
+        Pareto shape of the importance weights; above 0.7 their mean is not to be trusted.
+    log_normalizer : float or None
+        Estimate of log of the integral of pi^b over S.
+    log_normalizer_check : float or None
+        The same from a second, different proposal; a difference tells of missed mass.
+    expected_log_density, centroid_log_density : float or None
+        Mean of log pi over the draws, and over the centroids.
+    flat_mass : float or None
+        Share of the law's mass due to the regularisation: mean over the draws of
+        (lambda^(d/2) / sqrt det C)^b, an estimate of lambda^(b d/2) |S| / Z.
+    evaluations : int
+        Points at which the metric was evaluated.
+    converged : bool or None
+        Whether the draws can be taken as draws of pi^b; never for the paper's walk; None if unknown.
+    message : str
+        The same in plain words.
+    """
+
+    num_draws: int
+    acceptance: float | None = None
+    divergences: int = 0
+    outside: int = 0
+    rhat: float | None = None
+    ess_bulk: float | None = None
+    ess_tail: float | None = None
+    effective_fraction: float | None = None
+    khat: float | None = None
+    log_normalizer: float | None = None
+    log_normalizer_check: float | None = None
+    expected_log_density: float | None = None
+    centroid_log_density: float | None = None
+    flat_mass: float | None = None
+    evaluations: int = 0
+    converged: bool | None = None
+    message: str = ""
+
+    def to_dict(self) -> dict[str, float | int | bool | str | None]:
+        """Return plain JSON values; numbers that are not finite become None."""
+        return {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in asdict(self).items()
+        }
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Points drawn by a sampler, float64.
+
+    Attributes
+    ----------
+    points : Tensor (n, d)
+    log_density : Tensor (n,)
+        Unnormalised log pi (at inverse temperature 1); of the prior for `PriorSampler`.
+    origin : Tensor (n,), int64
+        Index of the centroid where the chain began, or of the mixture component's centroid (one of
+        the two for a pair); -1 where there is none.
+    acceptance : Tensor (n,)
+        The chain's mean acceptance probability; the sampler's own where draws are by rejection.
+    diagnostics : Diagnostics
+    """
+
+    points: Float[Tensor, "n dim"]
+    log_density: Float[Tensor, " n"]
+    origin: Int[Tensor, " n"]
+    acceptance: Float[Tensor, " n"]
+    diagnostics: Diagnostics
+
+
+@dataclass(frozen=True)
+class SamplingProgress:
+    """How far a call of `sample` is; `acceptance` is the mean so far."""
+
+    done: int
+    total: int
+    acceptance: float
+
+
+ProgressCallback = Callable[[SamplingProgress], None]
+
+
+class Sampler(ABC):
+    """A law on the latent space that can be drawn from, reproducibly.
+
+    Draws are made in blocks of `block_size`, each from its own generator and always whole, so that
+    draw i depends on the random state and on i alone, not on the number of draws asked for.
+    """
+
+    name: ClassVar[str]
+    block_size: ClassVar[int]
+
+    @abstractmethod
+    def sample(
+        self, num_samples: int, random_state: int | Stream, progress: ProgressCallback | None = None
+    ) -> Draws:
+        """Return `num_samples` (>= 0) draws.
+
+        Parameters
+        ----------
+        num_samples : int
+        random_state : int or Stream
+        progress : callable, optional
+            Called with a `SamplingProgress` after each block.
+
+        Raises
+        ------
+        InvalidInputError
+            A negative number of samples.
+        """
+
+
+@dataclass(frozen=True)
+class Block:
+    """The draws of one block, or of several joined."""
+
+    points: Float[Tensor, "n dim"]
+    log_density: Float[Tensor, " n"]
+    origin: Int[Tensor, " n"]
+    acceptance: Float[Tensor, " n"]
+
+    def first(self, count: int) -> "Block":
+        """Return the first `count` draws."""
+        return Block(
+            self.points[:count], self.log_density[:count], self.origin[:count], self.acceptance[:count]
+        )
+
+
+def draw_blocks(
+    draw: Callable[[int], Block],
+    num_samples: int,
+    block_size: int,
+    empty: Block,
+    progress: ProgressCallback | None,
+) -> Block:
+    """Join blocks 0, 1, ... of `draw` until there are `num_samples` draws; cut the last one."""
+    if num_samples < 0:
+        raise InvalidInputError(f"num_samples must be 0 or more, got {num_samples}")
+    blocks, total = [empty], 0.0
+    for index in range(math.ceil(num_samples / block_size)):
+        block = draw(index)
+        done = min(num_samples, (index + 1) * block_size)
+        count = done - index * block_size
+        blocks.append(block.first(count))
+        total += float(block.acceptance[:count].sum())
+        if progress is not None:
+            progress(SamplingProgress(done, num_samples, total / done))
+    return Block(
+        torch.cat([block.points for block in blocks]),
+        torch.cat([block.log_density for block in blocks]),
+        torch.cat([block.origin for block in blocks]),
+        torch.cat([block.acceptance for block in blocks]),
+    )
+
+
+def empty_block(dim: int, device: torch.device) -> Block:
+    """Return a block of no draws."""
+    none = torch.empty(0, dtype=torch.float64, device=device)
+    return Block(none.reshape(0, dim), none, torch.empty(0, dtype=torch.int64, device=device), none)
+
+
+@dataclass(frozen=True)
+class ChainState:
+    """Where a batch of chains is.
+
+    Attributes
+    ----------
+    position : Tensor (n, d)
+    log_density : Tensor (n,)
+        log pi at the position (inverse temperature 1).
+    origin : Tensor (n,), int64
+        Index of the centroid where the chain began, -1 for none.
+    """
+
+    position: Point
+    log_density: Scalar
+    origin: Int[Tensor, " n"]
+
+
+@dataclass(frozen=True)
+class TransitionInfo:
+    """What happened in one step of a batch of chains, each field (n,).
+
+    `is_divergent`: the proposal was not finite, its ratio NaN, or its equations not solved.
+    `is_outside`: it was fine but outside the support. Both are rejected, with probability 0 here.
+    """
+
+    acceptance_probability: Scalar
+    is_accepted: Flag
+    is_divergent: Flag
+    is_outside: Flag
+
+
+def in_double(metric: AnyMetric) -> AnyMetric:
+    """Return a detached copy of the metric in float64; the original is left as it is.
+
+    A kernel metric is rebuilt from its tensors: in training they are not leaves and cannot be copied.
+    """
+    if isinstance(metric, KernelMetric):
+        return type(metric)(
+            metric.centroids.detach().double().clone(),
+            metric.factors.detach().double().clone(),
+            metric.bandwidth,
+            metric.regularization,
+        )
+    return copy.deepcopy(metric).double()
+
+
+def support_for(metric: Metric, support: Support | None) -> Support:
+    """Return a float64 copy of `support`, or the default support of a kernel metric.
+
+    Raises
+    ------
+    InvalidInputError
+        No support for a metric that has no default one, or one of another dimension.
+    """
+    if support is not None:
+        if support.centroids.shape[1] != metric.dim:
+            raise InvalidInputError(
+                f"support and metric must have one dimension, got {support.centroids.shape[1]} and "
+                f"{metric.dim}"
+            )
+        return Support(support.centroids.detach().double().clone(), support.radius)
+    if isinstance(metric, KernelMetric):
+        return Support.of(metric)
+    raise InvalidInputError(
+        f"only a kernel metric has a default support, got {type(metric).__name__}; pass support=Support(...)"
+    )
+
+
+def positive_finite(name: str, value: float) -> float:
+    """Return `value` as a float.
+
+    Raises
+    ------
+    InvalidInputError
+        It is not a positive, finite number.
+    """
+    if not (value > 0 and math.isfinite(value)):
+        raise InvalidInputError(f"{name} must be a positive finite number, got {value}")
+    return float(value)

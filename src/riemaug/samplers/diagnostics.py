@@ -1,0 +1,125 @@
+"""Diagnostics of draws; knows no sampler."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from riemaug._typing import Point, Scalar
+from riemaug.geometry import KernelMetric, Metric
+
+_SUPERCHAINS = 8
+_POINTS_AT_ONCE = 1024
+
+
+@dataclass(frozen=True)
+class ChainSummary:
+    """R-hat, bulk and tail ESS of the chains, and the drift of their mean in standard errors."""
+
+    rhat: float
+    ess_bulk: float
+    ess_tail: float
+    drift: float
+
+    @property
+    def has_converged(self) -> bool:
+        """Whether the chains forgot their starts, hold 100 effective draws and no longer drift."""
+        return self.rhat <= 1.05 and self.ess_bulk >= 100 and abs(self.drift) < 4
+
+    def describe(self) -> str:
+        """Return the verdict in plain words."""
+        figures = f"R-hat {self.rhat:.3f}, ESS {self.ess_bulk:.0f}, drift {self.drift:+.1f} standard errors"
+        if self.has_converged:
+            return f"The chains have forgotten where they began ({figures})."
+        return f"The chains have NOT converged ({figures}): take more steps, or the mixture sampler."
+
+
+def summarize_chains(
+    trace: Float[Tensor, "steps scalars chains"], starts: Float[Tensor, "chains dim"]
+) -> ChainSummary | None:
+    """Return the worst diagnostics of scalars traced along many short chains.
+
+    None below 8 steps or 16 chains. The trace is the second half of the run. With hundreds of chains
+    of a hundred steps the classic R-hat is large however good the chains are, so R-hat is the nested
+    one (Margossian et al. 2024): between groups of chains that began in the same region, ordered along
+    the starts' longest axis. The drift is the mean difference between the halves of the trace, over
+    its standard error.
+    """
+    steps, scalars, chains = trace.shape
+    chains -= chains % (2 * _SUPERCHAINS)
+    if steps < 8 or chains == 0:
+        return None
+    order = _order_along_longest_axis(starts[:chains])
+    summaries = [_summarize_scalar(trace[:, index, :chains][:, order]) for index in range(scalars)]
+    return ChainSummary(
+        rhat=max(summary.rhat for summary in summaries),
+        ess_bulk=min(summary.ess_bulk for summary in summaries),
+        ess_tail=min(summary.ess_tail for summary in summaries),
+        drift=max((summary.drift for summary in summaries), key=abs),
+    )
+
+
+def _summarize_scalar(trace: Float[Tensor, "steps chains"]) -> ChainSummary:
+    """Return the diagnostics of one scalar; neighbouring chains began in the same region."""
+    from arviz_stats.base.array import array_stats  # here, being slow to import
+
+    steps, chains = trace.shape
+    by_chain = trace.T.cpu().numpy()
+    groups = torch.arange(_SUPERCHAINS).repeat_interleave(chains // _SUPERCHAINS).numpy()
+    middle = steps // 2
+    change = trace[middle:].mean(0) - trace[:middle].mean(0)
+    error = float(change.std()) / math.sqrt(chains)
+    return ChainSummary(
+        rhat=_number(array_stats.rhat_nested(by_chain, superchain_ids=groups)),
+        ess_bulk=_number(array_stats.ess(by_chain)),
+        ess_tail=_number(array_stats.ess(by_chain, method="tail", prob=(0.05, 0.95))),
+        drift=float(change.mean()) / error if error > 0 else 0.0,
+    )
+
+
+def pareto_shape(log_weights: Float[Tensor, " n"]) -> float:
+    """Return the k-hat of Pareto-smoothed importance sampling; weights that are all equal give -inf."""
+    from arviz_stats.base.array import array_stats  # here, being slow to import
+
+    finite = log_weights[log_weights.isfinite()]
+    if finite.numel() < 25:
+        return math.inf
+    if float(finite.max() - finite.min()) < 1e-12:
+        return -math.inf
+    _, shape = array_stats.psislw(-finite.cpu().numpy())  # it takes log likelihoods: minus log weights
+    return _number(shape)
+
+
+def effective_fraction(log_weights: Float[Tensor, " n"]) -> float:
+    """Return (sum W)^2 / (n sum W^2), in [0, 1]; 0 where no weight is positive."""
+    if not bool(log_weights.isfinite().any()):
+        return 0.0
+    log_fraction = 2.0 * torch.logsumexp(log_weights, 0) - torch.logsumexp(2.0 * log_weights, 0)
+    return float(log_fraction.exp()) / log_weights.numel()
+
+
+def flat_mass(metric: Metric, log_density: Scalar, inverse_temperature: float) -> float | None:
+    """Return the mean of (lambda^(d/2) / sqrt det C)^b; None without draws or for other metrics."""
+    if not isinstance(metric, KernelMetric) or log_density.numel() == 0:
+        return None
+    floor = 0.5 * metric.dim * math.log(metric.regularization)
+    return float(torch.exp(inverse_temperature * (floor - log_density)).clamp_max(1.0).mean())
+
+
+def mean_log_density(metric: Metric, points: Point) -> float:
+    """Return the mean of log pi over points (n, d), n > 0."""
+    parts = [metric.log_density(part) for part in points.split(_POINTS_AT_ONCE)]
+    return float(torch.cat(parts).mean())
+
+
+def _order_along_longest_axis(points: Float[Tensor, "n dim"]) -> Tensor:
+    """Return the order of the points along the coordinate in which they spread most."""
+    spread = points.std(0)
+    return points[:, int(spread.argmax())].argsort(stable=True)
+
+
+def _number(value: object) -> float:
+    """Return a 0-d array or scalar as a float."""
+    return float(value)  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,92 @@
+"""Exact, independent draws by rejection from an envelope."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from riemaug.geometry import KernelMetric, Support
+from riemaug.random import Stream
+from riemaug.samplers.base import Block
+from riemaug.samplers.envelope import Envelope
+
+_PILOT_ROUNDS = 16
+_MAX_ROUND = 4096
+
+
+@dataclass
+class Tally:
+    """Running count of proposals and sum of their acceptance probabilities."""
+
+    proposed: int = 0
+    accepted: float = 0.0
+    outside: int = 0
+
+    @property
+    def acceptance(self) -> float:
+        """Mean acceptance probability."""
+        return self.accepted / self.proposed
+
+
+class RejectionSampler:
+    """Draws of pi^b on S by proposing from an envelope; the pilot tells how well that works.
+
+    Parameters
+    ----------
+    envelope : Envelope
+    metric : KernelMetric
+    support : Support
+    block_size : int
+        Draws in a block.
+    stream : Stream
+        Of the pilot, which fixes how many proposals are made at once.
+    """
+
+    def __init__(
+        self, envelope: Envelope, metric: KernelMetric, support: Support, block_size: int, stream: Stream
+    ) -> None:
+        self.envelope = envelope
+        self.support = support
+        self.block_size = block_size
+        self.tally = Tally()
+        self._device = metric.centroids.device
+        generator = stream.generator(self._device)
+        for _ in range(_PILOT_ROUNDS):
+            self._round(block_size, generator)
+        self.pilot_acceptance = self.tally.acceptance
+        wanted = 1.1 * block_size / max(self.pilot_acceptance, 1e-9) + 16
+        self._round_size = 32 * math.ceil(min(wanted, _MAX_ROUND) / 32)
+
+    @property
+    def log_normalizer(self) -> float:
+        """Log of the mass of pi^b on S, from all proposals so far."""
+        return self.envelope.log_mass + math.log(self.tally.acceptance)
+
+    def block(self, generator: torch.Generator) -> Block:
+        """Return `block_size` independent draws."""
+        parts, found = [], 0
+        while found < self.block_size:
+            parts.append(self._round(self._round_size, generator))
+            found += parts[-1].points.shape[0]
+        count = self.block_size
+        return Block(
+            torch.cat([part.points for part in parts])[:count],
+            torch.cat([part.log_density for part in parts])[:count],
+            torch.cat([part.origin for part in parts])[:count],
+            torch.full((count,), self.pilot_acceptance, dtype=torch.float64, device=self._device),
+        )
+
+    def _round(self, num: int, generator: torch.Generator) -> Block:
+        """Propose `num` points and keep what is accepted."""
+        proposal = self.envelope.propose(num, generator)
+        log_density, log_bound = self.envelope.log_densities(proposal.points)
+        log_ratio = self.envelope.inverse_temperature * log_density - log_bound
+        probability = log_ratio.exp().clamp_max(1.0) * proposal.thinning
+        inside = self.support.contains(proposal.points)
+        probability = torch.where(inside, probability, 0.0)
+        uniform = torch.rand(num, generator=generator, dtype=torch.float64, device=self._device)
+        self.tally.proposed += num
+        self.tally.accepted += float(probability.sum())
+        self.tally.outside += num - int(inside.sum())
+        keep = uniform < probability
+        return Block(proposal.points[keep], log_density[keep], proposal.origin[keep], probability[keep])

@@ -1,0 +1,236 @@
+"""Model folders: tensors in safetensors, everything else in JSON, no code, with a format version."""
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from riemaug._version import __version__
+from riemaug.atomic import atomic_path, atomic_write_text
+from riemaug.class_model import ClassModel
+from riemaug.config import GeneratorConfig
+from riemaug.data.dataset import SampleFormat
+from riemaug.data.scaling import RangeScaler
+from riemaug.errors import InvalidInputError
+from riemaug.geometry import KernelMetric
+from riemaug.models import RHVAE, ModelConfig, build_model
+from riemaug.training import History
+
+FORMAT_VERSION = 1
+WEIGHTS_NAME, DESCRIPTION_NAME = "model.safetensors", "model.json"
+
+
+@dataclass(frozen=True, eq=False)
+class FittedGenerators:
+    """All that `fit` learned: a model a class, and how to go from data to [0, 1] and back.
+
+    Attributes
+    ----------
+    classes : tuple of ClassModel
+    config : GeneratorConfig
+    scaler : RangeScaler
+    sample_format : SampleFormat
+    label_values : ndarray or None
+        For arrays: the label of each class as the user stored it.
+    class_sizes : tuple of int
+        Training samples of each class.
+    data_fingerprint : str
+        Hash of the training data.
+    """
+
+    classes: tuple[ClassModel, ...]
+    config: GeneratorConfig
+    scaler: RangeScaler
+    sample_format: SampleFormat
+    label_values: np.ndarray | None
+    class_sizes: tuple[int, ...]
+    data_fingerprint: str
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, in order."""
+        return tuple(item.name for item in self.classes)
+
+
+def class_tensors(item: ClassModel) -> dict[str, Tensor]:
+    """Return the tensors of one class's model: weights and metric."""
+    tensors = {f"network.{k}": v.detach().cpu() for k, v in item.model.named_parameters()}
+    if item.metric is not None:
+        tensors |= {"metric.centroids": item.metric.centroids, "metric.factors": item.metric.factors}
+    return {k: v.contiguous() for k, v in tensors.items()}
+
+
+def class_description(item: ClassModel) -> dict[str, Any]:
+    """Return the JSON part of one class's model."""
+    return {
+        "name": item.name,
+        "model": item.model.config.model_dump(),
+        "history": _finite(item.history.to_dict()),
+        "sources": list(item.sources),
+    }
+
+
+def restore_class(description: dict[str, Any], tensors: dict[str, Tensor]) -> ClassModel:
+    """Return the class model that `class_description` and `class_tensors` describe.
+
+    Raises
+    ------
+    InvalidInputError
+        The description and the tensors do not fit together.
+    """
+    try:
+        model_config = ModelConfig(**description["model"])
+        weights = {k[8:]: v for k, v in tensors.items() if k.startswith("network.")}
+        # compared before anything is built: a tampered description must not ask for absurd memory
+        if model_config.num_parameters() != sum(v.numel() for v in weights.values()):
+            raise ValueError("the number of weights differs")
+        model = build_model(model_config)
+        model.load_state_dict(weights, strict=True)
+        if isinstance(model, RHVAE):
+            config = model.config
+            centroids, factors = tensors["metric.centroids"], tensors["metric.factors"]
+            if not (centroids.isfinite().all() and factors.isfinite().all()):
+                raise ValueError("the metric is not finite")
+            model.metric = KernelMetric(centroids, factors, config.bandwidth, config.regularization)
+        history = History.from_dict(description["history"])
+        sources = tuple(str(source) for source in description["sources"])
+        return ClassModel(str(description["name"]), model.eval(), history, sources)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InvalidInputError(
+            f"a model's description and tensors must fit together, these do not ({reason}); fit it anew"
+        ) from error
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write tensors to a safetensors file, whole or not at all."""
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary)
+
+
+def save_generators(folder: Path, generators: FittedGenerators) -> str:
+    """Write `model.safetensors` and `model.json`; return the hash of the tensors' file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {
+        f"{index}.{key}": value
+        for index, item in enumerate(generators.classes)
+        for key, value in class_tensors(item).items()
+    }
+    write_tensors(folder / WEIGHTS_NAME, tensors)
+    digest = file_hash(folder / WEIGHTS_NAME)
+    labels = generators.label_values
+    description = {
+        "format_version": FORMAT_VERSION,
+        "riemaug_version": __version__,
+        "tensors_sha256": digest,
+        "config": generators.config.model_dump(),
+        "scaler": generators.scaler.to_dict(),
+        "sample_format": generators.sample_format.to_dict(),
+        "label_values": None if labels is None else labels.tolist(),
+        "label_dtype": None if labels is None else labels.dtype.str,
+        "class_sizes": list(generators.class_sizes),
+        "data_sha256": generators.data_fingerprint,
+        "classes": [class_description(item) for item in generators.classes],
+        "reveals": (
+            "This model holds the encodings of its training samples (one centroid each) and their file "
+            "names; its decoder can reproduce samples close to them."
+        ),
+    }
+    atomic_write_text(folder / DESCRIPTION_NAME, json.dumps(description, indent=1, ensure_ascii=False) + "\n")
+    return digest
+
+
+def load_generators(folder: Path, only_class: str | None = None) -> FittedGenerators:
+    """Read a model folder; with `only_class`, the tensors of that class alone.
+
+    Raises
+    ------
+    InvalidInputError
+        No model there, a later format, a damaged or tampered file.
+    """
+    description = read_description(folder)
+    chosen = [
+        (index, entry)
+        for index, entry in enumerate(description["classes"])
+        if only_class is None or entry["name"] == only_class
+    ]
+    try:
+        classes = tuple(
+            restore_class(entry, read_tensors(folder / WEIGHTS_NAME, f"{index}.")) for index, entry in chosen
+        )
+        labels = description["label_values"]
+        return FittedGenerators(
+            classes,
+            GeneratorConfig(**description["config"]),
+            RangeScaler.from_dict(description["scaler"]),
+            SampleFormat.from_dict(description["sample_format"]),
+            None if labels is None else np.array(labels, dtype=np.dtype(description["label_dtype"])),
+            tuple(int(size) for size in description["class_sizes"]),
+            str(description["data_sha256"]),
+        )
+    except (KeyError, TypeError, ValidationError) as error:
+        raise _damaged(folder / DESCRIPTION_NAME, error) from error
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """Return the checked contents of `model.json`, after comparing the tensors' hash."""
+    path = folder / DESCRIPTION_NAME
+    if not path.is_file() or not (folder / WEIGHTS_NAME).is_file():
+        raise InvalidInputError(
+            f"a model folder holds {WEIGHTS_NAME} and {DESCRIPTION_NAME}, {folder} does not; "
+            "make one with riemaug fit"
+        )
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+        version, digest = description["format_version"], description["tensors_sha256"]
+        entries = description["classes"]
+        if not (isinstance(version, int) and all(isinstance(entry["name"], str) for entry in entries)):
+            raise ValueError("wrong types")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise _damaged(path, error) from error
+    if version > FORMAT_VERSION:
+        raise InvalidInputError(
+            f"this riemaug reads model format {FORMAT_VERSION}, {path} has {version}; install a newer riemaug"
+        )
+    if file_hash(folder / WEIGHTS_NAME) != digest:
+        raise InvalidInputError(
+            f"a model's tensors must match the hash in {DESCRIPTION_NAME}, {folder / WEIGHTS_NAME} does not: "
+            "the file is damaged or was changed; copy the model again or refit"
+        )
+    return description
+
+
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a file, hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_tensors(path: Path, prefix: str) -> dict[str, Tensor]:
+    """Return the tensors whose names begin with `prefix`, without it; InvalidInputError if damaged."""
+    try:
+        with safe_open(path, "pt") as file:
+            names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
+            return {name[len(prefix) :]: file.get_tensor(name) for name in names}
+    except SafetensorError as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> InvalidInputError:
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    return InvalidInputError(
+        f"a model file must be whole, {path} is damaged ({reason}); copy it again or refit"
+    )
+
+
+def _finite(history: dict[str, Any]) -> dict[str, Any]:
+    """Return the history with numbers JSON can hold."""
+    return {k: (None if isinstance(v, float) and not math.isfinite(v) else v) for k, v in history.items()}

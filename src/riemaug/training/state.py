@@ -1,0 +1,123 @@
+"""The resumable state of a training run, and its file."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from riemaug.atomic import atomic_path
+from riemaug.errors import InvalidInputError
+
+STATE_FORMAT = 1
+
+
+@dataclass
+class History:
+    """What happened in training, one entry an epoch, and how it ended.
+
+    Attributes
+    ----------
+    elbo, reconstruction : list of float
+        Mean over the samples, in nats.
+    failed_steps : list of int
+        Implicit leapfrog steps that did not converge.
+    best_epoch : int
+        Index of the epoch whose weights are kept: those before its update gave the best ELBO.
+    rollbacks : int
+        How often training diverged and went back.
+    stop_reason : str
+        Why it ended; empty while it runs.
+    seconds : float
+        Time spent, over all sessions.
+    """
+
+    elbo: list[float] = field(default_factory=list)
+    reconstruction: list[float] = field(default_factory=list)
+    failed_steps: list[int] = field(default_factory=list)
+    best_epoch: int = -1
+    best_elbo: float = float("-inf")
+    rollbacks: int = 0
+    stop_reason: str = ""
+    seconds: float = 0.0
+
+    @property
+    def num_epochs(self) -> int:
+        """Number of epochs done."""
+        return len(self.elbo)
+
+    def to_dict(self) -> dict:
+        """Return a JSON-safe mapping."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "History":
+        """Return the history that `to_dict` described."""
+        return cls(**values)
+
+
+@dataclass
+class TrainingState:
+    """All that the loop carries from one epoch to the next.
+
+    The noise of epoch e comes from the stream's block e, so no generator state is kept.
+    """
+
+    weights: dict[str, Tensor]
+    best_weights: dict[str, Tensor]
+    optimizer: dict[str, Tensor]
+    learning_rate: float
+    history: History
+
+    def save(self, path: Path) -> None:
+        """Write the state to a safetensors file, whole or not at all."""
+        tensors = {f"weights.{k}": v for k, v in self.weights.items()}
+        tensors |= {f"best.{k}": v for k, v in self.best_weights.items()}
+        tensors |= {f"optimizer.{k}": v for k, v in self.optimizer.items()}
+        header = {
+            "format": STATE_FORMAT,
+            "learning_rate": self.learning_rate,
+            "history": self.history.to_dict(),
+        }
+        with atomic_path(path) as temporary:
+            save_file(
+                {k: v.contiguous() for k, v in tensors.items()}, temporary, {"riemaug": json.dumps(header)}
+            )
+
+    @classmethod
+    def load(cls, path: Path) -> "TrainingState":
+        """Read a state written by `save`; InvalidInputError if the file is damaged."""
+        try:
+            with safe_open(path, "pt") as file:
+                header = json.loads((file.metadata() or {})["riemaug"])
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        except (SafetensorError, KeyError, ValueError) as error:
+            raise InvalidInputError(
+                f"a training state must be whole, {path} is damaged ({error}); delete it to train anew"
+            ) from error
+        parts: dict[str, dict[str, Tensor]] = {"weights": {}, "best": {}, "optimizer": {}}
+        for key, tensor in tensors.items():
+            part, _, name = key.partition(".")
+            parts[part][name] = tensor
+        return cls(
+            parts["weights"],
+            parts["best"],
+            parts["optimizer"],
+            header["learning_rate"],
+            History.from_dict(header["history"]),
+        )
+
+
+def copy_weights(module: torch.nn.Module) -> dict[str, Tensor]:
+    """Return detached copies of the trainable weights."""
+    return {name: weight.detach().clone() for name, weight in module.named_parameters()}
+
+
+def restore_weights(module: torch.nn.Module, weights: dict[str, Tensor]) -> None:
+    """Set the trainable weights in place."""
+    with torch.no_grad():
+        for name, weight in module.named_parameters():
+            weight.copy_(weights[name])

@@ -1,0 +1,171 @@
+"""Order, reversal, Jacobian, failures and derivatives of the geodesic integrators, in float64."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from riemaug.geometry import (
+    ExplicitMidpoint,
+    GeneralizedLeapfrog,
+    GeodesicIntegrator,
+    KernelMetric,
+    LagrangianLeapfrog,
+    LocalGeometry,
+    PhasePoint,
+    exp,
+    shoot,
+)
+from tests.metrics import PlainKernelMetric, random_metric
+
+REVERSIBLE = [LagrangianLeapfrog(), GeneralizedLeapfrog(tolerance=1e-13)]
+ALL = [ExplicitMidpoint(), *REVERSIBLE]
+
+
+def label(integrator: GeodesicIntegrator) -> str:
+    return type(integrator).__name__
+
+
+def start(dim: int, num: int = 6, scale: float = 0.4) -> tuple[KernelMetric, Tensor, Tensor]:
+    metric = random_metric(dim, 8, seed=dim, regularization=0.05, spread=0.8)
+    generator = torch.Generator().manual_seed(3)
+    point = 0.5 * torch.randn(num, dim, generator=generator, dtype=torch.float64)
+    velocity = scale * torch.randn(num, dim, generator=generator, dtype=torch.float64)
+    return metric, point, velocity
+
+
+def energy(metric: KernelMetric, point: Tensor, velocity: Tensor) -> Tensor:
+    return 0.5 * metric.inner_product(velocity, velocity, point)
+
+
+@pytest.mark.parametrize("integrator", ALL, ids=label)
+def test_energy_error_is_of_second_order(integrator: GeodesicIntegrator) -> None:
+    metric, point, velocity = start(2)
+    errors = []
+    for num_steps in (40, 80):
+        flow = integrator.flow(metric, point, velocity, num_steps)
+        assert flow.converged.all()
+        errors.append(float((energy(metric, flow.point, flow.velocity) - energy(metric, point, velocity)).abs().mean()))
+    assert 3.3 < errors[0] / errors[1] < 9.0  # at least order 2: RK2 gains a third order in the energy
+
+
+@pytest.mark.parametrize("integrator", ALL, ids=label)
+def test_end_points_converge_with_second_order(integrator: GeodesicIntegrator) -> None:
+    metric, point, velocity = start(3)
+    exact = LagrangianLeapfrog().flow(metric, point, velocity, 640).point
+    first, second = (
+        float((integrator.flow(metric, point, velocity, n).point - exact).norm()) for n in (20, 40)
+    )
+    assert 3.4 < first / second < 5.0
+
+
+@pytest.mark.parametrize("integrator", REVERSIBLE, ids=label)
+@pytest.mark.parametrize("dim", [1, 2, 3])
+def test_the_flow_comes_back_with_the_velocity_reversed(integrator: GeodesicIntegrator, dim: int) -> None:
+    metric, point, velocity = start(dim)
+    there = integrator.flow(metric, point, velocity, 5)
+    back = integrator.flow(metric, there.point, -there.velocity, 5)
+    assert (there.converged & back.converged).all()
+    torch.testing.assert_close(back.point, point, rtol=0, atol=1e-11)
+    torch.testing.assert_close(back.velocity, -velocity, rtol=0, atol=1e-11)
+    torch.testing.assert_close(back.log_jacobian, -there.log_jacobian, rtol=0, atol=1e-10)
+
+
+def test_explicit_midpoint_does_not_come_back() -> None:
+    metric, point, velocity = start(2)
+    there = ExplicitMidpoint().flow(metric, point, velocity, 5)
+    back = ExplicitMidpoint().flow(metric, there.point, -there.velocity, 5)
+    assert float((back.point - point).abs().max()) > 1e-5
+
+
+@pytest.mark.parametrize("integrator", REVERSIBLE, ids=label)
+@pytest.mark.parametrize("dim", [1, 2, 3])
+def test_the_claimed_jacobian_is_that_of_the_map(integrator: GeodesicIntegrator, dim: int) -> None:
+    metric, point, velocity = start(dim, num=1)
+    state, size = torch.cat([point, velocity], -1)[0], 1e-5
+
+    def carry(states: Tensor) -> Tensor:
+        flow = integrator.flow(metric, states[:, :dim], states[:, dim:], 3)
+        return torch.cat([flow.point, flow.velocity], -1)
+
+    shifts = size * torch.eye(2 * dim, dtype=torch.float64)
+    columns = (carry(state + shifts) - carry(state - shifts)) / (2 * size)
+    claimed = integrator.flow(metric, point, velocity, 3).log_jacobian[0]
+    torch.testing.assert_close(torch.linalg.slogdet(columns).logabsdet, claimed, rtol=0, atol=1e-7)
+
+
+def test_lagrangian_jacobian_tends_to_that_of_the_exact_flow() -> None:
+    metric, point, velocity = start(2)
+    flow = LagrangianLeapfrog().flow(metric, point, velocity, 400)
+    expected = 2.0 * (metric.log_density(flow.point) - metric.log_density(point))
+    torch.testing.assert_close(flow.log_jacobian, expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("integrator", ALL, ids=label)
+def test_closed_forms_and_autograd_give_one_flow(integrator: GeodesicIntegrator) -> None:
+    metric, point, velocity = start(2)
+    expected = integrator.flow(PlainKernelMetric(metric), point, velocity, 4).point
+    torch.testing.assert_close(integrator.flow(metric, point, velocity, 4).point, expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("integrator", ALL, ids=label)
+def test_geodesics_of_a_constant_metric_are_straight(integrator: GeodesicIntegrator) -> None:
+    factors = torch.zeros(1, 2, 2, dtype=torch.float64)
+    metric = KernelMetric(torch.zeros(1, 2, dtype=torch.float64), factors, 1.0, 0.3)
+    _, point, velocity = start(2)
+    torch.testing.assert_close(exp(metric, velocity, point, integrator, 3).point, point + velocity)
+
+
+def test_shoot_passes_through_the_exponential_map() -> None:
+    metric, point, velocity = start(2)
+    path = shoot(metric, velocity, point, num_steps=400, num_points=11)
+    assert path.shape == (11, 6, 2)
+    torch.testing.assert_close(path[0], point)
+    torch.testing.assert_close(path[-1], exp(metric, velocity, point, num_steps=400).point, rtol=0, atol=1e-4)
+
+
+def quadratic_force(local: LocalGeometry) -> Tensor:
+    return 0.7 * local.point
+
+
+@pytest.mark.parametrize("with_force", [False, True])
+def test_implicit_derivatives_equal_finite_differences(with_force: bool) -> None:
+    metric, point, velocity = start(2, num=2)
+    force = quadratic_force if with_force else None
+    momentum = metric.momentum_of(point, velocity)
+    integrator = GeneralizedLeapfrog(tolerance=1e-13)
+
+    def end(scale: Tensor) -> Tensor:
+        changed = KernelMetric(metric.centroids * scale, metric.factors * scale, 0.8, 0.05)
+        local = changed.local_geometry(point * scale)
+        state = PhasePoint(local, momentum * scale, None if force is None else force(local))
+        for _ in range(2):
+            state, ok = integrator.step(changed, state, 0.3, force)
+            assert ok.all()
+        return (state.position * torch.tensor([1.0, 2.0])).sum() + state.momentum.sum()
+
+    scale = torch.ones((), dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(end(scale), scale)
+    size = 1e-6
+    with torch.no_grad():
+        difference = (end(scale + size) - end(scale - size)) / (2 * size)
+    torch.testing.assert_close(gradient, difference, rtol=1e-6, atol=1e-7)
+
+
+def test_steps_that_fail_keep_the_position_and_flip_the_momentum() -> None:
+    metric, point, velocity = start(1, num=200, scale=1.0)
+    state = PhasePoint(metric.local_geometry(point), metric.momentum_of(point, 6.0 * velocity), None)
+    integrator = GeneralizedLeapfrog()
+    moved, ok = integrator.step(metric, state, 0.5)
+    assert 0 < int((~ok).sum()) < 200
+    torch.testing.assert_close(moved.position[~ok], state.position[~ok], rtol=0, atol=0)
+    torch.testing.assert_close(moved.momentum[~ok], -state.momentum[~ok], rtol=0, atol=0)
+    # followed by a flip of the momentum the map is its own inverse, where it failed as well
+    again, _ = integrator.step(metric, PhasePoint(moved.local, -moved.momentum, None), 0.5)
+    torch.testing.assert_close(again.position, state.position, rtol=0, atol=1e-6)
+    torch.testing.assert_close(-again.momentum[~ok], state.momentum[~ok], rtol=0, atol=0)
+
+
+def test_flows_that_leave_the_numbers_say_so() -> None:
+    metric, point, velocity = start(2)
+    flow = LagrangianLeapfrog().flow(metric, point, velocity * torch.inf, 2)
+    assert not flow.converged.any()

@@ -1,0 +1,67 @@
+"""The support S and the wrapped normal."""
+
+import math
+
+import pytest
+import torch
+
+from riemaug.geometry import KernelMetric, Support, WrappedNormal
+from riemaug.samplers.flat import FlatPart
+from tests.metrics import random_metric
+
+
+def test_default_radius_is_where_a_kernel_falls_to_lambda() -> None:
+    metric = random_metric(3, 5, seed=0, regularization=1e-3)
+    support = Support.of(metric)
+    edge = metric.centroids[:1] + torch.tensor([support.radius, 0.0, 0.0]).double()
+    lone = KernelMetric(metric.centroids[:1], metric.factors[:1], metric.bandwidth, 1e-3)
+    assert float(lone.weights(edge)) == pytest.approx(1e-3)
+    assert Support.of(random_metric(2, 3, seed=0, regularization=1.0)).radius == pytest.approx(0.8)
+
+
+def test_contains_is_the_distance_rule_and_refuses_what_is_not_finite() -> None:
+    support = Support(torch.tensor([[0.0, 0.0], [3.0, 0.0]]), 1.0)
+    points = torch.tensor([[0.0, 0.99], [0.0, 1.01], [3.5, 0.5], [1.5, 0.0], [torch.nan, 0.0], [torch.inf, 0.0]])
+    assert support.contains(points).tolist() == [True, False, True, False, False, False]
+
+
+@pytest.mark.parametrize("spread", [0.5, 40.0])
+def test_flat_proposals_cover_the_support_evenly(spread: float) -> None:
+    metric = random_metric(2, 5, seed=3, spread=spread)
+    support = Support.of(metric)
+    flat = FlatPart.of(support)
+    assert flat.in_box == (spread < 1)
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(40000, 2, generator=generator, dtype=torch.float64)
+    points, thinning = flat.draw(noise, generator)
+    inside = support.contains(points)
+    # the share kept measures |S|; compare with a fine grid over the box
+    volume = float((thinning * inside).mean()) * math.exp(flat.log_volume)
+    lower, upper = support.bounding_box()
+    num = 1500
+    axes = [torch.linspace(float(a), float(b), num).double() for a, b in zip(lower, upper, strict=True)]
+    grid = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1).flatten(0, 1)
+    share = sum(float(support.contains(part).double().sum()) for part in grid.split(100000)) / num**2
+    assert volume == pytest.approx(share * math.exp(support.log_box_volume()), rel=0.02)
+
+
+def test_wrapped_normal_of_a_constant_metric_is_the_normal() -> None:
+    # lambda I alone: geodesics are straight, so the draw is loc + the same noise
+    factors = torch.zeros(1, 2, 2, dtype=torch.float64)
+    metric = KernelMetric(torch.zeros(1, 2, dtype=torch.float64), factors, 1.0, 0.5)
+    covariance = torch.tensor([[0.5, 0.2], [0.2, 0.3]], dtype=torch.float64)
+    loc = torch.tensor([1.0, -1.0], dtype=torch.float64)
+    flow = WrappedNormal(loc, covariance, metric).sample(20000, torch.Generator().manual_seed(0))
+    assert flow.converged.all()
+    # 5 standard errors: 2e-6 to fail by chance
+    assert torch.allclose(flow.point.mean(0), loc, atol=5 * math.sqrt(0.5 / 20000))
+    assert torch.allclose(flow.point.T.cov(), covariance, atol=5 * 0.5 * math.sqrt(2 / 20000))
+
+
+def test_wrapped_normal_follows_the_metric() -> None:
+    metric = random_metric(2, 6, seed=1)
+    covariance = 0.5 * torch.eye(2, dtype=torch.float64)
+    bent = WrappedNormal(metric.centroids[0], covariance, metric).sample(500, torch.Generator().manual_seed(0))
+    noise = torch.randn(500, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    straight = metric.centroids[0] + noise * math.sqrt(0.5)
+    assert float((bent.point - straight).norm(dim=-1).mean()) > 0.05
