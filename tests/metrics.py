@@ -59,4 +59,6 @@ class GridLaw:
         self.log_normalizer = math.log(float(density.sum()) * cell)
         probability = density / density.sum()
         self.log_det = float((probability * 2.0 * log_density).sum())
-        self.cumulative = probability.unflatten(0, (num,) * metric.dim).reshape(num, -1).sum(1).cumsum(0).numpy()
+        self.cumulative = (
+            probability.unflatten(0, (num,) * metric.dim).reshape(num, -1).sum(1).cumsum(0).numpy()
+        )

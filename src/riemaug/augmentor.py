@@ -111,7 +111,7 @@ class Augmentor(BaseEstimator):
             dataset.counts,
             dataset.fingerprint(),
         )
-        self.classes_ = dataset.label_values
+        self.classes_ = _labels(self.generators_)
         return self
 
     def sample(
@@ -170,8 +170,7 @@ class Augmentor(BaseEstimator):
         )
         augmentor.generators_ = generators
         augmentor.random_state_ = config.seed
-        values = generators.label_values
-        augmentor.classes_ = np.array(generators.class_names) if values is None else values
+        augmentor.classes_ = _labels(generators)
         return augmentor
 
     @property
@@ -220,6 +219,12 @@ class Augmentor(BaseEstimator):
         return _validated(
             SamplingConfig, sampler=self.sampler, inverse_temperature=self.inverse_temperature, seed=seed
         )
+
+
+def _labels(generators: FittedGenerators) -> np.ndarray:
+    """Return the classes' labels as the user knows them."""
+    values = generators.label_values
+    return np.array(generators.class_names) if values is None else values
 
 
 def _validated(kind: type, **values: Any) -> Any:

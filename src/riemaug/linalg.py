@@ -78,6 +78,20 @@ def inverse_lower(factor: Matrix) -> Matrix:
     return torch.linalg.solve_triangular(factor, identity, upper=False)
 
 
+def spd_inverse_and_log_det(matrix: Matrix) -> tuple[Matrix, Scalar]:
+    """Return A^-1 and log det A of SPD matrices (..., d, d); NaN where one is not SPD."""
+    dim = matrix.shape[-1]
+    if dim == 1:
+        return 1.0 / matrix, matrix[..., 0, 0].log()
+    if dim == 2:
+        a, _, b, c = matrix.flatten(-2).unbind(-1)
+        determinant = a * c - b * b
+        adjugate = torch.stack([c, -b, -b, a], -1)
+        return (adjugate / determinant[..., None]).unflatten(-1, (2, 2)), determinant.log()
+    factor = cholesky_factor(matrix)
+    return spd_inverse(factor), log_det_of_factor(factor)
+
+
 def solve_general(matrix: Matrix, vector: Tangent) -> Tangent:
     """Return A^-1 b for general square A (..., d, d) and b (..., d); inf or NaN where A is singular."""
     if matrix.shape[-1] == 1:

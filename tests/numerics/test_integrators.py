@@ -44,7 +44,9 @@ def test_energy_error_is_of_second_order(integrator: GeodesicIntegrator) -> None
     for num_steps in (40, 80):
         flow = integrator.flow(metric, point, velocity, num_steps)
         assert flow.converged.all()
-        errors.append(float((energy(metric, flow.point, flow.velocity) - energy(metric, point, velocity)).abs().mean()))
+        errors.append(
+            float((energy(metric, flow.point, flow.velocity) - energy(metric, point, velocity)).abs().mean())
+        )
     assert 3.3 < errors[0] / errors[1] < 9.0  # at least order 2: RK2 gains a third order in the energy
 
 
@@ -104,7 +106,9 @@ def test_lagrangian_jacobian_tends_to_that_of_the_exact_flow() -> None:
 def test_closed_forms_and_autograd_give_one_flow(integrator: GeodesicIntegrator) -> None:
     metric, point, velocity = start(2)
     expected = integrator.flow(PlainKernelMetric(metric), point, velocity, 4).point
-    torch.testing.assert_close(integrator.flow(metric, point, velocity, 4).point, expected, rtol=0, atol=1e-10)
+    torch.testing.assert_close(
+        integrator.flow(metric, point, velocity, 4).point, expected, rtol=0, atol=1e-10
+    )
 
 
 @pytest.mark.parametrize("integrator", ALL, ids=label)

@@ -30,7 +30,10 @@ def test_closed_forms_of_a_point_equal_autograd(dim: int, method: str) -> None:
     metric = random_metric(dim, 6, seed=dim)
     point, _ = points_and_vectors(dim)
     torch.testing.assert_close(
-        getattr(metric, method)(point), getattr(PlainKernelMetric(metric), method)(point), rtol=1e-11, atol=1e-12
+        getattr(metric, method)(point),
+        getattr(PlainKernelMetric(metric), method)(point),
+        rtol=1e-11,
+        atol=1e-12,
     )
 
 
@@ -148,7 +151,9 @@ def test_linear_algebra_agrees_with_dense_formulas(dim: int) -> None:
     torch.testing.assert_close(linalg.log_det_of_factor(factor), torch.logdet(matrix))
     torch.testing.assert_close((matrix @ linalg.solve_spd(factor, vector)[..., None])[..., 0], vector)
     torch.testing.assert_close(matrix @ linalg.spd_inverse(factor), torch.eye(dim).double().expand(4, -1, -1))
-    torch.testing.assert_close(factor @ linalg.inverse_lower(factor), torch.eye(dim).double().expand(4, -1, -1))
+    torch.testing.assert_close(
+        factor @ linalg.inverse_lower(factor), torch.eye(dim).double().expand(4, -1, -1)
+    )
     torch.testing.assert_close((root @ linalg.solve_general(root, vector)[..., None])[..., 0], vector)
     torch.testing.assert_close(linalg.log_abs_det(root), torch.linalg.slogdet(root).logabsdet)
 

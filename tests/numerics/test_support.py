@@ -21,7 +21,9 @@ def test_default_radius_is_where_a_kernel_falls_to_lambda() -> None:
 
 def test_contains_is_the_distance_rule_and_refuses_what_is_not_finite() -> None:
     support = Support(torch.tensor([[0.0, 0.0], [3.0, 0.0]]), 1.0)
-    points = torch.tensor([[0.0, 0.99], [0.0, 1.01], [3.5, 0.5], [1.5, 0.0], [torch.nan, 0.0], [torch.inf, 0.0]])
+    points = torch.tensor(
+        [[0.0, 0.99], [0.0, 1.01], [3.5, 0.5], [1.5, 0.0], [torch.nan, 0.0], [torch.inf, 0.0]]
+    )
     assert support.contains(points).tolist() == [True, False, True, False, False, False]
 
 
@@ -61,7 +63,9 @@ def test_wrapped_normal_of_a_constant_metric_is_the_normal() -> None:
 def test_wrapped_normal_follows_the_metric() -> None:
     metric = random_metric(2, 6, seed=1)
     covariance = 0.5 * torch.eye(2, dtype=torch.float64)
-    bent = WrappedNormal(metric.centroids[0], covariance, metric).sample(500, torch.Generator().manual_seed(0))
+    bent = WrappedNormal(metric.centroids[0], covariance, metric).sample(
+        500, torch.Generator().manual_seed(0)
+    )
     noise = torch.randn(500, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     straight = metric.centroids[0] + noise * math.sqrt(0.5)
     assert float((bent.point - straight).norm(dim=-1).mean()) > 0.05

@@ -4,7 +4,7 @@ import lzma
 import math
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -75,19 +75,41 @@ def read_arrays(path: Path, *, group_from: str | None = None, max_bytes: int = M
     keys = _choose_keys(path, headers)
     _check_headers(path, headers, keys, max_bytes)
     arrays = _load(path, [*keys, *([GROUPS_KEY] if GROUPS_KEY in headers else [])])
-    samples = np.ascontiguousarray(arrays[keys[0]])
+    dataset = dataset_of_arrays(arrays[keys[0]], arrays[keys[1]], keys)
+    groups, notes = _groups(arrays.get(GROUPS_KEY), len(dataset.samples), group_from)
+    if keys[0] in _TRAINING_KEYS:
+        notes = [f"Only {keys[0]} and {keys[1]} were read, no other array of the file.", *notes]
+    return replace(dataset, groups=groups, notes=(*notes, *dataset.notes))
+
+
+def dataset_of_arrays(samples: np.ndarray, labels: np.ndarray, keys: tuple[str, str] = ("X", "y")) -> Dataset:
+    """Return arrays in memory as a data set.
+
+    Parameters
+    ----------
+    samples : ndarray (n, ...)
+        Real numbers of any shape and dtype.
+    labels : ndarray (n,)
+        Whole numbers, text or bool.
+    keys : tuple of str
+        What the two are called in messages and in files written like them.
+
+    Raises
+    ------
+    InvalidInputError
+        As `read_arrays`.
+    """
+    _check_kinds(_Header(samples.shape, samples.dtype), _Header(labels.shape, labels.dtype), keys)
+    samples = np.ascontiguousarray(samples)
     samples = samples.astype(samples.dtype.newbyteorder("="), copy=False)
     _check_finite(samples, keys[0])
-    labels, label_values, class_names = _encode_labels(arrays[keys[1]], keys[1])
-    groups, notes = _groups(arrays.get(GROUPS_KEY), len(samples), group_from)
+    labels, label_values, class_names = _encode_labels(labels, keys[1])
     names = tuple(f"row {row}" for row in range(len(samples)))
     check_class_sizes(labels, class_names, "rows")
     check_variation(samples, labels, class_names, "rows")
-    if keys[0] in _TRAINING_KEYS:
-        notes = [f"Only {keys[0]} and {keys[1]} were read, no other array of the file.", *notes]
-    notes += find_oddities(samples, labels, class_names, names)
+    notes = tuple(find_oddities(samples, labels, class_names, names))
     fmt = SampleFormat("arrays", samples.shape[1:], samples.dtype.name, "", keys, False)
-    return Dataset(samples, labels, class_names, names, groups, fmt, label_values, tuple(notes))
+    return Dataset(samples, labels, class_names, names, None, fmt, label_values, notes)
 
 
 def _unreadable(path: Path, error: object) -> InvalidInputError:
@@ -154,7 +176,10 @@ def _check_headers(path: Path, headers: dict[str, _Header], keys: tuple[str, str
             f" {promised / 2**30:.3g} GiB: save a smaller part"
         )
     check_memory(promised, "arrays", "save a smaller part")
-    samples, labels = headers[keys[0]], headers[keys[1]]
+    _check_kinds(headers[keys[0]], headers[keys[1]], keys)
+
+
+def _check_kinds(samples: _Header, labels: _Header, keys: tuple[str, str]) -> None:
     if samples.dtype.kind not in _REAL_KINDS or samples.dtype.names:
         raise InvalidInputError(f"{keys[0]} must hold real numbers, it holds {samples.dtype}: convert it")
     if len(samples.shape) < 2 or 0 in samples.shape:

@@ -29,7 +29,7 @@ MANIFEST_COLUMNS = (
     "version",
 )
 METADATA_COLUMNS = ("file_name", "label", "synthetic")
-_FLAGS = {"": None, "true": True, "false": False}
+COPY_FLAGS = ("", "no", "near", "exact")
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ class ManifestRow:
         The training file that is nearest.
     nearest_distance : float, optional
         Distance to that file.
-    copy : bool, optional
-        Whether it is suspected to be a copy of a training sample.
+    copy : str
+        "exact", "near" or "no" (see `riemaug.evaluation.copying`); empty where nothing was compared.
     model_hash : str
         Hash of the model.
     version : str
@@ -70,7 +70,7 @@ class ManifestRow:
     acceptance: float | None = None
     nearest_file: str = ""
     nearest_distance: float | None = None
-    copy: bool | None = None
+    copy: str = ""
     model_hash: str = ""
     version: str = ""
 
@@ -85,7 +85,7 @@ class ManifestRow:
             number_cell(self.acceptance),
             escape_file_cell(self.nearest_file),
             number_cell(self.nearest_distance),
-            "" if self.copy is None else _flag(self.copy),
+            self.copy,
             escape_cell(self.model_hash),
             escape_cell(self.version),
         ]
@@ -102,10 +102,16 @@ class ManifestRow:
             acceptance=_number(cells["acceptance"]),
             nearest_file=unescape_file_cell(cells["nearest_file"]),
             nearest_distance=_number(cells["nearest_distance"]),
-            copy=_FLAGS[cells["copy"]],
+            copy=_copy_flag(cells["copy"]),
             model_hash=unescape_cell(cells["model_hash"]),
             version=unescape_cell(cells["version"]),
         )
+
+
+def _copy_flag(cell: str) -> str:
+    if cell not in COPY_FLAGS:
+        raise ValueError(f"copy is {cell!r}")
+    return cell
 
 
 def _flag(value: bool) -> str:

@@ -50,7 +50,7 @@ def nearest_neighbours(
 def copy_flags(
     distance: Float[np.ndarray, " n"], is_identical: np.ndarray, real_distance: Float[np.ndarray, " m"]
 ) -> list[str]:
-    """Return "exact", "near" or "" for each sample.
+    """Return "exact", "near" or "no" for each sample.
 
     "exact": the written sample equals its nearest training sample. "near": it lies closer to a training
     sample than any two (different) training samples of its class lie to each other.
@@ -67,6 +67,6 @@ def copy_flags(
     positive = real_distance[real_distance > 0]
     threshold = float(positive.min()) if len(positive) else 0.0
     return [
-        "exact" if identical else "near" if gap < threshold else ""
+        "exact" if identical else "near" if gap < threshold else "no"
         for gap, identical in zip(distance, is_identical, strict=True)
     ]

@@ -120,25 +120,25 @@ class KernelMetric(Metric):
     def local_geometry(self, point: Point) -> LocalGeometry:
         """Return C, G and dC at the points from one evaluation of the weights."""
         weights = self.weights(point)
-        return LocalGeometry.of(point, self._cometric_from(weights), self._derivative_from(point, weights))
+        return LocalGeometry(point, self._cometric_from(weights), self._derivative_from(point, weights))
 
     def cometric_derivative(self, point: Point) -> Float[Tensor, "*batch dim dim dim"]:
         """Return dC_ij / dz_k = (2/T^2) sum_i w_i (c_i - z)_k M_i, [..., i, j, k]."""
-        return self._derivative_from(point, self.weights(point))
+        return self._derivative_from(point, self.weights(point)).movedim(-3, -1)
 
     def _derivative_from(
         self, point: Point, weights: Float[Tensor, "*batch N"]
     ) -> Float[Tensor, "*batch dim dim dim"]:
-        """Return the derivative of C as one product with the (N, d^3) table of M_i (c_i)_k."""
+        """Return dC_ij / dz_k as [..., k, i, j], from the (N, d^3) table of (c_i)_k M_i."""
         dim = self.dim
         moments = self._moments if self._moments is not None else self._moment_table()
         weighted = (weights @ moments).unflatten(-1, (dim, dim, dim))
         plain = (weights @ self.kernels).unflatten(-1, (dim, dim))
-        return (2.0 / self.bandwidth**2) * (weighted - plain[..., None] * point[..., None, None, :])
+        return (2.0 / self.bandwidth**2) * (weighted - plain[..., None, :, :] * point[..., :, None, None])
 
     def _moment_table(self) -> Float[Tensor, "N dim_cubed"]:
-        """Return the table M_i (c_i)_k, (N, d^3)."""
-        return (self.kernels[:, :, None] * self.centroids[:, None, :]).flatten(1)
+        """Return the table (c_i)_k M_i, (N, d^3)."""
+        return (self.centroids[:, :, None] * self.kernels[:, None, :]).flatten(1)
 
     def _cometric_from(self, weights: Float[Tensor, "*batch N"]) -> Matrix:
         """Return C from the kernel weights, (..., d, d)."""

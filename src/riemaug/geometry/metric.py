@@ -6,6 +6,7 @@ from it by automatic differentiation; override a method where a closed form is a
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Float
@@ -17,21 +18,39 @@ from riemaug._typing import Matrix, Momentum, Point, Scalar, Tangent
 
 @dataclass(frozen=True)
 class LocalGeometry:
-    """C(z), its Cholesky factor, G(z) and dC/dz (derivative index last) at a batch of points."""
+    """C(z) and dC/dz at a batch of points, and what follows from them, computed once when asked for.
+
+    Attributes
+    ----------
+    point : Tensor (..., d)
+    cometric : Tensor (..., d, d)
+        C(z).
+    derivative : Tensor (..., d, d, d)
+        dC_ij / dz_k as [..., k, i, j]: here the derivative index comes first, so that products with
+        momenta are plain matrix products.
+    """
 
     point: Point
     cometric: Matrix
-    factor: Matrix
-    metric: Matrix
     derivative: Float[Tensor, "*batch dim dim dim"]
 
-    @classmethod
-    def of(
-        cls, point: Point, cometric: Matrix, derivative: Float[Tensor, "*batch dim dim dim"]
-    ) -> "LocalGeometry":
-        """Factor the cometric once."""
-        factor = linalg.cholesky_factor(cometric)
-        return cls(point, cometric, factor, linalg.spd_inverse(factor), derivative)
+    @cached_property
+    def factor(self) -> Matrix:
+        """Lower Cholesky factor of C(z), (..., d, d)."""
+        return linalg.cholesky_factor(self.cometric)
+
+    @cached_property
+    def _inverse_and_log_det(self) -> tuple[Matrix, Scalar]:
+        return linalg.spd_inverse_and_log_det(self.cometric)
+
+    @property
+    def metric(self) -> Matrix:
+        """G(z), (..., d, d)."""
+        return self._inverse_and_log_det[0]
+
+    def log_det_cometric(self) -> Scalar:
+        """Return log det C(z), (...)."""
+        return self._inverse_and_log_det[1]
 
     def christoffel_matrix(self, velocity: Tangent) -> Matrix:
         """Return O(z, v) with Gamma(v, u) = O(z, v) u, (..., d, d); geodesics obey dv/dt = -O v.
@@ -40,13 +59,15 @@ class LocalGeometry:
         O = -1/2 (B G + A) + 1/2 C A^T G.
         """
         momentum = (self.metric @ velocity[..., None])[..., 0]
-        columns = torch.einsum("...ijk,...j->...ik", self.derivative, momentum)
-        along = torch.einsum("...ijk,...k->...ij", self.derivative, velocity)
-        return 0.5 * (self.cometric @ columns.mT @ self.metric - along @ self.metric - columns)
+        columns = self.momentum_derivative(momentum)
+        along = (velocity[..., None, :] @ self.derivative.flatten(-2)).unflatten(-1, self.cometric.shape[-2:])
+        difference = self.cometric @ columns.mT - along[..., 0, :, :]
+        return 0.5 * (difference @ self.metric - columns)
 
     def momentum_derivative(self, momentum: Momentum) -> Matrix:
         """Return A with columns (dC/dz_k) q, (..., d, d)."""
-        return torch.einsum("...ijk,...j->...ik", self.derivative, momentum)
+        rows = self.derivative.flatten(-3, -2) @ momentum[..., None]
+        return rows.unflatten(-2, self.cometric.shape[-2:])[..., 0].mT
 
     def velocity_of(self, momentum: Momentum) -> Tangent:
         """Return v = C(z) q, (..., d)."""
@@ -56,13 +77,9 @@ class LocalGeometry:
         """Return dH/dz of H = 1/2 q^T C(z) q, (..., d)."""
         return 0.5 * (self.momentum_derivative(momentum).mT @ momentum[..., None])[..., 0]
 
-    def log_det_cometric(self) -> Scalar:
-        """Return log det C(z), (...)."""
-        return linalg.log_det_of_factor(self.factor)
-
     def log_det_gradient(self) -> Tangent:
         """Return grad log det C(z) = [tr(G dC/dz_k)]_k, (..., d)."""
-        return torch.einsum("...ij,...ijk->...k", self.metric, self.derivative)
+        return (self.derivative.flatten(-2) @ self.metric.flatten(-2)[..., None])[..., 0]
 
 
 class Metric(nn.Module, ABC):
@@ -125,7 +142,7 @@ class Metric(nn.Module, ABC):
     def local_geometry(self, point: Point) -> "LocalGeometry":
         """Return C, G and dC at the points, for integrators that use them several times."""
         cometric = self.cometric_matrix(point)
-        return LocalGeometry.of(point, cometric, self.cometric_derivative(point))
+        return LocalGeometry(point, cometric, self.cometric_derivative(point).movedim(-1, -3))
 
     def velocity_of(self, point: Point, momentum: Momentum) -> Tangent:
         """Return v = C(z) q, (..., d)."""

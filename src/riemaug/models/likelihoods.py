@@ -21,6 +21,12 @@ class Likelihood(nn.Module, ABC):
     ) -> Float[Tensor, "*batch"]:
         """Return log p(x|z) summed over the D features, (...)."""
 
+    @abstractmethod
+    def score(
+        self, logits: Float[Tensor, "*batch D"], target: Float[Tensor, "*batch D"]
+    ) -> Float[Tensor, "*batch D"]:
+        """Return the gradient of `log_prob` with respect to the logits, (..., D)."""
+
     def mean(self, logits: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch D"]:
         """Return E[x|z], in [0, 1], (..., D)."""
         return torch.sigmoid(logits)
@@ -34,6 +40,12 @@ class Bernoulli(Likelihood):
     ) -> Float[Tensor, "*batch"]:
         """Return sum_k x_k a_k - log(1 + exp a_k), (...)."""
         return (target * logits - functional.softplus(logits)).sum(-1)
+
+    def score(
+        self, logits: Float[Tensor, "*batch D"], target: Float[Tensor, "*batch D"]
+    ) -> Float[Tensor, "*batch D"]:
+        """Return x_k - sigmoid(a_k), (..., D)."""
+        return target - torch.sigmoid(logits)
 
 
 class Gaussian(Likelihood):
@@ -58,6 +70,13 @@ class Gaussian(Likelihood):
         """Return the normal log density with its constant, (...)."""
         squares = ((target - self.mean(logits)) ** 2).sum(-1)
         return target.shape[-1] * self._log_normalizer - squares / (2.0 * self.scale**2)
+
+    def score(
+        self, logits: Float[Tensor, "*batch D"], target: Float[Tensor, "*batch D"]
+    ) -> Float[Tensor, "*batch D"]:
+        """Return (x_k - m_k) m_k (1 - m_k) / scale^2, (..., D)."""
+        mean = self.mean(logits)
+        return (target - mean) * mean * (1.0 - mean) / self.scale**2
 
 
 def make_likelihood(name: str, scale: float = 0.1) -> Likelihood:

@@ -1,11 +1,15 @@
 """The paper's perceptrons (Table 5), with weights drawn from an explicit generator."""
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 LOG_DIAGONAL_LIMIT = 10.0
 """Bound of the log-diagonal of L_psi: exp(20) in M_i is beyond any use and still finite in float32."""
+
+Pullback = Callable[[Float[Tensor, "n D"]], Float[Tensor, "n dim"]]
 
 
 def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
@@ -66,6 +70,26 @@ class MLPDecoder(nn.Module):
     def forward(self, latent: Float[Tensor, "n dim"]) -> Float[Tensor, "n D"]:
         """Return the logits, (n, D)."""
         return self.logits(self.hidden(latent))
+
+    def forward_with_pullback(self, latent: Float[Tensor, "n dim"]) -> "tuple[Tensor, Pullback]":
+        """Return the logits, (n, D), and the map from cotangents there to cotangents at z.
+
+        The map is made of plain products, so it is differentiable once more at the cost of a few of
+        them; a second derivative by autograd alone takes about twice the work.
+        """
+        features, weights = latent, []
+        for layer in self.hidden:
+            if isinstance(layer, nn.Linear):
+                features = torch.relu(layer(features))
+                weights.append((layer.weight, features > 0))
+
+        def pullback(cotangent: Float[Tensor, "n D"]) -> Float[Tensor, "n dim"]:
+            carried = cotangent @ self.logits.weight
+            for weight, active in reversed(weights):
+                carried = (carried * active) @ weight
+            return carried
+
+        return self.logits(features), pullback
 
 
 class MetricNetwork(nn.Module):

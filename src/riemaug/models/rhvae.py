@@ -29,27 +29,20 @@ class FlowDraw:
 
 
 class _Potential:
-    """U(z) = -log p(x|z) - log p(z) - 1/2 log det C(z), its gradient, and log p(x|z) where last asked.
+    """The force of U(z) = -log p(x|z) - log p(z) - 1/2 log det C(z), and the logits where last asked.
 
-    The gradient costs one vector-Jacobian product of the decoder; it does not depend on the momentum,
-    so the leapfrog computes it once a position.
+    The force costs one pass and one vector-Jacobian product of the decoder; it does not depend on the
+    momentum, so the leapfrog computes it once a position.
     """
 
     def __init__(self, model: "RHVAE", data: Float[Tensor, "n D"]) -> None:
         self.model, self.data = model, data
-        self.log_likelihood = data.new_zeros(len(data))
+        self.logits = data
 
     def __call__(self, local: LocalGeometry) -> Float[Tensor, "n dim"]:
-        differentiable = torch.is_grad_enabled()
-        with torch.enable_grad():
-            point = (
-                local.point
-                if differentiable and local.point.requires_grad
-                else local.point.detach().requires_grad_()
-            )
-            logits = self.model.decoder(point.to(self.data.dtype))
-            self.log_likelihood = self.model.likelihood.log_prob(logits, self.data)
-            (score,) = torch.autograd.grad(self.log_likelihood.sum(), point, create_graph=differentiable)
+        latent = local.point.to(self.data.dtype)
+        self.logits, pullback = self.model.decoder.forward_with_pullback(latent)
+        score = pullback(self.model.likelihood.score(self.logits, self.data))
         return local.point - score - 0.5 * local.log_det_gradient()
 
 
@@ -135,21 +128,23 @@ class RHVAE(LatentModel):
         )
         estimate = (
             standard_normal_log_prob(state.position)
-            + _momentum_log_prob(state.local.factor, state.momentum)
+            + _momentum_log_prob(state.local, state.momentum)
             - standard_normal_log_prob(gamma)
             - 0.5 * local.log_det_cometric()
         )
-        log_evidence = potential.log_likelihood + estimate.to(data.dtype) - posterior.log_prob_of_noise(noise)
-        return FlowDraw(log_evidence, potential.log_likelihood, failed)
+        log_likelihood = self.likelihood.log_prob(potential.logits, data)
+        log_evidence = log_likelihood + estimate.to(data.dtype) - posterior.log_prob_of_noise(noise)
+        return FlowDraw(log_evidence, log_likelihood, failed)
 
     def _leapfrog(
         self, state: PhasePoint, metric: KernelMetric, integrator: GeneralizedLeapfrog, potential: _Potential
     ) -> tuple[PhasePoint, int]:
         failed = 0
         for k in range(1, self.config.num_leapfrog_steps + 1):
-            before = potential.log_likelihood
+            before = potential.logits
             state, solved = integrator.step(metric, state, self.config.leapfrog_step_size, potential)
-            potential.log_likelihood = torch.where(solved, potential.log_likelihood, before)
+            if not bool(solved.all()):
+                potential.logits = torch.where(solved[:, None], potential.logits, before)
             tempered = state.momentum * (self._sqrt_beta(k - 1) / self._sqrt_beta(k))
             state = PhasePoint(state.local, tempered, state.force)
             failed += int((~solved).sum())
@@ -164,9 +159,7 @@ class RHVAE(LatentModel):
         return 1.0 / ((1.0 - inverse_start) * (k / steps) ** 2 + inverse_start)
 
 
-def _momentum_log_prob(
-    factor: Float[Tensor, "n dim dim"], momentum: Float[Tensor, "n dim"]
-) -> Float[Tensor, " n"]:
-    """Return log N(rho; 0, G) from the factor of C: rho^T C rho = |L^T rho|^2, (n,)."""
-    whitened = (factor.mT @ momentum[..., None])[..., 0]
-    return 0.5 * (linalg.log_det_of_factor(factor) - (whitened**2).sum(-1) - momentum.shape[-1] * LOG_2PI)
+def _momentum_log_prob(local: LocalGeometry, momentum: Float[Tensor, "n dim"]) -> Float[Tensor, " n"]:
+    """Return log N(rho; 0, G(z)) = 1/2 log det C - 1/2 rho^T C rho - d/2 log 2 pi, (n,)."""
+    squares = (momentum * local.velocity_of(momentum)).sum(-1)
+    return 0.5 * (local.log_det_cometric() - squares - momentum.shape[-1] * LOG_2PI)

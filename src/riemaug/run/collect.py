@@ -45,7 +45,7 @@ def _manifest_rows(result: dict[str, Any], seed: int, model_hash: str) -> list[M
                 acceptance=result["acceptance"][i],
                 nearest_file=result["nearest"][i] if compared else "",
                 nearest_distance=result["nearest_distance"][i] if compared else None,
-                copy=result["copy"][i] if compared else None,
+                copy=result["copy"][i] if compared else "",
                 model_hash=model_hash[:HASH_LENGTH],
                 version=__version__,
             )

@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 
 from riemaug.errors import InvalidInputError
-from riemaug.geometry import KernelMetric, Support
+from riemaug.geometry import KernelMetric, Metric, Support
 from riemaug.random import Stream, as_stream
 from riemaug.samplers.base import (
     Block,
@@ -50,8 +50,9 @@ class MixtureSampler(Sampler):
 
     Parameters
     ----------
-    metric : KernelMetric
-        Copied in float64; the original is left as it is.
+    metric : Metric
+        A `KernelMetric`, as the proposals are built from its kernels. Copied in float64; the
+        original is left as it is.
     support : Support, optional
         The compact set S; by default `Support.of(metric)`.
     inverse_temperature : float
@@ -67,7 +68,7 @@ class MixtureSampler(Sampler):
     block_size: ClassVar[int] = 256
 
     def __init__(
-        self, metric: KernelMetric, support: Support | None = None, *, inverse_temperature: float = 1.0
+        self, metric: Metric, support: Support | None = None, *, inverse_temperature: float = 1.0
     ) -> None:
         if not isinstance(metric, KernelMetric):
             raise InvalidInputError(

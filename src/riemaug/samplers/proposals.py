@@ -71,7 +71,8 @@ class ProposalFitter:
         self.target = target
         self.flat = FlatPart.of(target.support)
         self._generator = stream.generator(target.metric.centroids.device)
-        size = target.metric.num_centroids * target.metric.dim**2
+        dim = target.metric.dim
+        size = target.metric.num_centroids * dim**2 + 4 * dim**3
         self._num_draws = int(min(8000, max(2000, 8000 * 2e5 / size)))
         self._evaluations = 0
 

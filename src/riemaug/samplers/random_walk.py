@@ -91,6 +91,7 @@ class GeodesicWalk(Sampler):
                 f"an adaptive walk takes covariance = s^2, one number, got shape {tuple(covariance.shape)}"
             )
         self.velocity_factor = _velocity_factor(covariance, self.metric.dim, self.support.centroids)
+        self._whitening = linalg.inverse_lower(self.velocity_factor)
 
     def init(self, position: Float[Tensor, "n dim"], origin: Int[Tensor, " n"] | None = None) -> ChainState:
         """Return the state of chains at `position`."""
@@ -245,8 +246,7 @@ class RiemannianRandomWalk(GeodesicWalk):
         """Return log alpha before truncation at 0, (n,)."""
         density = self.inverse_temperature * (end.log_density - state.log_density)
         if not self.adaptive:
-            before = linalg.solve_lower(self.velocity_factor, velocity)
-            after = linalg.solve_lower(self.velocity_factor, flow.velocity)
+            before, after = velocity @ self._whitening.T, flow.velocity @ self._whitening.T
             return density + flow.log_jacobian - 0.5 * ((after * after).sum(-1) - (before * before).sum(-1))
         factor, end_factor = map(self.metric.cometric_factor, (state.position, end.position))
         before = linalg.solve_lower(factor, velocity)

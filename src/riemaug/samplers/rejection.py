@@ -83,7 +83,8 @@ class RejectionSampler:
         log_ratio = self.envelope.inverse_temperature * log_density - log_bound
         probability = log_ratio.exp().clamp_max(1.0) * proposal.thinning
         inside = self.support.contains(proposal.points)
-        probability = torch.where(inside, probability, 0.0)
+        # a cometric too ill-conditioned to factor gives NaN: such a point is not kept
+        probability = torch.where(inside & ~probability.isnan(), probability, 0.0)
         uniform = torch.rand(num, generator=generator, dtype=torch.float64, device=self._device)
         self.tally.proposed += num
         self.tally.accepted += float(probability.sum())

@@ -19,6 +19,9 @@ class TrainingConfig(BaseModel):
     batch_size : int
         Full batch up to this many samples, equal batches of at most this many above. While training
         an RHVAE the metric is the batch's own, so this is part of the model's law.
+    max_gradient_norm : float
+        Longer gradients are scaled down to this norm. Early in training a few samples' leapfrog steps
+        are unstable and their gradients huge; without a bound some classes stop dozens of nats short.
     max_rollbacks : int
         How often a diverged run may go back to its best weights with half the learning rate.
     checkpoint_seconds : float
@@ -31,6 +34,7 @@ class TrainingConfig(BaseModel):
     max_epochs: int = Field(default=10_000, ge=1)
     patience: int = Field(default=20, ge=1)
     batch_size: int = Field(default=200, ge=1)
+    max_gradient_norm: float = Field(default=10.0, gt=0)
     max_rollbacks: int = Field(default=10, ge=0)
     checkpoint_seconds: float = Field(default=45.0, gt=0)
 

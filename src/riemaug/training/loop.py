@@ -145,7 +145,7 @@ class Trainer:
             objective = self.model.objective(batch, generator)
             self.optimizer.zero_grad(set_to_none=True)
             (-objective.elbo).backward()
-            if not self._all_finite(objective.elbo):
+            if not self._clip_gradients(objective.elbo):
                 totals.finite = False
                 break
             if len(batch) == len(self.data) and objective.elbo > self.history.best_elbo:
@@ -164,10 +164,10 @@ class Trainer:
         order = torch.randperm(len(self.data), generator=generator, device=self.data.device)
         return tuple(self.data[part] for part in order.tensor_split(count))
 
-    def _all_finite(self, elbo: Float[Tensor, ""]) -> bool:
-        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm([elbo.detach(), *gradients])
-        return bool(torch.isfinite(norm))
+    def _clip_gradients(self, elbo: Float[Tensor, ""]) -> bool:
+        """Scale the gradients down to the largest norm allowed; return whether all is finite."""
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.max_gradient_norm)
+        return bool(torch.isfinite(norm) & torch.isfinite(elbo.detach()))
 
     def _roll_back(self) -> None:
         """Go back to the best weights with half the learning rate and fresh moments."""

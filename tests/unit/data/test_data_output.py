@@ -174,11 +174,11 @@ ROWS = [
         acceptance=1 / 3,
         nearest_file="-y/ü,\"'.png",
         nearest_distance=2.5e-7,
-        copy=True,
+        copy="near",
         model_hash="ab12",
         version="0.1.0",
     ),
-    ManifestRow("row 3", "-1", seed=0, start="row 17", copy=False),
+    ManifestRow("row 3", "-1", seed=0, start="row 17", copy="no"),
 ]
 
 
@@ -192,7 +192,7 @@ def test_manifest_round_trip(tmp_path):
         "=x/=x-000001.png",
         "=x",
         -3,
-        True,
+        "near",
     )
     assert rows[1].nearest_file == "-y/ü,\"'.png"
     assert (rows[1].log_density, rows[1].acceptance, rows[1].nearest_distance) == (-1234.57, 0.333333, 2.5e-7)
@@ -209,7 +209,7 @@ def test_manifest_as_others_read_it(tmp_path):
     assert rows[1] == ["cat/cat-000001.png", "cat", *[""] * 9]
     assert rows[2][:4] == ["./=x/=x-000001.png", "'=x", "-3", "./=x/a b.png"]
     assert rows[2][4:6] == ["-1234.57", "0.333333"]
-    assert rows[2][8] == "true"
+    assert rows[2][8] == "near"
     assert rows[3][1] == "-1"
 
 

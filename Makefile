@@ -1,0 +1,34 @@
+# Needs only make and Python 3.11 or newer; everything else is installed into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test test-slow lint figures clean
+
+demo: $(STAMP)
+	$(BIN)/riemaug demo riemaug-demo
+
+test: $(STAMP)
+	$(BIN)/pytest -q -n 2
+
+test-slow: $(STAMP)
+	$(BIN)/pytest -q -n 2 -m slow
+
+lint: $(STAMP)
+	$(BIN)/pip install --quiet -c constraints.txt -e ".[dev]"
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+# The pictures of the README and the docs, made from what `make demo` leaves.
+figures: $(STAMP)
+	$(BIN)/python docs/make_figures.py
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet -c constraints.txt -e ".[test]"
+	touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) riemaug-demo

@@ -1,0 +1,115 @@
+"""The mixture sampler's law against grid integrals and importance sampling.
+
+Seeds are fixed. Thresholds: |z| < 4.5 (7e-6 each by chance) and KS p > 1e-5; below 120 of either, so the
+file would fail by chance with probability 2e-3 under fresh seeds.
+"""
+
+import pytest
+import torch
+
+from riemaug.geometry import KernelMetric, Support
+from riemaug.random import Stream
+from riemaug.samplers import MixtureSampler
+from riemaug.samplers.independence import IndependenceSampler
+from tests.metrics import GridLaw, random_metric
+from tests.statistics.checks import importance_reference, ks_pvalue, z_score
+
+pytestmark = pytest.mark.statistics
+
+
+def check_against_grid(metric: KernelMetric, power: float, num: int = 20000) -> MixtureSampler:
+    law = GridLaw(metric, Support.of(metric), power)
+    sampler = MixtureSampler(metric, inverse_temperature=power)
+    draws = sampler.sample(num, 1)
+    assert abs(z_score(2 * draws.log_density, law.log_det)) < 4.5
+    assert ks_pvalue(draws.points, law) > 1e-5
+    assert draws.diagnostics.log_normalizer == pytest.approx(law.log_normalizer, abs=0.03)
+    assert draws.diagnostics.converged
+    assert sampler.support.contains(draws.points).all()
+    return sampler
+
+
+@pytest.mark.parametrize("power", [1.0, 2.0])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("dim", [1, 2])
+def test_draws_have_the_law_of_the_grid(dim: int, seed: int, power: float) -> None:
+    check_against_grid(random_metric(dim, 6, seed), power)
+
+
+@pytest.mark.parametrize(("dim", "power"), [(1, 0.5), (1, 3.0), (1, 4.0), (2, 0.3), (2, 1.5)])
+def test_other_exact_temperatures(dim: int, power: float) -> None:
+    assert check_against_grid(random_metric(dim, 6, seed=3), power).has_envelope
+
+
+@pytest.mark.parametrize(("dim", "power"), [(1, 6.0), (2, 3.0)])
+def test_fitted_proposals_where_no_envelope_is(dim: int, power: float) -> None:
+    assert not check_against_grid(random_metric(dim, 6, seed=4), power, num=4000).has_envelope
+
+
+def test_determinants_in_two_dimensions_need_no_rejection_at_b_two() -> None:
+    diagnostics = (
+        MixtureSampler(random_metric(2, 6, seed=0), inverse_temperature=2.0).sample(500, 0).diagnostics
+    )
+    acceptance, proposed = diagnostics.acceptance, diagnostics.evaluations
+    assert acceptance == pytest.approx(1 - diagnostics.outside / proposed, abs=1e-12)
+
+
+def test_many_overlapping_centroids_in_one_dimension() -> None:
+    # the sum of square roots alone would accept about one in sqrt(N)
+    metric = random_metric(1, 400, seed=5)
+    check_against_grid(metric, 1.0)
+    assert (MixtureSampler(metric).sample(1, 0).diagnostics.acceptance or 0) > 0.3
+
+
+@pytest.mark.parametrize("spread", [0.5, 30.0])
+def test_flat_part_is_drawn_and_counted(spread: float) -> None:
+    metric = random_metric(2, 3, seed=6, regularization=0.3, spread=spread)
+    law = GridLaw(metric, Support.of(metric))
+    draws = MixtureSampler(metric).sample(20000, 2)
+    assert abs(z_score(2 * draws.log_density, law.log_det)) < 4.5
+    share = (draws.origin == -1).double()
+    assert (
+        abs(z_score(share, draws.diagnostics.flat_mass or 0.0)) < 8
+    )  # rejection thins the flat part a little
+    assert 0.1 < (draws.diagnostics.flat_mass or 0.0) < 0.9
+
+
+@pytest.mark.parametrize("dim", [3, 4])
+def test_rejection_in_three_and_four_dimensions(dim: int) -> None:
+    metric = random_metric(dim, 30, seed=dim, regularization=1e-3)
+    mean, error, log_normalizer = importance_reference(metric, 1.0, 200000)
+    draws = MixtureSampler(metric).sample(20000, 0)
+    values = 2 * draws.log_density
+    own = float(values.std()) / len(values) ** 0.5
+    assert abs(float(values.mean()) - mean) < 4.5 * (error**2 + own**2) ** 0.5
+    assert draws.diagnostics.log_normalizer == pytest.approx(log_normalizer, abs=0.03)
+    assert draws.diagnostics.khat is None
+
+
+@pytest.mark.parametrize(("dim", "bandwidth"), [(5, 1.15), (10, 1.5)])
+def test_fitted_proposals_in_five_and_ten_dimensions(dim: int, bandwidth: float) -> None:
+    metric = random_metric(dim, 40, seed=dim, bandwidth=bandwidth, regularization=1e-3)
+    mean, error, log_normalizer = importance_reference(metric, 1.0, 300000)
+    draws = MixtureSampler(metric).sample(4000, 0)
+    values = 2 * draws.log_density
+    own = float(values.std()) / len(values) ** 0.5
+    assert abs(float(values.mean()) - mean) < 4.5 * (error**2 + own**2) ** 0.5
+    assert draws.diagnostics.log_normalizer == pytest.approx(log_normalizer, abs=0.06)
+    assert (draws.diagnostics.effective_fraction or 0) > 0.8
+    assert draws.diagnostics.converged
+
+
+def test_local_moves_keep_the_law() -> None:
+    # the fall-back for poor fits, run where the fit is good and the law is known
+    metric = random_metric(2, 6, seed=7)
+    support = Support.of(metric)
+    law = GridLaw(metric, support)
+    sampler = IndependenceSampler(metric, support, 1.0, 1024, Stream(0))
+    sampler.is_poor, sampler.num_steps = True, 20
+    blocks = [sampler.block(Stream(1).block(index).generator()) for index in range(8)]
+    points = torch.cat([block.points for block in blocks])
+    values = torch.cat([2 * block.log_density for block in blocks])
+    assert abs(z_score(values, law.log_det)) < 4.5
+    assert ks_pvalue(points, law) > 1e-5
+    torch.testing.assert_close(values, 2 * metric.log_density(points))
+    assert "local moves" in sampler.diagnostics(blocks[0]).message
