@@ -187,6 +187,19 @@ def test_chains_that_remember_their_start_are_told_from_those_that_do_not() -> N
     assert summarize_chains(noise[:4], starts) is None
 
 
+def test_chains_that_hardly_move_have_not_converged() -> None:
+    # each begins in the law and keeps to a tenth of it: neither R-hat nor the drift can tell
+    generator = torch.Generator().manual_seed(1)
+    noise = torch.randn(100, 1, 256, generator=generator, dtype=torch.float64)
+    level = torch.randn(256, generator=generator, dtype=torch.float64)
+    starts = torch.randn(256, 2, generator=generator, dtype=torch.float64)
+    summary = summarize_chains(level + 0.1 * noise, starts)
+    assert summary is not None
+    assert summary.rhat < 1.1
+    assert summary.ess_per_chain < 1.75
+    assert not summary.has_converged
+
+
 @pytest.mark.parametrize("shape", [0.3, 0.5, 1.0])
 def test_pareto_shape_is_that_of_the_weights(shape: float) -> None:
     # the estimate's own error at 20,000 draws is near 0.05

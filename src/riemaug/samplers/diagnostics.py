@@ -10,27 +10,38 @@ from torch import Tensor
 from riemaug._typing import Point, Scalar
 from riemaug.geometry import KernelMetric, Metric
 
+LEAST_ESS_PER_CHAIN = 1.75
 _SUPERCHAINS = 8
 _POINTS_AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
 class ChainSummary:
-    """R-hat, bulk and tail ESS of the chains, and the drift of their mean in standard errors."""
+    """R-hat, bulk and tail ESS of the chains, and the drift of their mean in standard errors.
+
+    `ess_per_chain` is the bulk ESS over the number of chains: near 1 the chains hardly moved within
+    the second half of the run. Exact walks of 200 steps had 1.5 and less where their mean was still
+    off by several standard errors, 1.9 and more where it was right (d = 1 to 5, 1,024 chains).
+    """
 
     rhat: float
     ess_bulk: float
     ess_tail: float
     drift: float
+    ess_per_chain: float
 
     @property
     def has_converged(self) -> bool:
-        """Whether the chains forgot their starts, hold 100 effective draws and no longer drift."""
-        return self.rhat <= 1.05 and self.ess_bulk >= 100 and abs(self.drift) < 4
+        """Whether the chains forgot their starts, hold enough effective draws and no longer drift."""
+        enough = self.ess_bulk >= 100 and self.ess_per_chain >= LEAST_ESS_PER_CHAIN
+        return self.rhat <= 1.05 and enough and abs(self.drift) < 4
 
     def describe(self) -> str:
         """Return the verdict in plain words."""
-        figures = f"R-hat {self.rhat:.3f}, ESS {self.ess_bulk:.0f}, drift {self.drift:+.1f} standard errors"
+        figures = (
+            f"R-hat {self.rhat:.3f}, ESS {self.ess_bulk:.0f} ({self.ess_per_chain:.1f} a chain), "
+            f"drift {self.drift:+.1f} standard errors"
+        )
         if self.has_converged:
             return f"The chains have forgotten where they began ({figures})."
         return f"The chains have NOT converged ({figures}): take more steps, or the mixture sampler."
@@ -58,6 +69,7 @@ def summarize_chains(
         ess_bulk=min(summary.ess_bulk for summary in summaries),
         ess_tail=min(summary.ess_tail for summary in summaries),
         drift=max((summary.drift for summary in summaries), key=abs),
+        ess_per_chain=min(summary.ess_per_chain for summary in summaries),
     )
 
 
@@ -71,11 +83,13 @@ def _summarize_scalar(trace: Float[Tensor, "steps chains"]) -> ChainSummary:
     middle = steps // 2
     change = trace[middle:].mean(0) - trace[:middle].mean(0)
     error = float(change.std()) / math.sqrt(chains)
+    ess_bulk = _number(array_stats.ess(by_chain))
     return ChainSummary(
         rhat=_number(array_stats.rhat_nested(by_chain, superchain_ids=groups)),
-        ess_bulk=_number(array_stats.ess(by_chain)),
+        ess_bulk=ess_bulk,
         ess_tail=_number(array_stats.ess(by_chain, method="tail", prob=(0.05, 0.95))),
         drift=float(change.mean()) / error if error > 0 else 0.0,
+        ess_per_chain=ess_bulk / chains,
     )
 
 
