@@ -6,8 +6,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-LOG_DIAGONAL_LIMIT = 10.0
-"""Bound of the log-diagonal of L_psi: exp(20) in M_i is beyond any use and still finite in float32."""
+FACTOR_LIMIT = 1.0
+"""Bound of the log-diagonal and of the entries below the diagonal of L_psi, by tanh.
+
+Without a bound training makes the M_i singular and some of them dwarf the rest: see docs/method.md.
+"""
 
 Pullback = Callable[[Float[Tensor, "n D"]], Float[Tensor, "n dim"]]
 
@@ -92,6 +95,11 @@ class MLPDecoder(nn.Module):
         return self.logits(features), pullback
 
 
+def _limited(values: Float[Tensor, "n m"]) -> Float[Tensor, "n m"]:
+    """Return values bounded by `FACTOR_LIMIT`, smoothly."""
+    return FACTOR_LIMIT * torch.tanh(values / FACTOR_LIMIT)
+
+
 class MetricNetwork(nn.Module):
     """x to the lower-triangular L_psi(x) of the kernel metric, its diagonal positive by exp.
 
@@ -112,11 +120,11 @@ class MetricNetwork(nn.Module):
     def forward(self, data: Float[Tensor, "n D"]) -> Float[Tensor, "n dim dim"]:
         """Return the factors, (n, d, d)."""
         features = self.hidden(data)
-        limited = self.log_diagonal(features).clamp(-LOG_DIAGONAL_LIMIT, LOG_DIAGONAL_LIMIT)
-        factors = torch.diag_embed(limited.exp())
+        factors = torch.diag_embed(_limited(self.log_diagonal(features)).exp())
         if self.below is not None:
             rows, columns = torch.tril_indices(self.latent_dim, self.latent_dim, -1, device=data.device)
             factors = factors.index_put(
-                (torch.arange(len(data), device=data.device)[:, None], rows, columns), self.below(features)
+                (torch.arange(len(data), device=data.device)[:, None], rows, columns),
+                _limited(self.below(features)),
             )
         return factors

@@ -98,9 +98,16 @@ class RHVAE(LatentModel):
     def _metric_of(
         self, centroids: Float[Tensor, "n dim"], factors: Float[Tensor, "n dim dim"]
     ) -> KernelMetric:
+        """Return the metric of encoded samples, scaled so that the M_i have a mean trace of d.
+
+        The scale is no part of the geometry, only of the flow; left free, training shrinks it to
+        switch the flow off, and lambda comes to dominate the metric.
+        """
+        factors = factors.to(GEOMETRY_DTYPE)
+        mean_trace = (factors * factors).sum((-1, -2)).mean() / factors.shape[-1]
         return KernelMetric(
             centroids.to(GEOMETRY_DTYPE),
-            factors.to(GEOMETRY_DTYPE),
+            factors / mean_trace.sqrt(),
             self.config.bandwidth,
             self.config.regularization,
         )

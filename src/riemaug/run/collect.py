@@ -4,7 +4,7 @@ import json
 import platform
 import resource
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import torch
 from riemaug._version import __version__
 from riemaug.atomic import atomic_write_text
 from riemaug.data import ManifestRow, SampleFormat, write_arrays, write_manifest, write_metadata
+from riemaug.run.array_files import join_array_files
 from riemaug.run.workdir import WorkDir
 
 SAMPLES_NAME = "synthetic.npz"
@@ -24,20 +25,20 @@ def write_tables(
     out: Path, results: Sequence[dict[str, Any]], seed: int, model_hash: str, real: Sequence[tuple[str, str]]
 ) -> None:
     """Write manifest.csv (one row a synthetic sample) and metadata.csv (synthetic and real ones)."""
-    rows = [row for result in results for row in _manifest_rows(result, seed, model_hash)]
-    write_manifest(out / "manifest.csv", rows)
-    synthetic = [(name, result["class"], True) for result in results for name in result["files"] if name]
-    if synthetic:
-        write_metadata(out / "metadata.csv", [*synthetic, *((name, label, False) for name, label in real)])
+    write_manifest(out / "manifest.csv", _manifest_rows(results, seed, model_hash))
+    if any(name for result in results for name in result["files"]):
+        write_metadata(out / "metadata.csv", _metadata_entries(results, real))
 
 
-def _manifest_rows(result: dict[str, Any], seed: int, model_hash: str) -> list[ManifestRow]:
-    rows = []
-    for i, name in enumerate(result["files"]):
+def _manifest_rows(
+    results: Sequence[dict[str, Any]], seed: int, model_hash: str
+) -> Iterator[ManifestRow]:
+    row = 0
+    for result in results:
         compared = bool(result["nearest"])
-        rows.append(
-            ManifestRow(
-                file=name or f"{SAMPLES_NAME}:{result['class']}:{i}",
+        for i, name in enumerate(result["files"]):
+            yield ManifestRow(
+                file=name or f"row {row}",
                 class_name=result["class"],
                 seed=seed,
                 start=result["start"][i],
@@ -49,25 +50,25 @@ def _manifest_rows(result: dict[str, Any], seed: int, model_hash: str) -> list[M
                 model_hash=model_hash[:HASH_LENGTH],
                 version=__version__,
             )
-        )
-    return rows
+            row += 1
+
+
+def _metadata_entries(
+    results: Sequence[dict[str, Any]], real: Sequence[tuple[str, str]]
+) -> Iterator[tuple[str, str, bool]]:
+    for result in results:
+        yield from ((name, result["class"], True) for name in result["files"] if name)
+    yield from ((name, label, False) for name, label in real)
 
 
 def write_sample_arrays(
     out: Path, work: WorkDir, fmt: SampleFormat, label_values: np.ndarray | None, num_classes: int
 ) -> None:
     """Join the classes' samples into one npz with the input's keys and label dtype."""
-    parts = [np.load(work.samples(index), allow_pickle=False) for index in range(num_classes)]
+    counts = join_array_files([work.samples(index) for index in range(num_classes)], work.joined_samples())
     values = np.arange(num_classes) if label_values is None else label_values
-    labels = np.repeat(values, [len(part) for part in parts])
-    write_arrays(out / SAMPLES_NAME, np.concatenate(parts), labels, fmt)
-
-
-def remove_leftovers(out: Path, work: WorkDir) -> None:
-    """Delete the working folder and temporary files that a killed run left in the class folders."""
-    for leftover in out.rglob(".tmp-*"):
-        leftover.unlink(missing_ok=True)
-    work.remove()
+    samples = np.load(work.joined_samples(), mmap_mode="r", allow_pickle=False)
+    write_arrays(out / SAMPLES_NAME, samples, np.repeat(values, counts), fmt)
 
 
 def environment(device: str) -> dict[str, Any]:

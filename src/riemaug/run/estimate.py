@@ -18,6 +18,8 @@ PASSES_PER_POSITION = 6.0
 """Products of the size of the decoder a flow position costs: forward, score, and the backward of both."""
 PROCESS_BYTES = 450e6
 """Python, PyTorch and the libraries, per process."""
+SECONDS_OF_WORK_FOR_A_PROCESS = 10.0
+"""Below this, starting worker processes (each imports PyTorch) takes longer than they save."""
 SECONDS_PER_SMALL_STEP = 1.5e-3
 """Overhead of an epoch: the optimiser's and autograd's bookkeeping."""
 SECONDS_PER_LEAPFROG_STEP = 4e-3
@@ -33,11 +35,11 @@ class Estimate:
     Attributes
     ----------
     memory : float
-        Bytes, at the largest, with the number of jobs given.
+        Bytes of all processes together, at the largest, with the number of jobs given.
     memory_per_job : float
-        Bytes of one job beside the shared data.
+        Bytes of one class's training, in a process that has loaded the libraries.
     available : float
-        Bytes free now.
+        Bytes free now, and those this process has already.
     seconds_per_epoch : float
         Of the largest class.
     seconds : float
@@ -70,16 +72,23 @@ def estimate_fit(
     largest = max(class_sizes)
     per_job = _job_bytes(model, training, largest)
     shared = PROCESS_BYTES + 2.0 * data_bytes
-    available = float(psutil.virtual_memory().available)
-    jobs = num_jobs or _jobs_that_fit(len(class_sizes), per_job, available * SAFE_SHARE - shared)
-    needed = shared + per_job * min(jobs, len(class_sizes))
-    if needed > available * SAFE_SHARE:
-        raise ResourceError(_way_out(needed, available, per_job, jobs, model))
+    available = float(psutil.virtual_memory().available + psutil.Process().memory_info().rss)
+    room = available * SAFE_SHARE - shared
     epoch = _epoch_seconds(model, training, largest)
     epochs = min(USUAL_EPOCHS, training.max_epochs)
     work = epochs * sum(epoch * size / largest for size in class_sizes)
-    slowest = epochs * epoch
-    return Estimate(needed, per_job, available, epoch, max(work / jobs, slowest), jobs)
+    wanted = num_jobs or _jobs_that_pay(work, per_job + PROCESS_BYTES, room)
+    jobs = min(wanted, len(class_sizes))
+    needed = shared + _bytes_of(jobs, per_job)
+    if needed > available * SAFE_SHARE:
+        raise ResourceError(_way_out(needed, available, shared + per_job, jobs, model))
+    seconds = max(work / min(jobs, _cores()), epochs * epoch)
+    return Estimate(needed, per_job, available, epoch, seconds, jobs)
+
+
+def _bytes_of(jobs: int, per_job: float) -> float:
+    """Return the bytes of the jobs: one runs in this process, several each in their own."""
+    return per_job if jobs == 1 else jobs * (per_job + PROCESS_BYTES)
 
 
 def _job_bytes(model: ModelConfig, training: TrainingConfig, size: int) -> float:
@@ -89,12 +98,18 @@ def _job_bytes(model: ModelConfig, training: TrainingConfig, size: int) -> float
     widths = sum(model.decoder_hidden) + model.data_dim
     activations = batch * PASSES_PER_POSITION * positions * widths
     data = 2.0 * size * model.data_dim
-    return PROCESS_BYTES + BYTES * (WEIGHT_COPIES * model.num_parameters() + activations + data)
+    return BYTES * (WEIGHT_COPIES * model.num_parameters() + activations + data)
 
 
-def _jobs_that_fit(num_classes: int, per_job: float, room: float) -> int:
-    cores = psutil.cpu_count(logical=True) or 1
-    return max(1, min(num_classes, cores, int(room // per_job)))
+def _jobs_that_pay(work: float, per_job: float, room: float) -> int:
+    """Return as many jobs as cores and memory allow; one if the seconds of work are few."""
+    if work < SECONDS_OF_WORK_FOR_A_PROCESS:
+        return 1
+    return max(1, min(_cores(), int(room // per_job)))
+
+
+def _cores() -> int:
+    return psutil.cpu_count(logical=True) or 1
 
 
 def _epoch_seconds(model: ModelConfig, training: TrainingConfig, size: int) -> float:
@@ -130,10 +145,10 @@ def _products(widths: tuple[int, ...]) -> int:
     return sum(a * b for a, b in zip(widths[:-1], widths[1:], strict=True))
 
 
-def _way_out(needed: float, available: float, per_job: float, jobs: int, model: ModelConfig) -> str:
+def _way_out(needed: float, available: float, needed_by_one: float, jobs: int, model: ModelConfig) -> str:
     found = f"the job needs about {needed / 1e9:.1f} GB of memory, {available / 1e9:.1f} GB are free"
-    if jobs > 1 and needed - (jobs - 1) * per_job <= available * SAFE_SHARE:
-        return f"{found}: use --jobs 1 (about {(needed - (jobs - 1) * per_job) / 1e9:.1f} GB)"
+    if jobs > 1 and needed_by_one <= available * SAFE_SHARE:
+        return f"{found}: use --jobs 1 (about {needed_by_one / 1e9:.1f} GB)"
     if model.data_dim >= 256:
         return f"{found}: make the images smaller with --resize HxW (they have {model.data_dim} values now)"
     return f"{found}: free some memory or use a larger machine"

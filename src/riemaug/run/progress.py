@@ -1,6 +1,8 @@
 """How tasks in other processes tell how far they are: a small file each, read by whoever shows it."""
 
+import contextlib
 import json
+import math
 import os
 import threading
 import time
@@ -28,6 +30,8 @@ class TaskProgress:
         Epochs since the best ELBO.
     seconds : float
         Since the stage began.
+    name : str
+        The class.
     """
 
     stage: Stage
@@ -37,27 +41,30 @@ class TaskProgress:
     best: float = 0.0
     since_best: int = 0
     seconds: float = 0.0
+    name: str = ""
 
 
 class ProgressFile:
-    """Writes a task's progress, at most every 0.3 s; a lost line is no loss."""
+    """Writes a task's progress, at most every 0.3 s; a lost line is no loss, not even on a full disk."""
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.last = path, 0.0
+    def __init__(self, path: Path, name: str = "") -> None:
+        self.path, self.name, self.last = path, name, -math.inf
         self.stage_started, self.stage = time.monotonic(), ""
 
     def tell(self, stage: Stage, **fields: float) -> None:
         """Note the progress within a stage."""
         now = time.monotonic()
         if stage != self.stage:
-            self.stage, self.stage_started, self.last = stage, now, 0.0
+            self.stage, self.stage_started, self.last = stage, now, -math.inf
         if now - self.last < WRITE_SECONDS:
             return
         self.last = now
-        progress = TaskProgress(stage, seconds=now - self.stage_started, **fields)  # type: ignore[arg-type]
+        seconds = now - self.stage_started
+        progress = TaskProgress(stage, seconds=seconds, name=self.name, **fields)  # type: ignore[arg-type]
         temporary = self.path.with_name("." + self.path.name)
-        temporary.write_text(json.dumps(asdict(progress)))
-        os.replace(temporary, self.path)
+        with contextlib.suppress(OSError):
+            temporary.write_text(json.dumps(asdict(progress)), encoding="utf-8")
+            os.replace(temporary, self.path)
 
 
 Listener = Callable[[list[TaskProgress | None]], None]
@@ -81,16 +88,17 @@ class ProgressWatch:
         self._stop.set()
         if self.listener is not None:
             self._thread.join()
-            self.listener([_read(path) for path in self.paths])
+            self.listener([read_progress(path) for path in self.paths])
 
     def _run(self) -> None:
         assert self.listener is not None
         while not self._stop.wait(POLL_SECONDS):
-            self.listener([_read(path) for path in self.paths])
+            self.listener([read_progress(path) for path in self.paths])
 
 
-def _read(path: Path) -> TaskProgress | None:
+def read_progress(path: Path) -> TaskProgress | None:
+    """Return what a task told last, None if it has not begun."""
     try:
-        return TaskProgress(**json.loads(path.read_text()))
-    except (OSError, ValueError):
+        return TaskProgress(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
         return None

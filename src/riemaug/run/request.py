@@ -76,7 +76,23 @@ class SampleRequest(BaseModel):
     command: str = ""
 
 
-def identity_of(request: BaseModel, fingerprint: str, version: str) -> dict[str, Any]:
-    """Return all that decides a run's result, JSON-safe, for its journal."""
+def identity_of(
+    request: BaseModel, fingerprint: str, version: str, device: str | None = None
+) -> dict[str, Any]:
+    """Return all that decides a run's result, JSON-safe, for its journal.
+
+    Parameters
+    ----------
+    request : FitRequest, AugmentRequest or SampleRequest
+    fingerprint : str
+        Hash of the data, or of the model that is drawn from.
+    version : str
+        Of riemaug.
+    device : str, optional
+        The device that training uses: "auto" may find another one next time.
+    """
     fields = request.model_dump(mode="json", exclude={"run", "command", "out", "data", "model"})
-    return {**fields, "data contents": fingerprint, "riemaug version": version}
+    if device is not None:
+        fields["generator"]["device"] = device.split(":")[0]
+    job = type(request).__name__.removesuffix("Request").lower()
+    return {"job": job, **fields, "data contents": fingerprint, "riemaug version": version}

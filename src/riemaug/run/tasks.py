@@ -2,6 +2,8 @@
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,10 @@ from riemaug.atomic import atomic_path, atomic_write_text
 from riemaug.class_model import ClassModel, fit_class
 from riemaug.config import SamplingConfig
 from riemaug.data import RangeScaler, SampleFormat, write_class_images
+from riemaug.errors import ResourceError, SamplingError
 from riemaug.evaluation.copying import Neighbours, copy_flags, nearest_neighbours
 from riemaug.models import ModelConfig
+from riemaug.run.array_files import append_rows, start_array_file
 from riemaug.run.latent_map import latent_map_arrays
 from riemaug.run.pictures import as_pictures
 from riemaug.run.progress import ProgressFile
@@ -80,18 +84,40 @@ class ClassJob:
 
 
 def run_class_job(job: ClassJob) -> dict[str, Any]:
-    """Do one class's task, or what is left of it; return the JSON-safe result."""
+    """Do one class's task, or what is left of it; return the JSON-safe result.
+
+    Raises
+    ------
+    TrainingError, SamplingError, ResourceError
+        The message names the class.
+    """
     result_path = job.work.result(job.index)
+    progress = ProgressFile(job.work.progress(job.index), job.name)
     if result_path.is_file():
+        progress.tell("done")
         return json.loads(result_path.read_text(encoding="utf-8"))
-    progress = ProgressFile(job.work.progress(job.index))
-    item = _fitted(job, progress)
-    result: dict[str, Any] = {"class": job.name, "fit_seconds": item.history.seconds}
-    if job.sample is not None:
-        result |= _sample(job, job.sample, item, progress)
+    with _naming_class(job.name):
+        item = _fitted(job, progress)
+        result: dict[str, Any] = {"class": job.name, "fit_seconds": item.history.seconds}
+        if job.sample is not None:
+            result |= _sample(job, job.sample, item, progress)
     atomic_write_text(result_path, json.dumps(result, ensure_ascii=False))
     progress.tell("done")
     return result
+
+
+@contextmanager
+def _naming_class(name: str) -> Iterator[None]:
+    """Say of which class an error is that does not know it."""
+    try:
+        yield
+    except SamplingError as error:
+        raise SamplingError(f"class {name!r}: {error}") from error
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise ResourceError(
+            f"class {name!r} must fit the memory, it does not; use --jobs 1, make the images smaller, or use "
+            "a larger machine"
+        ) from error
 
 
 def load_fitted(work: WorkDir, index: int) -> ClassModel:
@@ -147,10 +173,9 @@ def _sample(job: ClassJob, spec: SampleSpec, item: ClassModel, progress: Progres
         unit = item.decode(points).numpy().reshape(len(points), *spec.sample_format.model_shape)
         writer.write(unit)
         progress.tell("write", done=start + len(points), total=spec.count)
-    names = writer.finish()
     _save_pictures(job, spec, item, draws, writer)
     return {
-        "files": names,
+        "files": writer.files,
         "log_density": _rounded(draws.log_density),
         "acceptance": _rounded(draws.acceptance),
         "start": [item.sources[i] if i >= 0 else "" for i in draws.origin.tolist()],
@@ -170,16 +195,20 @@ class _Writer:
     def __init__(self, job: ClassJob, spec: SampleSpec) -> None:
         self.job, self.spec = job, spec
         self.files: list[str] = []
-        self.arrays: list[np.ndarray] = []
         self.shown: list[np.ndarray] = []
         self.nearest: list[np.ndarray] = []
         self.distances: list[float] = []
         self.identical: list[bool] = []
         self.reference = self._flat_reference()
         self.real_distance = self._real_distances()
+        if spec.sample_format.kind == "arrays":
+            shape = (spec.count, *spec.sample_format.model_shape)
+            start_array_file(job.work.samples(job.index), shape, np.dtype(spec.sample_format.dtype))
 
     def write(self, unit: Float32[np.ndarray, "n ..."]) -> None:
         """Write samples given in [0, 1]."""
+        if not np.isfinite(unit).all():
+            raise SamplingError("decoded samples must be finite, some are not; fit the model anew")
         samples = self.job.scaler.inverse(unit)
         if self.spec.sample_format.kind == "folder":
             start = len(self.files) + 1
@@ -187,20 +216,11 @@ class _Writer:
                 self.spec.out, self.job.name, samples, self.spec.sample_format, start
             )
         else:
-            self.arrays.append(samples)
+            append_rows(self.job.work.samples(self.job.index), samples)
             self.files += [""] * len(samples)
         if sum(map(len, self.shown)) < SHOWN_PICTURES:
             self.shown.append(unit)
         self._compare(unit, samples)
-
-    def finish(self) -> list[str]:
-        """Write what goes into one file; return the names of the files (empty for arrays)."""
-        if self.spec.sample_format.kind == "arrays":
-            shape = (0, *self.spec.sample_format.model_shape)
-            samples = np.concatenate([np.empty(shape, self.spec.sample_format.dtype), *self.arrays])
-            with atomic_path(self.job.work.samples(self.job.index)) as temporary:
-                np.save(temporary, samples, allow_pickle=False)
-        return self.files
 
     @property
     def nearest_names(self) -> list[str]:

@@ -1,0 +1,40 @@
+"""Samples on their way into one npz file: appended to an .npy file block by block."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Shaped
+
+BLOCK_ROWS = 1024
+
+
+def start_array_file(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    """Write the header of an .npy file of `shape`; the rows are to follow by `append_rows`.
+
+    Raises
+    ------
+    OSError
+        The disk is full or the folder is not writable.
+    """
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+
+
+def append_rows(path: Path, rows: Shaped[np.ndarray, "n ..."]) -> None:
+    """Append rows to a file begun by `start_array_file`; OSError if the disk is full."""
+    # not through a memory map: on a full disk that ends the process instead of raising
+    with path.open("ab") as file:
+        file.write(np.ascontiguousarray(rows).data)
+
+
+def join_array_files(parts: Sequence[Path], path: Path) -> list[int]:
+    """Write the rows of several .npy files one after the other to `path`; return how many each has."""
+    arrays = [np.load(part, mmap_mode="r", allow_pickle=False) for part in parts]
+    counts = [len(array) for array in arrays]
+    start_array_file(path, (sum(counts), *arrays[0].shape[1:]), arrays[0].dtype)
+    for array in arrays:
+        for start in range(0, len(array), BLOCK_ROWS):
+            append_rows(path, array[start : start + BLOCK_ROWS])
+    return counts
