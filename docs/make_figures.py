@@ -1,6 +1,6 @@
 """Make the README's picture from what `make demo` left: real digits, synthetic ones, a latent map.
 
-    make demo figures
+make demo figures
 """
 
 import argparse

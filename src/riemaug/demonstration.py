@@ -8,10 +8,11 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from riemaug.atomic import atomic_write_text
-from riemaug.data import SampleFormat, read_dataset, write_class_images
+from riemaug.data import SampleFormat, prepare_output, read_dataset, write_class_images
 from riemaug.errors import InvalidInputError
 
 NUM_CLASSES = 10
+DIGITS_NAME = "digits"
 HIGHEST_VALUE = 16
 """Grey levels of scikit-learn's digits: 0 to 16."""
 
@@ -42,6 +43,25 @@ def split_digits(train_per_class: int, seed: int) -> DigitSplit:
     chosen = np.concatenate([order[labels[order] == digit][:train_per_class] for digit in range(NUM_CLASSES)])
     held_out = np.setdiff1d(order, chosen)
     return DigitSplit(images[chosen], labels[chosen], images[held_out], labels[held_out])
+
+
+def prepare_demonstration(out: Path, train_per_class: int, resume: bool) -> Path:
+    """Return the folder of a new demonstration, or of one to be resumed.
+
+    Raises
+    ------
+    InvalidInputError
+        The folder holds something else, or more digits than are to be learned from now.
+    """
+    begun = resume and (out / DIGITS_NAME).is_dir()
+    for digit in range(NUM_CLASSES) if begun else ():
+        found = len(list((out / DIGITS_NAME / str(digit)).glob("[!.]*.png")))
+        if found > train_per_class:
+            raise InvalidInputError(
+                f"a demonstration resumes only with its own --train-per-class, {str(out)!r} has {found} "
+                f"digits of a class, not {train_per_class}: repeat it, or give another folder"
+            )
+    return prepare_output(out, allow_existing=begun)
 
 
 def write_digits(split: DigitSplit, folder: Path) -> None:

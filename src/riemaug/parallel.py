@@ -1,14 +1,24 @@
 """Independent tasks, in this process or in several; the results do not depend on which."""
 
+import os
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, TypeVar
 
 import joblib
 import torch
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+from riemaug.errors import ResourceError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+
+WATCH_SECONDS = 1.0
+"""How often a worker looks whether the process that started it is still there."""
 
 
 @contextmanager
@@ -27,6 +37,24 @@ def _run(function: Callable[[Task], Result], task: Task) -> Result:
         return function(task)
 
 
+def _run_as_worker(function: Callable[[Task], Result], task: Task, parent: int) -> Result:
+    if os.getppid() == parent:
+        _end_with(parent)
+    return _run(function, task)
+
+
+@cache
+def _end_with(parent: int) -> None:
+    """Let this worker end soon after its parent: it would go on writing beside a resumed run."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(WATCH_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def run_tasks(function: Callable[[Task], Result], tasks: Sequence[Task], num_jobs: int) -> Iterator[Result]:
     """Yield `function(task)` for each task, in the order of the tasks, one thread a task.
 
@@ -38,10 +66,21 @@ def run_tasks(function: Callable[[Task], Result], tasks: Sequence[Task], num_job
         Large arrays in them are shared with the workers as read-only memory maps.
     num_jobs : int
         Processes; 1 runs in this one.
+
+    Raises
+    ------
+    ResourceError
+        A worker process was ended from outside.
     """
     if num_jobs == 1 or len(tasks) <= 1:
         for task in tasks:
             yield _run(function, task)
         return
     workers: Any = joblib.Parallel(n_jobs=min(num_jobs, len(tasks)), return_as="generator")
-    yield from workers(joblib.delayed(_run)(function, task) for task in tasks)
+    try:
+        yield from workers(joblib.delayed(_run_as_worker)(function, task, os.getpid()) for task in tasks)
+    except TerminatedWorkerError as error:
+        raise ResourceError(
+            "the worker processes must stay alive, one was ended by the system (most often for lack of "
+            "memory): use fewer --jobs"
+        ) from error

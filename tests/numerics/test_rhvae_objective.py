@@ -14,7 +14,7 @@ from riemaug.parallel import one_thread
 from tests.metrics import random_metric
 from tests.statistics.checks import z_score
 
-NUM_DRAWS = 40_000
+NUM_DRAWS = 20_000
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -31,10 +31,11 @@ def small_config(**changes: object) -> ModelConfig:
     values: dict = {
         "data_dim": 4,
         "latent_dim": 2,
-        "encoder_hidden": (5,),
+        "encoder_hidden": (6,),
         "decoder_hidden": (6, 5),
-        "metric_hidden": (5,),
+        "metric_hidden": (6,),
         "leapfrog_step_size": 0.05,
+        "initial_inverse_temperature": 0.25,
     }
     return ModelConfig(**(values | changes))
 
@@ -103,35 +104,39 @@ def test_rhvae_and_vae_agree_on_the_importance_weighted_bound_without_motion() -
     vae = VAE(small_config(kind="vae"), 3).double()
     vae.encoder.load_state_dict(rhvae.encoder.state_dict())
     vae.decoder.load_state_dict(rhvae.decoder.state_dict())
-    data = unit_data()
-    # one draw: the same first noise, so the same number; many: both converge on log p(x)
+    # one draw: the same first noise, so the same number; many: both near log p(x)
+    data = unit_data(1)
     one = rhvae.importance_weighted_bound(data, 1, generator(4))
     assert torch.allclose(one, vae.importance_weighted_bound(data, 1, generator(4)), atol=1e-10)
-    many = [model.importance_weighted_bound(data, 3000, generator(9)) for model in (rhvae, vae)]
-    assert torch.allclose(*many, atol=0.05)
+    many = data.expand(20_000, -1)
+    bounds = [
+        torch.logsumexp(model.log_evidence_estimate(many, generator(9)).detach(), 0) for model in (rhvae, vae)
+    ]
+    assert abs(float(bounds[0] - bounds[1])) < 0.05
 
 
 def test_the_importance_weighted_bound_tightens() -> None:
     model, row = linear_gaussian(0.1, 1.0)
     truth = log_evidence(model, row)
-    data = row.expand(400, -1)
-    gaps = [truth - model.importance_weighted_bound(data, num, generator(num)).mean() for num in (1, 5, 50)]
+    data = row.expand(3000, -1)
+    gaps = [truth - model.importance_weighted_bound(data, num, generator(num)).mean() for num in (1, 3, 10)]
     assert gaps[0] > 2 * gaps[1] > 4 * gaps[2]
-    assert 0 < gaps[2] < 0.01
+    assert abs(gaps[2]) < 0.01
 
 
 # an exactly solvable model: z ~ N(0, I), x = W z + b + s noise
 
 
 class LinearDecoder(nn.Module):
-    """W z + b, in place of the perceptron."""
+    """W z + b, in place of the perceptron; W's columns are orthogonal, so the true posterior is diagonal."""
 
     weight: Tensor
     bias: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("weight", torch.randn(4, 2, generator=generator(7), dtype=torch.float64))
+        basis = torch.linalg.qr(torch.randn(4, 2, generator=generator(7), dtype=torch.float64)).Q
+        self.register_buffer("weight", basis * torch.tensor([1.5, 0.8]))
         self.register_buffer("bias", torch.tensor([0.1, -0.3, 0.2, 0.5], dtype=torch.float64))
 
     def forward(self, latent: Tensor) -> Tensor:
@@ -171,7 +176,10 @@ class ShiftedEncoder(nn.Module):
         return mean, (1.3 * self.covariance.diagonal()).log().expand_as(mean)
 
 
-def linear_gaussian(step: float, sqrt_beta: float, num_steps: int = 3) -> tuple[RHVAE, Tensor]:
+def linear_gaussian(
+    step: float, sqrt_beta: float, num_steps: int = 3, stretch: float = 1.0
+) -> tuple[RHVAE, Tensor]:
+    """The exact model and one row of data; `stretch` lengthens the metric's factors until steps fail."""
     model = RHVAE(
         small_config(
             leapfrog_step_size=step,
@@ -182,7 +190,8 @@ def linear_gaussian(step: float, sqrt_beta: float, num_steps: int = 3) -> tuple[
     decoder, likelihood = LinearDecoder(), IdentityGaussian()
     model.decoder, model.likelihood = decoder, likelihood
     model.encoder = ShiftedEncoder(decoder, likelihood.scale)
-    model.metric = random_metric(2, 6, seed=2)
+    metric = random_metric(2, 6, seed=2)
+    model.metric = KernelMetric(metric.centroids, stretch * metric.factors, 0.8, 0.01)
     return model, torch.tensor([[1.0, -0.5, 0.3, 0.8]], dtype=torch.float64)
 
 
@@ -199,31 +208,40 @@ def metric_of(model: RHVAE) -> KernelMetric:
 
 
 @pytest.mark.parametrize(
-    ("step", "sqrt_beta", "num_steps"), [(0.1, 1.0, 3), (0.1, 0.5, 3), (0.3, 1.0, 2), (0.3, 0.7, 1)]
+    ("step", "sqrt_beta", "stretch"), [(0.1, 1.0, 1.0), (0.1, 0.5, 1.0), (0.02, 0.3, 1.0), (0.1, 1.0, 3.0)]
 )
-def test_the_evidence_estimate_is_unbiased(step: float, sqrt_beta: float, num_steps: int) -> None:
-    model, row = linear_gaussian(step, sqrt_beta, num_steps)
+def test_the_evidence_estimate_is_unbiased(step: float, sqrt_beta: float, stretch: float) -> None:
+    model, row = linear_gaussian(step, sqrt_beta, stretch=stretch)
     data = row.expand(NUM_DRAWS, -1)
     estimate = model.log_evidence_estimate(data, generator(1))
     ratio = (estimate - log_evidence(model, row)).exp()
     # 4 standard errors: 6e-5 to fail by chance, were the seed not fixed
     assert abs(z_score(ratio, 1.0)) < 4
-    assert float(ratio.std()) / math.sqrt(NUM_DRAWS) < 0.02
+    assert float(ratio.std()) / math.sqrt(NUM_DRAWS) < 0.01
 
 
-@pytest.mark.parametrize(("step", "least", "most"), [(0.01, 0.0, 0.0), (0.1, 0.002, 0.1), (0.3, 0.05, 0.5)])
-def test_failed_steps_are_counted_and_kept(step: float, least: float, most: float) -> None:
-    model, row = linear_gaussian(step, 1.0, num_steps=1)
-    data = row.expand(4000, -1)
-    posterior, metric = model.encode(data), metric_of(model)
-    draw = model._flow(data, posterior, metric, GeneralizedLeapfrog(), generator(0))
-    share = draw.failed_steps / len(data)
-    assert least <= share <= most
+@pytest.mark.parametrize(("step", "least", "most"), [(0.01, 0.0, 0.0), (0.1, 0.02, 0.05)])
+def test_failed_steps_are_counted_and_keep_the_position(step: float, least: float, most: float) -> None:
+    model, row = linear_gaussian(step, 1.0, num_steps=1, stretch=5.0)
+    data = row.expand(10_000, -1)
+    draw = model._flow(data, model.encode(data), metric_of(model), GeneralizedLeapfrog(), generator(0))
+    assert least <= draw.failed_steps / len(data) <= most
     # a lone step that failed leaves the position, so there the estimate is the plain one
-    plain = plain_estimate(model, data, 0)
-    unmoved = (draw.log_evidence - plain).abs() < 1e-9
-    assert int(unmoved.sum()) == draw.failed_steps
+    gap = draw.log_evidence - plain_estimate(model, data, 0)
+    assert int((gap.abs() < 1e-12).sum()) == draw.failed_steps
     assert draw.log_evidence.isfinite().all()
+
+
+def test_untempered_motion_changes_the_estimate_by_the_energy_error_alone() -> None:
+    # second order in the step: any other force than the gradient of the potential leaves order one or less
+    gaps = []
+    for num_steps in (4, 8, 16):
+        model, row = linear_gaussian(0.4 / num_steps, 1.0, num_steps)
+        data = row.expand(500, -1)
+        gap = model.log_evidence_estimate(data, generator(0)) - plain_estimate(model, data, 0)
+        gaps.append(float(gap.abs().median()))
+    assert gaps[0] / gaps[1] == pytest.approx(4.0, rel=0.1)
+    assert gaps[1] / gaps[2] == pytest.approx(4.0, rel=0.1)
 
 
 @pytest.mark.parametrize("sqrt_beta", [1.0, 0.5])
@@ -241,83 +259,54 @@ def test_the_known_wrong_estimates_would_be_caught(sqrt_beta: float) -> None:
         assert z_score(tempered_twice.exp(), 1.0) > 20
 
 
-def test_the_start_momentum_has_covariance_g() -> None:
-    metric = random_metric(2, 6, seed=2)
-    point = torch.tensor([0.4, -0.2], dtype=torch.float64)
-    noise = torch.randn(NUM_DRAWS, 2, generator=generator(0), dtype=torch.float64)
-    momentum = metric.sample_momentum(point.expand(NUM_DRAWS, -1), noise)
-    covariance = metric.metric_matrix(point)
-    # whitened by G's own factor the sample covariance is I, each entry within 5 standard errors
-    whitened = torch.linalg.solve_triangular(torch.linalg.cholesky(covariance), momentum.T, upper=False)
-    assert torch.allclose(whitened.cov(), torch.eye(2).double(), atol=5 * math.sqrt(2 / NUM_DRAWS))
-    assert float((covariance - torch.eye(2)).abs().max()) > 0.3
-
-
-def test_the_gaussian_law_of_the_momentum_is_normalised_in_the_estimate() -> None:
-    # exp of the flow's own momentum terms at step 0: N(rho; 0, G) / N(gamma; 0, I) sqrt det G = 1
-    model = small_rhvae(leapfrog_step_size=0.0, initial_inverse_temperature=0.3)
-    data = unit_data()
-    posterior = model.encode(data)
-    draw = model._flow(data, posterior, metric_of(model), model.integrator, generator(3))
-    assert torch.allclose(draw.log_evidence, plain_estimate(model, data, 3), atol=1e-10)
-    assert draw.failed_steps == 0
-
-
 # gradients
 
 
-def numerical_gradient(model: RHVAE, data: Tensor, step: float = 1e-6) -> dict[str, Tensor]:
-    result = {}
+def check_gradients(model: RHVAE, data: Tensor, tolerance: float = 1e-6) -> int:
+    """Compare each weight's slope along a random direction with central differences; return failed steps."""
+    objective = model.objective(data, generator(6))
+    objective.elbo.backward()
+    directions, step = generator(8), 1e-6
     for name, weight in model.named_parameters():
-        slope = torch.empty(weight.numel(), dtype=weight.dtype)
-        entries = weight.detach().view(-1)
-        for i in range(len(entries)):
-            kept = float(entries[i])
-            values = []
-            for shift in (step, -step):
-                entries[i] = kept + shift
-                # with gradients on: only then the implicit equations are solved to rounding
+        gradient = torch.zeros_like(weight) if weight.grad is None else weight.grad
+        direction = torch.randn(weight.shape, generator=directions, dtype=weight.dtype)
+        values = []
+        for shift in (step, -2 * step, step):
+            with torch.no_grad():
+                weight.add_(shift * direction)
+            # with gradients on: only then the implicit equations are solved to rounding
+            if len(values) < 2:
                 values.append(float(model.objective(data, generator(6)).elbo.detach()))
-            entries[i] = kept
-            slope[i] = (values[0] - values[1]) / (2 * step)
-        result[name] = slope.reshape(weight.shape)
-    return result
+        slope = (values[0] - values[1]) / (2 * step)
+        scale = max(1.0, float(gradient.norm() * direction.norm()))
+        assert float((gradient * direction).sum()) == pytest.approx(slope, abs=tolerance * scale), name
+    return objective.failed_steps
 
 
 @pytest.mark.parametrize(
     "changes",
     [
         {},
-        {"likelihood": "gaussian", "likelihood_scale": 0.4, "latent_dim": 3, "decoder_hidden": (5,)},
-        {"latent_dim": 1, "initial_inverse_temperature": 1.0, "decoder_hidden": (5,)},
-        {"num_leapfrog_steps": 0, "decoder_hidden": (5,)},
+        {"likelihood": "gaussian", "likelihood_scale": 0.4, "latent_dim": 3},
+        {"latent_dim": 1, "initial_inverse_temperature": 1.0},
     ],
-    ids=["bernoulli-2d", "gaussian-3d", "untempered-1d", "no-steps"],
+    ids=["bernoulli-2d", "gaussian-3d", "untempered-1d"],
 )
 def test_the_objective_is_differentiated_rightly_in_every_weight(changes: dict) -> None:
-    model, data = small_rhvae(**changes), unit_data(4)
-    objective = model.objective(data, generator(6))
-    assert objective.failed_steps == 0
-    objective.elbo.backward()
-    expected = numerical_gradient(model, data)
-    largest = max(float(slope.abs().max()) for slope in expected.values())
+    model, data = small_rhvae(**changes), unit_data()
+    check_gradients(model, data)
     for name, weight in model.named_parameters():
-        if weight.grad is None:
-            # without steps the metric's terms cancel
-            assert changes.get("num_leapfrog_steps") == 0
-            assert float(expected[name].abs().max()) < 1e-6 * largest
-            continue
-        assert torch.allclose(weight.grad, expected[name], rtol=1e-5, atol=1e-7 * largest), name
-        if changes.get("num_leapfrog_steps") != 0:
-            assert float(weight.grad.abs().max()) > 1e-6, name
+        assert weight.grad is not None
+        assert float(weight.grad.abs().max()) > 1e-6, name
+
+
+def test_without_steps_the_metric_has_no_gradient() -> None:
+    model, data = small_rhvae(num_leapfrog_steps=0), unit_data()
+    check_gradients(model, data)
+    for weight in model.metric_network.parameters():
+        assert weight.grad is None or float(weight.grad.abs().max()) < 1e-12
 
 
 def test_failed_steps_leave_finite_and_right_gradients() -> None:
-    model, data = small_rhvae(leapfrog_step_size=1.5, num_leapfrog_steps=1, decoder_hidden=(5,)), unit_data(6)
-    objective = model.objective(data, generator(6))
-    assert 0 < objective.failed_steps < 6
-    objective.elbo.backward()
-    expected = numerical_gradient(model, data)
-    for name, weight in model.named_parameters():
-        assert weight.grad is not None
-        assert torch.allclose(weight.grad, expected[name], rtol=1e-4, atol=1e-5), name
+    model, data = small_rhvae(leapfrog_step_size=1.5, num_leapfrog_steps=1), unit_data()
+    assert 0 < check_gradients(model, data, tolerance=1e-5) < 6

@@ -88,10 +88,9 @@ def augment(
     )
     console = Console(quiet, json)
     if dry_run:
-        from riemaug.run.plan import make_plan
+        from riemaug.run.plan import plan_augment
 
-        request.sampling.check_against(request.generator.model)
-        console.plan(make_plan(request, request.amount), dry=True)
+        console.plan(plan_augment(request), dry=True)
         return
     with console.progress() as listener:
         outcome = run(request, console.plan, listener)

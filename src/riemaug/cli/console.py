@@ -9,15 +9,19 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console as RichConsole
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from safetensors import SafetensorError
 
-from riemaug.errors import InterruptedRunError
+from riemaug.cli.text import duration, printable, refusal, size
+from riemaug.errors import InterruptedRunError, RiemaugError
 from riemaug.run.estimate import USUAL_EPOCHS
 from riemaug.run.pipeline import Outcome
 from riemaug.run.plan import Plan
 from riemaug.run.progress import Listener, TaskProgress
 
+_GO_ON = "run the same command with --resume to go on where it stopped"
 FIT_SHARE = 0.9
 """Share of a class's bar that training fills; drawing and writing fill the rest."""
 LINE_SECONDS = 15.0
@@ -35,36 +39,39 @@ class Console:
     def __init__(self, quiet: bool, as_json: bool) -> None:
         self.quiet, self.as_json = quiet, as_json
         self.rich = RichConsole(stderr=True, quiet=quiet, highlight=False)
-        self._plan: Plan | None = None
+
+    def say(self, text: str) -> None:
+        """Print one line to people."""
+        # unwrapped: a path that is cut in two can be neither clicked nor copied nor searched for
+        self.rich.print(text, soft_wrap=True)
 
     def plan(self, plan: Plan, dry: bool = False) -> None:
         """Say what will be done, what it will cost, and what was noticed in the data."""
-        self._plan = plan
         if dry and self.as_json:
-            print(json.dumps(_plan_fields(plan), ensure_ascii=False))
+            print(json.dumps(_plan_fields(plan)))
             return
         for note in plan.notes:
-            self.rich.print(f"[yellow]note[/yellow] {_plain(note)}")
+            self.say(f"[yellow]note[/yellow] {_plain(note)}")
         estimate, dataset = plan.estimate, plan.dataset
         shape = "x".join(map(str, dataset.format.shape))
-        self.rich.print(
+        self.say(
             f"{len(dataset.samples)} samples of {shape} {dataset.format.dtype} in "
             f"{len(dataset.class_names)} classes; {plan.model.kind}, d = {plan.model.latent_dim}, "
             f"{plan.model.num_parameters():,} weights a class on {plan.device}"
         )
         made = (
-            f"{sum(plan.counts):,} new samples, up to {_size(plan.disk_bytes)} of disk; "
+            f"{sum(plan.counts):,} new samples, up to {size(plan.disk_bytes)} of disk; "
             if any(plan.counts)
             else ""
         )
-        self.rich.print(
-            f"{made}about {_duration(estimate.seconds)} (training stops by itself) and "
-            f"{_size(estimate.memory)} of memory with {estimate.num_jobs} "
+        self.say(
+            f"{made}about {duration(estimate.seconds)} (training stops by itself) and "
+            f"{size(estimate.memory)} of memory with {estimate.num_jobs} "
             f"{'job' if estimate.num_jobs == 1 else 'jobs'}"
         )
         if dry:
             self._table_of_classes(plan)
-            self.rich.print("dry run: nothing was done")
+            self.say("dry run: nothing was done")
 
     @contextmanager
     def progress(self) -> Iterator[Listener | None]:
@@ -72,16 +79,18 @@ class Console:
         try:
             yield from self._listeners()
         except KeyboardInterrupt:
-            raise InterruptedRunError(
-                "interrupted; run the same command with --resume to go on where it stopped"
-            ) from None
+            raise InterruptedRunError(f"interrupted; {_GO_ON}") from None
+        except (OSError, SafetensorError) as error:  # safetensors has its own error for a full disk
+            raise RiemaugError(
+                f"the operating system refused: {refusal(error)}; mend that, then {_GO_ON}"
+            ) from error
 
     def _listeners(self) -> Iterator[Listener | None]:
         if self.quiet:
             yield None
             return
         if not self.rich.is_terminal:
-            yield _Lines(self.rich)
+            yield _Lines(self)
             return
         bars = Progress(
             TextColumn("{task.description}"),
@@ -92,59 +101,67 @@ class Console:
             transient=True,
         )
         with bars:
-            yield _Bars(bars, self)
+            yield _Bars(bars)
 
-    def class_name(self, index: int) -> str:
-        """Return the name of a class of the announced plan, else its number."""
-        return f"class {index + 1}" if self._plan is None else self._plan.dataset.class_names[index]
-
-    def outcome(self, outcome: Outcome) -> None:
-        """Say what was made, and what to look at."""
+    def outcome(self, outcome: Outcome, scores: dict[str, float] | None = None) -> None:
+        """Say what was made, what to look at, and how a classifier did that was trained on it."""
         made = sum(len(result.get("files", ())) for result in outcome.results)
         if self.as_json:
-            print(json.dumps(_outcome_fields(outcome, made), ensure_ascii=False))
+            fields = _outcome_fields(outcome, made)
+            print(json.dumps(fields if scores is None else fields | {"accuracy": scores}))
             return
+        self._say_what_was_made(outcome, made)
+        if scores is not None:
+            told = ", ".join(f"{name} {100 * value:.1f} %" for name, value in scores.items())
+            self.say(f"accuracy on held-out real digits, trained on: {told} (one draw: a hint, not a study)")
+
+    def _say_what_was_made(self, outcome: Outcome, made: int) -> None:
         if outcome.already_done:
-            self.rich.print(f"{_plain(str(outcome.out))} was finished already; nothing was left to do")
+            self.say(f"{_plain(str(outcome.out))} was finished already; nothing was left to do")
             return
         for result in outcome.results:
             diagnostics = result.get("diagnostics", {})
             if diagnostics.get("converged") is False:
-                self.rich.print(
+                self.say(
                     f"[yellow]warning[/yellow] class {_plain(result['class'])}: "
                     f"{_plain(diagnostics['message'])}"
                 )
         what = f"{made:,} new samples" if made else f"{len(outcome.generators.classes)} models"
-        self.rich.print(
-            f"[green]done[/green] {what} in {_plain(str(outcome.out))}, {_duration(outcome.seconds)}"
-        )
+        self.say(f"[green]done[/green] {what} in {_plain(str(outcome.out))}, {duration(outcome.seconds)}")
         report = outcome.out / "report.html"
         if report.is_file():
-            self.rich.print(f"look at {_plain(str(report))}")
-
-    def scores(self, scores: dict[str, float]) -> None:
-        """Say how a classifier did on held-out data, by what it was trained on."""
-        if self.as_json:
-            print(json.dumps({"accuracy": scores}))
-            return
-        told = ", ".join(f"{name} {100 * value:.1f} %" for name, value in scores.items())
-        self.rich.print(
-            f"accuracy on held-out real digits, trained on: {told} (one draw: a hint, not a study)"
-        )
+            self.say(f"look at {_plain(str(report))}")
 
     def _table_of_classes(self, plan: Plan) -> None:
         table = Table("class", "real", "new")
-        for name, size, count in zip(plan.dataset.class_names, plan.dataset.counts, plan.counts, strict=True):
-            table.add_row(_plain(name), str(size), str(count))
+        for name, real, count in zip(plan.dataset.class_names, plan.dataset.counts, plan.counts, strict=True):
+            table.add_row(_plain(name), str(real), str(count))
         self.rich.print(table)
+
+
+class _TimeLeft:
+    """Tells from the share done since it began how long the rest will take; a resumed run begins above 0."""
+
+    def __init__(self) -> None:
+        self.started: float | None = None
+        self.first = 0.0
+
+    def __call__(self, share: float) -> str:
+        """Return the time left in words, empty as long as it cannot be told."""
+        now = time.monotonic()
+        if self.started is None:
+            self.started, self.first = now, share
+        gained = share - self.first
+        if gained < 0.02:
+            return ""
+        return f"about {duration((now - self.started) * (1 - share) / gained)} left"
 
 
 class _Bars:
     """One bar a class that has begun and not ended, and one for all with the time left."""
 
-    def __init__(self, bars: Progress, console: Console) -> None:
-        self.bars, self.console = bars, console
-        self.started = time.monotonic()
+    def __init__(self, bars: Progress) -> None:
+        self.bars, self.time_left = bars, _TimeLeft()
         self.total = bars.add_task("all classes", total=1.0, status="")
         self.tasks: dict[int, Any] = {}
 
@@ -155,40 +172,40 @@ class _Bars:
             if item is None:
                 continue
             if index not in self.tasks:
-                name = _plain(self.console.class_name(index))[:24]
+                name = _plain(item.name[:24])
                 self.tasks[index] = self.bars.add_task(f"  {name}", total=1.0, status="")
             done = item.stage == "done"
             self.bars.update(
                 self.tasks[index], completed=shares[index], status=status(item), visible=not done
             )
         share = sum(shares) / max(len(shares), 1)
-        spent = time.monotonic() - self.started
-        left = f"about {_duration(spent * (1 - share) / share)} left" if share > 0.02 else ""
         finished = sum(item is not None and item.stage == "done" for item in told)
-        self.bars.update(self.total, completed=share, status=f"{finished}/{len(told)} done  {left}")
+        told_left = f"{finished}/{len(told)} done  {self.time_left(share)}"
+        self.bars.update(self.total, completed=share, status=told_left)
 
 
 class _Lines:
     """Without a terminal: a plain line now and then."""
 
-    def __init__(self, rich: RichConsole) -> None:
-        self.rich, self.started, self.last = rich, time.monotonic(), time.monotonic()
+    def __init__(self, console: Console) -> None:
+        self.console, self.last, self.time_left = console, time.monotonic(), _TimeLeft()
 
     def __call__(self, told: list[TaskProgress | None]) -> None:
-        now = time.monotonic()
-        if now - self.last < LINE_SECONDS:
-            return
-        self.last = now
         share = sum(share_done(item, expected_epochs(told)) for item in told) / max(len(told), 1)
+        left = self.time_left(share)
+        if time.monotonic() - self.last < LINE_SECONDS:
+            return
+        self.last = time.monotonic()
         finished = sum(item is not None and item.stage == "done" for item in told)
-        left = f", about {_duration((now - self.started) * (1 - share) / share)} left" if share > 0.02 else ""
-        self.rich.print(f"{finished}/{len(told)} classes done, {100 * share:.0f} %{left}")
+        self.console.say(
+            f"{finished}/{len(told)} classes done, {100 * share:.0f} %{', ' + left if left else ''}"
+        )
 
 
 def expected_epochs(told: list[TaskProgress | None]) -> float:
     """Return how many epochs a class may take: no class says so before it has stopped by itself."""
     longest = max((item.done for item in told if item is not None and item.stage == "fit"), default=0)
-    return max(USUAL_EPOCHS, 1.2 * longest)
+    return max(float(USUAL_EPOCHS), 1.2 * longest)
 
 
 def share_done(item: TaskProgress | None, epochs: float) -> float:
@@ -253,20 +270,5 @@ def _outcome_fields(outcome: Outcome, made: int) -> dict[str, Any]:
 
 
 def _plain(text: str) -> str:
-    """Return text in which Rich sees no markup."""
-    return text.replace("[", "\\[")
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
-
-
-def _size(num_bytes: float) -> str:
-    for unit, scale in (("GB", 1e9), ("MB", 1e6)):
-        if num_bytes >= scale:
-            return f"{num_bytes / scale:.1f} {unit}"
-    return f"{num_bytes / 1e3:.0f} kB"
+    """Return text in which neither Rich nor the terminal sees an instruction."""
+    return escape(printable(text))

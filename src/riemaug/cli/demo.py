@@ -10,30 +10,32 @@ from riemaug.cli import options
 
 def demo(
     out: Annotated[Path, typer.Argument(help="A new or empty folder.")] = Path("riemaug-demo"),
-    per_class: Annotated[int, typer.Option(help="New samples for each digit.")] = 200,
+    per_class: Annotated[int, typer.Option(help="New samples for each digit.", min=2)] = 200,
     train_per_class: Annotated[
         int, typer.Option(help="Real digits of each class to learn from.", min=2)
     ] = 30,
     seed: options.Seed = 0,
     jobs: options.Jobs = None,
-    quiet: options.Quiet = False,
+    resume: options.Resume = False,
     json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Augment scikit-learn's handwritten digits, and say what that is worth to a classifier.
 
     Writes some digits as PNG class folders (OUT/digits), augments them (OUT/augmented), and scores a
     classifier trained on real, synthetic and both on all digits that were not used.
+
+    Example: riemaug demo riemaug-demo --per-class 100
     """
     from riemaug.cli.console import Console, command_line
     from riemaug.config import Amount, GeneratorConfig, SamplingConfig
-    from riemaug.data import prepare_output
-    from riemaug.demonstration import score_digits, split_digits, write_digits
+    from riemaug.demonstration import prepare_demonstration, score_digits, split_digits, write_digits
     from riemaug.run.pipeline import augment as run
     from riemaug.run.request import AugmentRequest, RunOptions
 
     amount = options.build(Amount, per_class=per_class)
     split = split_digits(train_per_class, seed)
-    folder = prepare_output(out)
+    folder = prepare_demonstration(out, train_per_class, resume)
     write_digits(split, folder / "digits")
     request = options.build(
         AugmentRequest,
@@ -42,11 +44,11 @@ def demo(
         generator=GeneratorConfig(seed=seed),
         sampling=SamplingConfig(seed=seed),
         amount=amount,
-        run=options.build(RunOptions, jobs=jobs),
+        run=options.build(RunOptions, jobs=jobs, resume=resume),
         command=command_line(),
     )
     console = Console(quiet, json)
     with console.progress() as listener:
         outcome = run(request, console.plan, listener)
-    console.outcome(outcome)
-    console.scores(score_digits(split, folder / "augmented", folder / "scores.json"))
+    scores = score_digits(split, folder / "augmented", folder / "scores.json")
+    console.outcome(outcome, scores)

@@ -17,6 +17,7 @@ def fit(
     pad: options.Pad = False,
     crop: options.Crop = False,
     skip_bad: options.SkipBad = False,
+    group_from: options.GroupFrom = None,
     preset: options.Preset = "paper",
     model: options.Model = "rhvae",
     latent_dim: options.LatentDim = None,
@@ -47,7 +48,12 @@ def fit(
         data=data,
         out=model_folder,
         reading=options.build(
-            ReadOptions, resize=options.parse_size(resize), pad=pad, crop=crop, skip_bad=skip_bad
+            ReadOptions,
+            resize=options.parse_size(resize),
+            pad=pad,
+            crop=crop,
+            skip_bad=skip_bad,
+            group_from=group_from,
         ),
         generator=options.build(
             GeneratorConfig,
@@ -66,9 +72,9 @@ def fit(
     )
     console = Console(quiet, json)
     if dry_run:
-        from riemaug.run.plan import make_plan
+        from riemaug.run.plan import plan_fit
 
-        console.plan(make_plan(request), dry=True)
+        console.plan(plan_fit(request), dry=True)
         return
     with console.progress() as listener:
         outcome = run(request, console.plan, listener)

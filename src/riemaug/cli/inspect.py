@@ -6,57 +6,84 @@ from typing import Annotated, Any
 import typer
 
 from riemaug.cli import options
+from riemaug.cli.text import printable
 
 
 def inspect(
     path: Annotated[
         Path, typer.Argument(help="A data set, a model folder or an output.", show_default=False)
     ],
+    resize: options.Resize = None,
+    pad: options.Pad = False,
+    crop: options.Crop = False,
+    skip_bad: options.SkipBad = False,
+    group_from: options.GroupFrom = None,
     json: options.Json = False,
 ) -> None:
     """Say what is in PATH: a data set, a model, or the output of a run.
 
     Example: riemaug inspect scans/
     """
-    from rich.console import Console
-
-    summary = summarise(path)
+    size = options.parse_size(resize)
+    summary = summarise(path, resize=size, pad=pad, crop=crop, skip_bad=skip_bad, group_from=group_from)
     if json:
         import json as json_module
 
-        typer.echo(json_module.dumps(summary, ensure_ascii=False))
+        typer.echo(json_module.dumps(summary))
         return
-    console = Console(highlight=False)
     for key, value in summary.items():
+        if value == []:
+            continue
         if isinstance(value, list):
-            console.print(f"{key}:", markup=False)
+            typer.echo(f"{key}:")
             for item in value:
-                console.print(f"  {_line(item)}", markup=False)
+                typer.echo(f"  {printable(_line(item))}")
         else:
-            console.print(f"{key}: {value}", markup=False)
+            typer.echo(f"{key}: {printable(_line(value))}")
 
 
-def summarise(path: Path) -> dict[str, Any]:
+def summarise(path: Path, **reading: Any) -> dict[str, Any]:
     """Return a JSON-safe summary of whatever `path` is.
+
+    Parameters
+    ----------
+    path : Path
+    **reading
+        How to read a data set; see `riemaug.data.read_dataset`.
 
     Raises
     ------
     InvalidInputError
         It is neither a data set nor something that riemaug made.
     """
+    from riemaug.run.workdir import unfinished_run
     from riemaug.serialization import DESCRIPTION_NAME
 
+    if unfinished_run(path):
+        return _summarise_unfinished(path)
     if (path / "manifest.csv").is_file():
         return _summarise_output(path)
     if (path / DESCRIPTION_NAME).is_file():
         return _summarise_model(path)
-    return _summarise_data(path)
+    return _summarise_data(path, reading)
 
 
-def _summarise_data(path: Path) -> dict[str, Any]:
+def _summarise_unfinished(path: Path) -> dict[str, Any]:
+    from riemaug.run.progress import read_progress
+    from riemaug.run.workdir import WORK_NAME
+
+    told = [read_progress(file) for file in sorted((path / WORK_NAME).glob("class-*.progress.json"))]
+    return {
+        "kind": "unfinished run",
+        "to finish it": "repeat its command with --resume",
+        "classes begun": [{"class": item.name, "at": item.stage} for item in told if item is not None],
+    }
+
+
+def _summarise_data(path: Path, reading: dict[str, Any]) -> dict[str, Any]:
     from riemaug.data import read_dataset
 
-    dataset = read_dataset(path)
+    dataset = read_dataset(path, **reading)
     return {
         "kind": "data set",
         "samples": len(dataset.samples),
@@ -109,7 +136,7 @@ def _summarise_output(path: Path) -> dict[str, Any]:
         "samples": len(rows),
         "seeds": sorted({row.seed for row in rows if row.seed is not None}),
         "model": ", ".join(sorted({row.model_hash for row in rows})),
-        "copies": {str(flag): count for flag, count in flags.items()},
+        "copies": {flag or "not compared": count for flag, count in flags.items()},
         "report": str(path / "report.html") if (path / "report.html").is_file() else "none",
         "classes": [{"class": name, "synthetic": count} for name, count in sorted(made.items())],
     }

@@ -1,5 +1,6 @@
 """The command `riemaug`: its sub-commands, and how errors end it."""
 
+import io
 import sys
 
 import typer
@@ -10,6 +11,7 @@ from riemaug.cli.demo import demo
 from riemaug.cli.fit import fit
 from riemaug.cli.inspect import inspect
 from riemaug.cli.sample import sample
+from riemaug.cli.text import printable, refusal
 from riemaug.errors import RiemaugError
 
 app = typer.Typer(
@@ -28,10 +30,11 @@ app.command()(sample)
 app.command()(inspect)
 
 
-def _version(value: bool) -> None:
+def _version(value: bool) -> bool:
     if value:
         typer.echo(f"riemaug {__version__}")
         raise typer.Exit
+    return value
 
 
 @app.callback()
@@ -45,17 +48,18 @@ def _root(
 
 def main() -> None:
     """Run the command line; errors raised on purpose become one line and an exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names that the terminal's encoding lacks
     try:
         app()
     except RiemaugError as error:
         _fail(" ".join(str(error).split()), error.exit_code)
     except OSError as error:
-        place = f" ({error.filename})" if error.filename else ""
-        _fail(f"the operating system refused: {error.strerror or error}{place}; nothing written is lost", 1)
+        _fail(f"the operating system refused: {refusal(error)}; mend that and try again", 1)
 
 
 def _fail(message: str, code: int) -> None:
-    typer.echo(f"riemaug: {message}", err=True)
+    typer.echo(f"riemaug: {printable(message)}", err=True)
     sys.exit(code)
 
 

@@ -1,6 +1,7 @@
 """The options that commands share, each worded once, and how they reach a request."""
 
 import difflib
+import math
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,8 +13,11 @@ from riemaug.errors import InvalidInputError
 _DATA, _MODEL, _AMOUNT, _SAMPLING, _RUN = "Data", "Model", "Amount", "Sampling", "Run"
 
 
-def read_config(context: typer.Context, path: Path | None) -> Path | None:
-    """Take the options' defaults from a TOML file; what stands on the command line wins."""
+def read_config(context: Any, path: Path | None) -> Path | None:
+    """Take the options' defaults from a TOML file; what stands on the command line wins.
+
+    `context` is the running command's, of a class that depends on the version of Typer.
+    """
     if path is None or context.resilient_parsing:
         return path
     try:
@@ -22,12 +26,16 @@ def read_config(context: typer.Context, path: Path | None) -> Path | None:
         raise InvalidInputError(f"--config must be a readable TOML file, {path} is not ({error})") from None
     known = {parameter.name for parameter in context.command.params} - {"config", None}
     defaults = {key.replace("-", "_"): value for key, value in values.items()}
-    for key in defaults:
+    for key, value in defaults.items():
         if key not in known:
             close = difflib.get_close_matches(key, [str(name) for name in known], 1)
             hint = f"; did you mean {close[0].replace('_', '-')}?" if close else ""
             raise InvalidInputError(
                 f"{path} may hold the options of {context.info_name}, it has {key!r}{hint}"
+            )
+        if isinstance(value, dict | list):
+            raise InvalidInputError(
+                f"{path} may hold one value for each option, {key} has {value!r}: write {key} = value"
             )
     context.default_map = {**(context.default_map or {}), **defaults}
     return path
@@ -166,6 +174,11 @@ def build(kind: type, **values: Any) -> Any:
     """Return a configuration object; its first fault as one line that names the option."""
     from pydantic import ValidationError
 
+    for name, value in values.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InvalidInputError(
+                f"--{name.replace('_', '-')}: input should be a finite number, got {value}"
+            )
     try:
         return kind(**values)
     except ValidationError as error:

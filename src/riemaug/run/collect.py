@@ -30,9 +30,7 @@ def write_tables(
         write_metadata(out / "metadata.csv", _metadata_entries(results, real))
 
 
-def _manifest_rows(
-    results: Sequence[dict[str, Any]], seed: int, model_hash: str
-) -> Iterator[ManifestRow]:
+def _manifest_rows(results: Sequence[dict[str, Any]], seed: int, model_hash: str) -> Iterator[ManifestRow]:
     row = 0
     for result in results:
         compared = bool(result["nearest"])

@@ -1,8 +1,9 @@
 """What a job will take, before it begins: time, memory, disk; and a way out where it cannot fit."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import joblib
 import numpy as np
 import psutil
 import torch
@@ -23,6 +24,9 @@ SECONDS_OF_WORK_FOR_A_PROCESS = 10.0
 SECONDS_PER_SMALL_STEP = 1.5e-3
 """Overhead of an epoch: the optimiser's and autograd's bookkeeping."""
 SECONDS_PER_LEAPFROG_STEP = 4e-3
+SECONDS_PER_SAMPLE = 1e-3
+"""To draw, decode, compare and write one."""
+SECONDS_PER_REPORTED_CLASS = 1.0
 USUAL_EPOCHS = 1000
 SAFE_SHARE = 0.85
 """Share of the memory that is free now which a job may plan to use."""
@@ -43,7 +47,8 @@ class Estimate:
     seconds_per_epoch : float
         Of the largest class.
     seconds : float
-        For all classes, if each takes the usual number of epochs (training stops by itself).
+        For all classes, if each takes the usual number of epochs (training stops by itself); see
+        `with_samples` for what comes after.
     num_jobs : int
     """
 
@@ -86,6 +91,12 @@ def estimate_fit(
     return Estimate(needed, per_job, available, epoch, seconds, jobs)
 
 
+def with_samples(estimate: Estimate, counts: tuple[int, ...]) -> Estimate:
+    """Return the estimate with the time that making `counts` samples of each class takes."""
+    making = sum(counts) * SECONDS_PER_SAMPLE / min(estimate.num_jobs, _cores())
+    return replace(estimate, seconds=estimate.seconds + making + len(counts) * SECONDS_PER_REPORTED_CLASS)
+
+
 def _bytes_of(jobs: int, per_job: float) -> float:
     """Return the bytes of the jobs: one runs in this process, several each in their own."""
     return per_job if jobs == 1 else jobs * (per_job + PROCESS_BYTES)
@@ -109,7 +120,7 @@ def _jobs_that_pay(work: float, per_job: float, room: float) -> int:
 
 
 def _cores() -> int:
-    return psutil.cpu_count(logical=True) or 1
+    return joblib.cpu_count()  # those this process may use: containers and schedulers give fewer
 
 
 def _epoch_seconds(model: ModelConfig, training: TrainingConfig, size: int) -> float:
@@ -150,5 +161,5 @@ def _way_out(needed: float, available: float, needed_by_one: float, jobs: int, m
     if jobs > 1 and needed_by_one <= available * SAFE_SHARE:
         return f"{found}: use --jobs 1 (about {needed_by_one / 1e9:.1f} GB)"
     if model.data_dim >= 256:
-        return f"{found}: make the images smaller with --resize HxW (they have {model.data_dim} values now)"
+        return f"{found}: make the samples smaller (they have {model.data_dim} values; images: --resize HxW)"
     return f"{found}: free some memory or use a larger machine"

@@ -2,33 +2,40 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from riemaug._version import __version__
 from riemaug.class_model import ClassModel
-from riemaug.data import check_output_folder, include_real, prepare_output
-from riemaug.errors import InvalidInputError
+from riemaug.data import include_real
 from riemaug.parallel import run_tasks
 from riemaug.report import ReportData, write_report
 from riemaug.run.collect import (
     environment,
     peak_memory_mb,
-    remove_leftovers,
     write_json,
     write_log,
     write_sample_arrays,
     write_tables,
 )
-from riemaug.run.plan import Plan, check_disk, make_plan
+from riemaug.run.plan import Plan, check_disk, disk_bytes, new_counts, plan_augment, plan_fit
 from riemaug.run.progress import Listener, ProgressWatch
 from riemaug.run.reporting import class_report, training_notes
 from riemaug.run.request import AugmentRequest, FitRequest, SampleRequest, identity_of
 from riemaug.run.tasks import ClassJob, FitSpec, SampleSpec, load_fitted, run_class_job
-from riemaug.run.workdir import WorkDir, open_workdir, unfinished_run
-from riemaug.serialization import FittedGenerators, file_hash, load_generators, save_generators
+from riemaug.run.workdir import (
+    IDENTITY_KEY,
+    RUN_NAME,
+    WORK_NAME,
+    WorkDir,
+    check_out,
+    check_same_run,
+    finished_run,
+    open_run,
+)
+from riemaug.serialization import WEIGHTS_NAME, FittedGenerators, file_hash, load_generators, save_generators
 
 Announce = Callable[[Plan], None]
 """Hears the plan before the first epoch: what will be done, with its cost."""
@@ -67,23 +74,22 @@ def fit(request: FitRequest, announce: Announce | None = None, listener: Listene
         A class could not be trained; the others' results are kept for `--resume`.
     """
     started = time.monotonic()
-    _check_out(request.out, request.data, request.run.resume)
-    if _is_finished(request.out, request.run.resume):
-        return Outcome(request.out, load_generators(request.out), (), 0.0, already_done=True)
-    plan = make_plan(request)
-    work = _begin(request.out, request.data, plan, request)
-    if announce is not None:
-        announce(plan)
-    results = _run(_fit_jobs(plan, request, work), plan.estimate.num_jobs, listener)
-    generators = _gather(plan, request, work)
-    save_generators(request.out, generators)
-    seconds = time.monotonic() - started
-    write_json(
-        request.out / "run.json",
-        _provenance(request, plan.device, generators, results, seconds)
-        | {"notes": list(plan.notes), "data": _fingerprint(plan)},
-    )
-    remove_leftovers(request.out, work)
+    plan = plan_fit(request)
+    identity = identity_of(request, plan.fingerprint, __version__, plan.device)
+    if _is_finished(request, identity):
+        return _nothing_left(request.out, request.out)
+    with open_run(request.out, request.data, identity, request.run.resume) as work:
+        if announce is not None:
+            announce(plan)
+        results = _run(_fit_jobs(plan, request, work), plan.estimate.num_jobs, listener)
+        generators = _gather(plan, request, work)
+        save_generators(request.out, generators)
+        seconds = time.monotonic() - started
+        write_json(
+            request.out / RUN_NAME,
+            _provenance(request, plan.device, generators, results, seconds)
+            | {"notes": list(plan.notes), "data": _fingerprint(plan), IDENTITY_KEY: identity},
+        )
     return Outcome(request.out, generators, tuple(results), seconds)
 
 
@@ -92,88 +98,91 @@ def augment(
 ) -> Outcome:
     """Fit, draw, write and report: the main job. Raises as `fit` does."""
     started = time.monotonic()
-    request.sampling.check_against(request.generator.model)
-    _check_out(request.out, request.data, request.run.resume)
-    if _is_finished(request.out, request.run.resume):
-        return Outcome(request.out, load_generators(request.out), (), 0.0, already_done=True)
-    plan = make_plan(request, request.amount)
-    if request.include_real is not None and plan.dataset.format.kind != "folder":
-        raise InvalidInputError(
-            "--include-real is for folders of images, DATA is an npz file: join the arrays yourself"
-        )
-    work = _begin(request.out, request.data, plan, request)
-    if announce is not None:
-        announce(plan)
-    jobs = [
-        _with_sampling(job, plan, request, count)
-        for job, count in zip(_fit_jobs(plan, request, work), plan.counts, strict=True)
-    ]
-    results = _run(jobs, plan.estimate.num_jobs, listener)
-    generators = _gather(plan, request, work)
-    model_hash = save_generators(request.out, generators)
-    real = _real_files(request, plan)
-    write_tables(request.out, results, request.sampling.seed, model_hash, real)
-    if plan.dataset.format.kind == "arrays":
-        write_sample_arrays(
-            request.out, work, plan.dataset.format, plan.dataset.label_values, len(generators.classes)
-        )
-    _finish(request, plan, generators, results, work, started, model_hash)
+    plan = plan_augment(request)
+    identity = identity_of(request, plan.fingerprint, __version__, plan.device)
+    if _is_finished(request, identity):
+        return _nothing_left(request.out, request.out)
+    with open_run(request.out, request.data, identity, request.run.resume) as work:
+        if announce is not None:
+            announce(plan)
+        jobs = [
+            _with_sampling(job, plan, request, count)
+            for job, count in zip(_fit_jobs(plan, request, work), plan.counts, strict=True)
+        ]
+        results = _run(jobs, plan.estimate.num_jobs, listener)
+        generators = _gather(plan, request, work)
+        model_hash = save_generators(request.out, generators)
+        real = _real_files(request, plan)
+        write_tables(request.out, results, request.sampling.seed, model_hash, real)
+        if plan.dataset.format.kind == "arrays":
+            write_sample_arrays(
+                request.out, work, plan.dataset.format, plan.dataset.label_values, len(generators.classes)
+            )
+        _finish(request, plan, generators, results, work, started, model_hash, identity)
     return Outcome(request.out, generators, tuple(results), time.monotonic() - started)
 
 
 def sample(request: SampleRequest, listener: Listener | None = None) -> Outcome:
     """Draw from a saved model into OUT. Raises as `fit` does."""
     started = time.monotonic()
-    _check_out(request.out, None, request.run.resume)
+    out = request.out
+    check_out(out, None, request.run.resume)
     generators = load_generators(request.model)
     request.sampling.check_against(generators.config.model)
-    counts = request.amount.counts(generators.class_sizes)
-    out = prepare_output(request.out, allow_existing=request.run.resume)
-    model_hash = file_hash(request.model / "model.safetensors")
-    work = open_workdir(out, identity_of(request, model_hash, __version__), request.run.resume)
-    jobs = [
-        ClassJob(
-            index,
-            item.name,
-            work,
-            generators.scaler,
-            model_folder=request.model.absolute(),
-            sample=SampleSpec(
-                count, request.sampling, generators.sample_format, request.run.batch_size, out.absolute()
-            ),
+    counts = new_counts(request.amount, generators.class_sizes)
+    check_disk(out, disk_bytes(sum(counts), generators.sample_format))
+    model_hash = file_hash(request.model / WEIGHTS_NAME)
+    identity = identity_of(request, model_hash, __version__)
+    if _is_finished(request, identity):
+        return _nothing_left(out, request.model)
+    with open_run(out, None, identity, request.run.resume) as work:
+        jobs = _sample_jobs(request, generators, counts, work)
+        results = _run(jobs, request.run.jobs or 1, listener)
+        write_tables(out, results, request.sampling.seed, model_hash, [])
+        if generators.sample_format.kind == "arrays":
+            write_sample_arrays(
+                out, work, generators.sample_format, generators.label_values, len(generators.classes)
+            )
+        seconds = time.monotonic() - started
+        write_json(
+            out / RUN_NAME,
+            _provenance(request, "cpu", generators, results, seconds)
+            | {"model_sha256": model_hash, IDENTITY_KEY: identity},
         )
-        for index, (item, count) in enumerate(zip(generators.classes, counts, strict=True))
-    ]
-    results = _run(jobs, request.run.jobs or 1, listener)
-    write_tables(out, results, request.sampling.seed, model_hash, [])
-    if generators.sample_format.kind == "arrays":
-        write_sample_arrays(
-            out, work, generators.sample_format, generators.label_values, len(generators.classes)
-        )
-    seconds = time.monotonic() - started
-    write_json(out / "run.json", _provenance(request, "cpu", generators, results, seconds))
-    remove_leftovers(out, work)
     return Outcome(out, generators, tuple(results), seconds)
 
 
-def _check_out(out: Path, data: Path | None, resume: bool) -> None:
-    if unfinished_run(out) and not resume:
-        open_workdir(out, {}, resume)  # raises: says that there is an unfinished run, and what to do
-    check_output_folder(out, data, allow_existing=resume)
+def _is_finished(request: FitRequest | SampleRequest, identity: dict[str, Any]) -> bool:
+    """Return whether a run to be resumed had already come to its end; it must be this very run."""
+    before = finished_run(request.out) if request.run.resume else None
+    if before is None:
+        return False
+    check_same_run(before[IDENTITY_KEY], identity, request.out)
+    return True
 
 
-def _is_finished(out: Path, resume: bool) -> bool:
-    """Return whether a run to be resumed had already come to its end."""
-    return resume and not unfinished_run(out) and (out / "run.json").is_file()
+def _nothing_left(out: Path, model: Path) -> Outcome:
+    WorkDir(out / WORK_NAME).remove()  # a run that was killed at its very end may have left it
+    return Outcome(out, load_generators(model), (), 0.0, already_done=True)
 
 
-def _begin(out: Path, data: Path, plan: Plan, request: FitRequest) -> WorkDir:
-    resumable = request.run.resume and (unfinished_run(out) or not out.exists() or not any(out.iterdir()))
-    prepared = prepare_output(out, data, allow_existing=resumable)
-    check_disk(prepared, plan.disk_bytes)
-    return open_workdir(
-        prepared, identity_of(request, plan.dataset.fingerprint(), __version__), request.run.resume
+def _sample_jobs(
+    request: SampleRequest, generators: FittedGenerators, counts: tuple[int, ...], work: WorkDir
+) -> list[ClassJob]:
+    spec = SampleSpec(
+        0, request.sampling, generators.sample_format, request.run.batch_size, request.out.absolute()
     )
+    return [
+        ClassJob(
+            index,
+            item.name,
+            WorkDir(work.path.absolute()),
+            generators.scaler,
+            model_folder=request.model.absolute(),
+            sample=replace(spec, count=count),
+        )
+        for index, (item, count) in enumerate(zip(generators.classes, counts, strict=True))
+    ]
 
 
 def _fit_jobs(plan: Plan, request: FitRequest, work: WorkDir) -> list[ClassJob]:
@@ -217,7 +226,7 @@ def _gather(plan: Plan, request: FitRequest, work: WorkDir) -> FittedGenerators:
         sample_format=dataset.format,
         label_values=dataset.label_values,
         class_sizes=dataset.counts,
-        data_fingerprint=dataset.fingerprint(),
+        data_fingerprint=plan.fingerprint,
     )
 
 
@@ -239,8 +248,9 @@ def _finish(
     work: WorkDir,
     started: float,
     model_hash: str,
+    identity: dict[str, Any],
 ) -> None:
-    """Write report, log and, as the last sign of a finished run, run.json; remove the working folder."""
+    """Write report, log and, as the last sign of a finished run, run.json."""
     histories = [(item.name, item.history) for item in generators.classes]
     notes = plan.notes + training_notes(histories)
     seconds = time.monotonic() - started
@@ -250,11 +260,15 @@ def _finish(
     )
     write_log(request.out / "run.log", _log_lines(generators.classes, results, notes, seconds))
     write_json(
-        request.out / "run.json",
+        request.out / RUN_NAME,
         _provenance(request, plan.device, generators, results, seconds)
-        | {"notes": list(notes), "data": _fingerprint(plan), "model_sha256": model_hash},
+        | {
+            "notes": list(notes),
+            "data": _fingerprint(plan),
+            "model_sha256": model_hash,
+            IDENTITY_KEY: identity,
+        },
     )
-    remove_leftovers(request.out, work)
 
 
 def _report_data(
@@ -303,7 +317,7 @@ def _fingerprint(plan: Plan) -> dict[str, Any]:
         "shape": list(dataset.format.shape),
         "dtype": dataset.format.dtype,
         "range": [float(dataset.samples.min()), float(dataset.samples.max())],
-        "sha256": dataset.fingerprint(),
+        "sha256": plan.fingerprint,
     }
 
 

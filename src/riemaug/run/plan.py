@@ -14,7 +14,7 @@ from riemaug.config import Amount, GeneratorConfig
 from riemaug.data import Dataset, RangeScaler, SampleFormat, check_class_names, read_dataset
 from riemaug.errors import InvalidInputError
 from riemaug.models import ModelConfig
-from riemaug.run.estimate import Estimate, estimate_fit
+from riemaug.run.estimate import Estimate, estimate_fit, with_samples
 from riemaug.run.request import AugmentRequest, FitRequest
 from riemaug.run.workdir import check_out, finished_run, unfinished_run
 from riemaug.training import TrainingConfig
@@ -115,6 +115,8 @@ def plan_for(dataset: Dataset, generator: GeneratorConfig, counts: tuple[int, ..
     device = resolve_device(generator.device)
     wanted_jobs = 1 if device != "cpu" and jobs is None else jobs
     estimate = estimate_fit(model, training, dataset.counts, 4 * dataset.samples.size, wanted_jobs)
+    if any(counts):
+        estimate = with_samples(estimate, counts)
     disk = disk_bytes(sum(counts), dataset.format)
     return Plan(dataset, scaler, model, training, device, counts, estimate, disk)
 
@@ -155,7 +157,9 @@ def resolve_device(device: str) -> str:
         raise InvalidInputError(f"--device must be auto, cpu, cuda or cuda:N, got {device!r}")
     found, wanted = torch.cuda.device_count(), int(device.partition(":")[2] or 0)
     if not torch.cuda.is_available() or not found:
-        raise InvalidInputError(f"--device {device} needs a CUDA device, PyTorch finds none: use --device cpu")
+        raise InvalidInputError(
+            f"--device {device} needs a CUDA device, PyTorch finds none: use --device cpu"
+        )
     if wanted >= found:
         raise InvalidInputError(
             f"--device {device} must be one of the CUDA devices cuda:0 to cuda:{found - 1}: use one of them"

@@ -51,7 +51,7 @@ class ProgressFile:
         self.path, self.name, self.last = path, name, -math.inf
         self.stage_started, self.stage = time.monotonic(), ""
 
-    def tell(self, stage: Stage, **fields: float) -> None:
+    def tell(self, stage: Stage, **fields: int | float) -> None:
         """Note the progress within a stage."""
         now = time.monotonic()
         if stage != self.stage:

@@ -166,7 +166,9 @@ def check_same_run(before: dict[str, Any], identity: dict[str, Any], out: Path) 
             f"{wanted}: give another folder"
         )
     old, new = dict(_leaves(before)), dict(_leaves(identity))
-    changed = {_wording(k, old.get(k), new.get(k)) for k in old.keys() | new.keys() if old.get(k) != new.get(k)}
+    changed = {
+        _wording(k, old.get(k), new.get(k)) for k in old.keys() | new.keys() if old.get(k) != new.get(k)
+    }
     if changed:
         raise InvalidInputError(
             f"a run resumes only with the same data and options, {', '.join(sorted(changed))} changed since "

@@ -1,0 +1,30 @@
+"""Numbers and names as people read them."""
+
+
+def printable(text: str) -> str:
+    """Return text without anything that a terminal would obey: control characters become escapes."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def duration(seconds: float) -> str:
+    """Return a time span in words."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def size(num_bytes: float) -> str:
+    """Return a number of bytes in words."""
+    for unit, scale in (("GB", 1e9), ("MB", 1e6)):
+        if num_bytes >= scale:
+            return f"{num_bytes / scale:.1f} {unit}"
+    return f"{num_bytes / 1e3:.0f} kB"
+
+
+def refusal(error: Exception) -> str:
+    """Return what the operating system said, and about which file."""
+    if not isinstance(error, OSError):
+        return str(error)
+    return f"{error.strerror or error} ({error.filename})" if error.filename else str(error.strerror or error)
