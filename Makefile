@@ -7,6 +7,7 @@ STAMP := $(VENV)/.installed
 .PHONY: demo test test-slow lint figures clean
 
 demo: $(STAMP)
+	rm -rf riemaug-demo
 	$(BIN)/riemaug demo riemaug-demo
 
 test: $(STAMP)

@@ -3,6 +3,8 @@
 import secrets
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +101,7 @@ class Augmentor(BaseEstimator):
         generator = self._generator_config(self.random_state_)
         self._sampling_config(self.random_state_).check_against(generator.model)
         dataset = dataset_of_arrays(np.asarray(X), np.asarray(y))
-        plan = plan_for(dataset, generator, (0,) * len(dataset.class_names), self.n_jobs)
+        plan = plan_for(dataset, generator, (0,) * len(dataset.class_names), _num_jobs(self.n_jobs))
         with tempfile.TemporaryDirectory(prefix="riemaug-") as folder:
             classes = _fit_classes(plan, WorkDir(Path(folder)), generator.seed)
         self.generators_ = FittedGenerators(
@@ -150,21 +152,24 @@ class Augmentor(BaseEstimator):
 
     def save(self, folder: str | Path) -> None:
         """Write `model.safetensors` and `model.json` into `folder`."""
-        save_generators(Path(folder), self._fitted())
+        sampling = self._sampling_config(self._fitted().config.seed)
+        save_generators(Path(folder), replace(self._fitted(), sampling=sampling))
 
     @classmethod
     def load(cls, folder: str | Path) -> "Augmentor":
         """Return the augmentor saved in `folder`; InvalidInputError if the files are damaged."""
         generators = load_generators(Path(folder))
-        config = generators.config
+        config, sampling = generators.config, generators.sampling or SamplingConfig()
         augmentor = cls(
             config.preset,
             model=config.model,
+            sampler=sampling.sampler,
             latent_dim=config.latent_dim,
             bandwidth=config.bandwidth,
             regularization=config.regularization,
             likelihood=config.likelihood,
             max_epochs=config.max_epochs,
+            inverse_temperature=sampling.inverse_temperature,
             random_state=config.seed,
             device=config.device,
         )
@@ -197,7 +202,7 @@ class Augmentor(BaseEstimator):
                 f"samples can be drawn of classes seen in fit ({known}), got {unknown[0]!r}"
             )
         counts = [wanted.get(label, 0) for label in self.classes_.tolist()]
-        if any(int(count) != count or count < 0 for count in counts):
+        if not all(isinstance(count, Real) and count >= 0 and count % 1 == 0 for count in counts):
             raise InvalidInputError(f"numbers of samples must be integers of 0 or more, got {num_samples!r}")
         return [int(count) for count in counts]
 
@@ -219,6 +224,15 @@ class Augmentor(BaseEstimator):
         return _validated(
             SamplingConfig, sampler=self.sampler, inverse_temperature=self.inverse_temperature, seed=seed
         )
+
+
+def _num_jobs(n_jobs: int | None) -> int | None:
+    """Return the number of processes; scikit-learn's -1 means as many as pay, like None."""
+    if n_jobs is None or n_jobs == -1:
+        return None
+    if n_jobs < 1:
+        raise InvalidInputError(f"n_jobs must be 1 or more, -1 or None, got {n_jobs}")
+    return n_jobs
 
 
 def _labels(generators: FittedGenerators) -> np.ndarray:

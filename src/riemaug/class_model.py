@@ -17,8 +17,8 @@ from riemaug.random import Stream
 from riemaug.samplers import MixtureSampler, PaperWalk, PriorSampler, RiemannianRandomWalk, Sampler
 from riemaug.training import EpochReport, History, Trainer, TrainingConfig
 
-DECODE_BLOCK = 128
-"""Latent points are decoded in padded blocks of this size: the bits do not depend on the batch."""
+BLOCK = 128
+"""Rows pass the networks in padded blocks of this size: the bits do not depend on the batch."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,15 +64,27 @@ class ClassModel:
         return Stream(seed, ("draws", self.name))
 
     @torch.no_grad()
+    def reconstruct(self, data: Float[Tensor, "n D"]) -> Float[Tensor, "n D"]:
+        """Return the decoded posterior means of samples in [0, 1], float32 on the CPU, (n, D)."""
+        return self.decode(_in_padded_blocks(self.model.embed, data, self.model.device))
+
+    @torch.no_grad()
     def decode(self, points: Float[Tensor, "n dim"]) -> Float[Tensor, "n D"]:
         """Return E[x|z], in [0, 1], float32 on the CPU, (n, D)."""
-        device, dim = self.model.device, points.shape[1]
-        parts = [torch.empty(0, self.model.config.data_dim)]
-        for block in points.float().split(DECODE_BLOCK):
-            padded = torch.zeros(DECODE_BLOCK, dim)
-            padded[: len(block)] = block
-            parts.append(self.model.decode(padded.to(device)).cpu()[: len(block)])
-        return torch.cat(parts)
+        return _in_padded_blocks(self.model.decode, points.float(), self.model.device)
+
+
+def _in_padded_blocks(
+    function: Callable[[Tensor], Tensor], rows: Float[Tensor, "n inputs"], device: torch.device
+) -> Float[Tensor, "n outputs"]:
+    """Return `function` of the rows, computed in blocks of one shape whatever the number of rows."""
+    padded = torch.zeros(BLOCK, rows.shape[1])
+    parts = [function(padded.to(device)).cpu()[:0]]
+    for block in rows.split(BLOCK):
+        padded = torch.zeros(BLOCK, rows.shape[1])
+        padded[: len(block)] = block
+        parts.append(function(padded.to(device)).cpu()[: len(block)])
+    return torch.cat(parts)
 
 
 def fit_class(

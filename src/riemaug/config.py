@@ -28,7 +28,7 @@ class GeneratorConfig(BaseModel):
         "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:1".
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     preset: Literal["paper"] = "paper"
     model: ModelKind = "rhvae"
@@ -72,7 +72,7 @@ class SamplingConfig(BaseModel):
         Seed of the draws.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     sampler: SamplerName | None = None
     inverse_temperature: float = Field(default=1.0, gt=0)
@@ -112,7 +112,7 @@ class Amount(BaseModel):
         Real and new together are as many as the largest class has.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     per_class: int | None = Field(default=None, ge=1)
     factor: float | None = Field(default=None, gt=1)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int64, UInt8
+from PIL import Image
 
 from riemaug.atomic import atomic_write_text
 from riemaug.data import SampleFormat, prepare_output, read_dataset, write_class_images
@@ -45,23 +46,32 @@ def split_digits(train_per_class: int, seed: int) -> DigitSplit:
     return DigitSplit(images[chosen], labels[chosen], images[held_out], labels[held_out])
 
 
-def prepare_demonstration(out: Path, train_per_class: int, resume: bool) -> Path:
+def prepare_demonstration(out: Path, split: DigitSplit, resume: bool) -> Path:
     """Return the folder of a new demonstration, or of one to be resumed.
 
     Raises
     ------
     InvalidInputError
-        The folder holds something else, or more digits than are to be learned from now.
+        The folder holds something else, or other digits than are to be learned from now.
     """
     begun = resume and (out / DIGITS_NAME).is_dir()
-    for digit in range(NUM_CLASSES) if begun else ():
-        found = len(list((out / DIGITS_NAME / str(digit)).glob("[!.]*.png")))
-        if found > train_per_class:
-            raise InvalidInputError(
-                f"a demonstration resumes only with its own --train-per-class, {str(out)!r} has {found} "
-                f"digits of a class, not {train_per_class}: repeat it, or give another folder"
-            )
+    if begun and not _written_digits(out / DIGITS_NAME) <= _digits_of(split):
+        raise InvalidInputError(
+            f"a demonstration resumes only with its own --train-per-class and --seed, {str(out)!r} has other "
+            "digits: repeat them as they were, or give another folder"
+        )
     return prepare_output(out, allow_existing=begun)
+
+
+def _digits_of(split: DigitSplit) -> set[tuple[str, bytes]]:
+    pairs = zip(split.train_labels.tolist(), split.train_images, strict=True)
+    return {(str(label), image.tobytes()) for label, image in pairs}
+
+
+def _written_digits(folder: Path) -> set[tuple[str, bytes]]:
+    """Return class and pixels of the digits that a demonstration begun before has written."""
+    files = sorted(folder.glob("*/[!.]*.png"))
+    return {(path.parent.name, np.asarray(Image.open(path)).tobytes()) for path in files}
 
 
 def write_digits(split: DigitSplit, folder: Path) -> None:

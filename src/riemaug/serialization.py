@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -16,7 +15,7 @@ from torch import Tensor
 from riemaug._version import __version__
 from riemaug.atomic import atomic_path, atomic_write_text
 from riemaug.class_model import ClassModel
-from riemaug.config import GeneratorConfig
+from riemaug.config import GeneratorConfig, SamplingConfig
 from riemaug.data.dataset import SampleFormat
 from riemaug.data.scaling import RangeScaler
 from riemaug.errors import InvalidInputError
@@ -25,6 +24,8 @@ from riemaug.models import RHVAE, ModelConfig, build_model
 from riemaug.training import History
 
 FORMAT_VERSION = 1
+MAX_LABEL_BYTES = 2**16
+"""Most bytes a label may take: the width of a text dtype is a number in a file of unknown origin."""
 WEIGHTS_NAME, DESCRIPTION_NAME = "model.safetensors", "model.json"
 
 
@@ -44,6 +45,8 @@ class FittedGenerators:
         Training samples of each class.
     data_fingerprint : str
         Hash of the training data.
+    sampling : SamplingConfig, optional
+        What the estimator that was saved drew with; None where that is said at each call.
     """
 
     classes: tuple[ClassModel, ...]
@@ -53,6 +56,7 @@ class FittedGenerators:
     label_values: np.ndarray | None
     class_sizes: tuple[int, ...]
     data_fingerprint: str
+    sampling: SamplingConfig | None = None
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -92,22 +96,33 @@ def restore_class(description: dict[str, Any], tensors: dict[str, Tensor]) -> Cl
         # compared before anything is built: a tampered description must not ask for absurd memory
         if model_config.num_parameters() != sum(v.numel() for v in weights.values()):
             raise ValueError("the number of weights differs")
+        if not all(v.isfinite().all() for v in weights.values()):
+            raise ValueError("the weights are not finite")
         model = build_model(model_config)
         model.load_state_dict(weights, strict=True)
-        if isinstance(model, RHVAE):
-            config = model.config
-            centroids, factors = tensors["metric.centroids"], tensors["metric.factors"]
-            if not (centroids.isfinite().all() and factors.isfinite().all()):
-                raise ValueError("the metric is not finite")
-            model.metric = KernelMetric(centroids, factors, config.bandwidth, config.regularization)
-        history = History.from_dict(description["history"])
         sources = tuple(str(source) for source in description["sources"])
+        if isinstance(model, RHVAE):
+            model.metric = _restore_metric(model_config, tensors, len(sources))
+        history = History.from_dict(description["history"])
         return ClassModel(str(description["name"]), model.eval(), history, sources)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
         raise InvalidInputError(
-            f"a model's description and tensors must fit together, these do not ({reason}); fit it anew"
+            "a model's description and tensors must fit together, these do not "
+            f"({_first_line(error)}); fit it anew"
         ) from error
+
+
+def _restore_metric(config: ModelConfig, tensors: dict[str, Tensor], num_sources: int) -> KernelMetric:
+    """Return the stored metric; ValueError if it is not one of this model, or not finite."""
+    centroids, factors = tensors["metric.centroids"], tensors["metric.factors"]
+    shapes = [(num_sources, config.latent_dim), (num_sources, config.latent_dim, config.latent_dim)]
+    if [tuple(centroids.shape), tuple(factors.shape)] != shapes:
+        raise ValueError("the shape of the metric differs")
+    if not (centroids.is_floating_point() and centroids.dtype == factors.dtype):
+        raise ValueError("the metric holds no real numbers of one kind")
+    if not (centroids.isfinite().all() and factors.isfinite().all()):
+        raise ValueError("the metric is not finite")
+    return KernelMetric(centroids, factors, config.bandwidth, config.regularization)
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
@@ -126,7 +141,7 @@ def save_generators(folder: Path, generators: FittedGenerators) -> str:
     }
     write_tensors(folder / WEIGHTS_NAME, tensors)
     digest = file_hash(folder / WEIGHTS_NAME)
-    labels = generators.label_values
+    labels, sampling = generators.label_values, generators.sampling
     description = {
         "format_version": FORMAT_VERSION,
         "riemaug_version": __version__,
@@ -134,10 +149,11 @@ def save_generators(folder: Path, generators: FittedGenerators) -> str:
         "config": generators.config.model_dump(),
         "scaler": generators.scaler.to_dict(),
         "sample_format": generators.sample_format.to_dict(),
-        "label_values": None if labels is None else labels.tolist(),
+        "label_values": None if labels is None else _labels_to_json(labels),
         "label_dtype": None if labels is None else labels.dtype.str,
         "class_sizes": list(generators.class_sizes),
         "data_sha256": generators.data_fingerprint,
+        "sampling": None if sampling is None else sampling.model_dump(),
         "classes": [class_description(item) for item in generators.classes],
         "reveals": (
             "This model holds the encodings of its training samples (one centroid each) and their file "
@@ -166,18 +182,52 @@ def load_generators(folder: Path, only_class: str | None = None) -> FittedGenera
         classes = tuple(
             restore_class(entry, read_tensors(folder / WEIGHTS_NAME, f"{index}.")) for index, entry in chosen
         )
-        labels = description["label_values"]
-        return FittedGenerators(
+        labels, sampling = description["label_values"], description.get("sampling")
+        generators = FittedGenerators(
             classes,
             GeneratorConfig(**description["config"]),
             RangeScaler.from_dict(description["scaler"]),
             SampleFormat.from_dict(description["sample_format"]),
-            None if labels is None else np.array(labels, dtype=np.dtype(description["label_dtype"])),
+            None if labels is None else _labels_from_json(labels, description["label_dtype"]),
             tuple(int(size) for size in description["class_sizes"]),
             str(description["data_sha256"]),
+            None if sampling is None else SamplingConfig(**sampling),
         )
-    except (KeyError, TypeError, ValidationError) as error:
+        _check_whole(generators, len(description["classes"]))
+        return generators
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        if isinstance(error, InvalidInputError):
+            raise
         raise _damaged(folder / DESCRIPTION_NAME, error) from error
+
+
+def _check_whole(generators: FittedGenerators, num_classes: int) -> None:
+    """Raise ValueError if the parts of a description contradict each other."""
+    labels, shape = generators.label_values, generators.sample_format.model_shape
+    if len(generators.class_sizes) != num_classes or (labels is not None and len(labels) != num_classes):
+        raise ValueError("the classes, their sizes and their labels differ in number")
+    if any(item.model.config.data_dim != math.prod(shape) for item in generators.classes):
+        raise ValueError(f"the models do not make samples of shape {shape}")
+    if generators.scaler.low.shape not in ((), shape):
+        raise ValueError(f"the scaling is not one of samples of shape {shape}")
+
+
+def _labels_to_json(labels: np.ndarray) -> list[Any]:
+    # bytes are no JSON; each byte is one character of Latin-1
+    return [value.decode("latin-1") if isinstance(value, bytes) else value for value in labels.tolist()]
+
+
+def _labels_from_json(values: list[Any], dtype_name: str) -> np.ndarray:
+    """Return the labels as the user stored them; ValueError or TypeError if they cannot be."""
+    dtype = np.dtype(dtype_name)
+    if dtype.kind not in "biufUS" or dtype.itemsize > MAX_LABEL_BYTES:
+        raise ValueError(f"labels of kind {dtype_name}")
+    if dtype.kind == "S":
+        values = [value.encode("latin-1") for value in values]
+    labels = np.array(values, dtype=dtype)
+    if labels.ndim != 1:
+        raise ValueError("labels are no list")
+    return labels
 
 
 def read_description(folder: Path) -> dict[str, Any]:
@@ -225,10 +275,13 @@ def read_tensors(path: Path, prefix: str) -> dict[str, Tensor]:
 
 
 def _damaged(path: Path, error: Exception) -> InvalidInputError:
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
     return InvalidInputError(
-        f"a model file must be whole, {path} is damaged ({reason}); copy it again or refit"
+        f"a model file must be whole, {path} is damaged ({_first_line(error)}); copy it again or refit"
     )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _finite(history: dict[str, Any]) -> dict[str, Any]:

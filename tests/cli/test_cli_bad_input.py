@@ -1,6 +1,7 @@
 """Each mistake ends with code 2 and one line: the rule, what was found, the fix; and nothing is touched."""
 
 import collections
+import json
 import os
 import shutil
 import subprocess
@@ -228,39 +229,52 @@ class TestOut:
         (folder / "out").chmod(0o555)
         (folder / "locked").mkdir()
         (folder / "locked").chmod(0o000)
+        closed = (folder / "out", folder / "out" / "new", folder / "locked" / "new")
+        commands = [["augment", str(digits)], ["sample", str(finished)]]
         try:
-            for out in (folder / "out", folder / "out" / "new", folder / "locked" / "new"):
-                for command in (["augment", str(digits)], ["sample", str(finished)]):
-                    refused = run_unprivileged(*command, str(out))
-                    assert refused.code == 2, refused
-                    assert "must be writable" in refused.message
-                    assert str(out.parent) in refused.message
-            assert list((folder / "out").iterdir()) == []
+            ended = run_unprivileged([[*command, str(out)] for out in closed for command in commands])
         finally:
             (folder / "locked").chmod(0o755)
+        assert len(ended) == 6
+        for refused in ended:
+            assert refused.code == 2, refused
+            assert "must be writable" in refused.message
+            assert str(folder) in refused.message
+        assert list((folder / "out").iterdir()) == []
+        assert list((folder / "locked").iterdir()) == []
 
 
-def run_unprivileged(*arguments: str) -> Finished:
-    """Run the command line without root's right to write everywhere.
+UNPRIVILEGED = """
+import contextlib, ctypes, io, json, os, sys
+import riemaug.cli.console, riemaug.run.pipeline
+from riemaug.cli.main import main
 
-    All is imported first: the interpreter itself may lie where only root can read.
-    """
-    code = (
-        "import os, sys, ctypes\n"
-        "import riemaug.cli.console, riemaug.run.pipeline\n"
-        "from riemaug.cli.main import main\n"
-        "if os.geteuid() == 0:\n"
-        "    for name in range(64):\n"
-        "        ctypes.CDLL(None).prctl(24, name, 0, 0, 0)\n"
-        "    header = (ctypes.c_uint32 * 2)(0x20080522, 0)\n"
-        "    none = (ctypes.c_uint32 * 6)()\n"
-        "    assert ctypes.CDLL(None).capset(header, none) == 0\n"
-        "main()\n"
-    )
+if os.geteuid() == 0:
+    # give up root's right to write everywhere, but not the user: the interpreter may lie in root's home
+    header, none = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    assert ctypes.CDLL(None).capset(header, none) == 0
+for arguments in json.loads(sys.argv[1]):
+    sys.argv = ["riemaug", *arguments]
+    with contextlib.redirect_stderr(io.StringIO()) as told:
+        try:
+            main()
+        except SystemExit as ended:
+            code = ended.code
+    print(json.dumps([code, told.getvalue()]))
+"""
+
+
+def run_unprivileged(commands: list[list[str]]) -> list[Finished]:
+    """Run command lines without root's right to write everywhere."""
     done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-c", UNPRIVILEGED, json.dumps(commands)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )
-    return Finished(done.returncode, done.stdout, done.stderr)
+    assert done.returncode == 0, done.stderr
+    return [Finished(code, "", told) for code, told in map(json.loads, done.stdout.splitlines())]
 
 
 class TestModel:

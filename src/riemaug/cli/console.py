@@ -227,7 +227,8 @@ def status(item: TaskProgress) -> str:
         pace = f", {1e3 * item.seconds / item.done:.0f} ms each" if item.done else ""
         return f"epoch {item.done}{pace}, ELBO {item.value:.1f} (best {item.best:.1f}, {item.since_best} ago)"
     if item.stage == "sample":
-        return f"drawing {item.done}/{item.total}, acceptance {item.value:.2f}"
+        steps = f", chain step {item.step}/{item.num_steps}" if item.num_steps else ""
+        return f"drawing {item.done}/{item.total}{steps}, acceptance {item.value:.2f}"
     if item.stage == "write":
         return f"writing {item.done}/{item.total}"
     return item.stage

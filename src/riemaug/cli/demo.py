@@ -35,7 +35,7 @@ def demo(
 
     amount = options.build(Amount, per_class=per_class)
     split = split_digits(train_per_class, seed)
-    folder = prepare_demonstration(out, train_per_class, resume)
+    folder = prepare_demonstration(out, split, resume)
     write_digits(split, folder / "digits")
     request = options.build(
         AugmentRequest,

@@ -139,7 +139,7 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_hel
 Jobs = Annotated[
     int | None,
     typer.Option(
-        help="Classes worked on at once [default: as many as cores and memory allow].",
+        help="Classes worked on at once; by default as many as pay and fit.",
         rich_help_panel=_RUN,
         show_default=False,
     ),

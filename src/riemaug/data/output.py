@@ -5,7 +5,6 @@ import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
-from riemaug.atomic import remove_leftovers
 from riemaug.data.listing import is_ignored
 from riemaug.errors import InvalidInputError
 
@@ -126,15 +125,11 @@ def _check_writable(target: Path) -> None:
 def prepare_output(
     out: str | os.PathLike[str], data: str | os.PathLike[str] | None = None, *, allow_existing: bool = False
 ) -> Path:
-    """Check the output folder (see `check_output_folder`), make it, and return its path.
-
-    Temporary files that a killed run left there are removed.
-    """
+    """Check the output folder (see `check_output_folder`), make it, and return its path."""
     check_output_folder(out, data, allow_existing=allow_existing)
     target = Path(out)
     try:
         target.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(target)
     except OSError as error:
         raise InvalidInputError(f"OUT {str(target)!r} cannot be made: {error.strerror}") from None
     return target

@@ -1,1 +1,1 @@
-"""riemaug.evaluation."""
+"""Judging samples: classifiers, nearest neighbours and copies."""

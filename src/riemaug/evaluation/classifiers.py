@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils import skip_init
 
 from riemaug.random import Stream
 
@@ -27,17 +28,18 @@ class SmallCNN(nn.Module):
     def __init__(self, image_shape: tuple[int, int], num_classes: int, stream: Stream) -> None:
         super().__init__()
         height, width = image_shape
+        # the layers' own initialisation would draw from the global generator
         self.layers = nn.Sequential(
-            nn.Conv2d(1, 16, 3, padding=1),
+            skip_init(nn.Conv2d, 1, 16, 3, padding=1),
             nn.BatchNorm2d(16),
             nn.ReLU(),
             nn.MaxPool2d(2),
-            nn.Conv2d(16, 32, 3, padding=1),
+            skip_init(nn.Conv2d, 16, 32, 3, padding=1),
             nn.BatchNorm2d(32),
             nn.ReLU(),
             nn.MaxPool2d(2),
             nn.Flatten(),
-            nn.Linear(32 * (height // 4) * (width // 4), num_classes),
+            skip_init(nn.Linear, 32 * (height // 4) * (width // 4), num_classes),
         )
         _draw_weights(self, stream.child("weights").generator())
 

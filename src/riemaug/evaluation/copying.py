@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Bool, Float, Float32, Int64
 
 QUERY_BLOCK = 256
+REFERENCE_BLOCK = 1024
+ROUNDING = 64.0 * float(np.finfo(np.float32).eps)
+"""Two float32 scores that differ by less than this times |x| |y| may be in the wrong order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,8 +24,9 @@ def nearest_neighbours(
 ) -> Neighbours:
     """Return the nearest row of `reference`, never sub-sampled, for each query.
 
-    Candidates come from the |x|^2 - 2 xy + |y|^2 form in padded blocks of fixed size; the distance of
-    the winner is then computed directly, so an exact copy is at exactly 0.
+    Candidates come from the |x|^2 - 2 xy + |y|^2 form in padded blocks of fixed size, in float32 and,
+    where rounding could hide the nearest among look-alikes, once more in float64; the distance of the
+    winner is then computed directly, so an exact copy is at exactly 0.
 
     Parameters
     ----------
@@ -31,15 +35,18 @@ def nearest_neighbours(
         `queries` are the rows of `reference` themselves: a row is not its own neighbour (m >= 2).
     """
     squares = np.einsum("ij,ij->i", reference, reference, dtype=np.float64)
+    longest = np.sqrt(squares.max())
     index = np.empty(len(queries), np.int64)
     distance = np.empty(len(queries))
     for start in range(0, len(queries), QUERY_BLOCK):
         block = queries[start : start + QUERY_BLOCK]
         padded = np.zeros((QUERY_BLOCK, queries.shape[1]), np.float32)
         padded[: len(block)] = block
-        scores = (squares - 2.0 * (padded @ reference.T))[: len(block)]
-        if leave_one_out:
-            scores[np.arange(len(block)), start + np.arange(len(block))] = np.inf
+        own = start + np.arange(len(block)) if leave_one_out else None
+        scores = _scores(squares, padded @ reference.T, own)[: len(block)]
+        slack = ROUNDING * np.linalg.norm(block, axis=1) * longest
+        if len(reference) > 1 and (_lead(scores) <= slack).any():
+            scores = _scores(squares, _products_in_double(padded, reference), own)[: len(block)]
         rows = slice(start, start + len(block))
         index[rows] = scores.argmin(1)
         gaps = (block - reference[index[rows]]).astype(np.float64)
@@ -47,13 +54,36 @@ def nearest_neighbours(
     return Neighbours(index, distance)
 
 
+def _scores(squares: np.ndarray, products: np.ndarray, own: np.ndarray | None) -> np.ndarray:
+    """Return |y|^2 - 2 xy, infinite where the reference row is the query itself."""
+    scores = squares - 2.0 * products
+    if own is not None:
+        scores[np.arange(len(own)), own] = np.inf
+    return scores
+
+
+def _lead(scores: np.ndarray) -> np.ndarray:
+    """Return by how much the lowest score of each row is below the second lowest."""
+    lowest = np.partition(scores, 1, axis=1)[:, :2]
+    return lowest[:, 1] - lowest[:, 0]
+
+
+def _products_in_double(block: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    exact = block.astype(np.float64)
+    parts = range(0, len(reference), REFERENCE_BLOCK)
+    return np.concatenate([exact @ reference[i : i + REFERENCE_BLOCK].astype(np.float64).T for i in parts], 1)
+
+
 def copy_flags(
-    distance: Float[np.ndarray, " n"], is_identical: np.ndarray, real_distance: Float[np.ndarray, " m"]
+    distance: Float[np.ndarray, " n"],
+    is_identical: Bool[np.ndarray, " n"],
+    reconstruction_distance: Float[np.ndarray, " n"],
 ) -> list[str]:
     """Return "exact", "near" or "no" for each sample.
 
-    "exact": the written sample equals its nearest training sample. "near": it lies closer to a training
-    sample than any two (different) training samples of its class lie to each other.
+    "exact": the written sample equals its nearest training sample. "near": it lies closer to that training
+    sample than the model's own reconstruction of it does, so it is as good a copy as the model can make.
+    Distances between real samples would not do as a measure: decoded means have none of their noise.
 
     Parameters
     ----------
@@ -61,12 +91,11 @@ def copy_flags(
         To the nearest training sample.
     is_identical : ndarray (n,) of bool
         Whether the written sample equals that training sample.
-    real_distance : ndarray (m,)
-        Leave-one-out nearest distances among the training samples of the class.
+    reconstruction_distance : ndarray (n,)
+        From each sample's nearest training sample to that one's reconstruction; NaN for a training sample of
+        another class.
     """
-    positive = real_distance[real_distance > 0]
-    threshold = float(positive.min()) if len(positive) else 0.0
     return [
-        "exact" if identical else "near" if gap < threshold else "no"
-        for gap, identical in zip(distance, is_identical, strict=True)
+        "exact" if identical else "near" if gap < limit else "no"
+        for gap, identical, limit in zip(distance, is_identical, reconstruction_distance, strict=True)
     ]

@@ -1,6 +1,6 @@
 """What a Riemannian metric on the latent space offers; the cometric is primary.
 
-A metric of your own subclasses `Metric` and writes one method, `cometric_matrix`. All else follows
+A metric of your own subclasses `Metric` and writes `dim` and one method, `cometric_matrix`. All else follows
 from it by automatic differentiation; override a method where a closed form is at hand.
 """
 

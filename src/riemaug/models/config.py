@@ -1,8 +1,11 @@
 """What defines a model: its kind, networks and constants; presets of the paper."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+Widths = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
+"""Widths of the hidden layers, first to last; at least one layer."""
 
 ModelKind = Literal["vae", "rhvae"]
 LARGE_DATA_DIM = 10_000
@@ -30,14 +33,14 @@ class ModelConfig(BaseModel):
         beta0 in (0, 1] of the tempering; 1 switches it off.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: ModelKind = "rhvae"
     data_dim: int = Field(ge=1)
     latent_dim: int = Field(default=2, ge=1, le=512)
-    encoder_hidden: tuple[int, ...] = (400,)
-    decoder_hidden: tuple[int, ...] = (400,)
-    metric_hidden: tuple[int, ...] = (400,)
+    encoder_hidden: Widths = (400,)
+    decoder_hidden: Widths = (400,)
+    metric_hidden: Widths = (400,)
     likelihood: Literal["bernoulli", "gaussian"] = "bernoulli"
     likelihood_scale: float = Field(default=0.1, gt=0)
     bandwidth: float = Field(default=0.8, gt=0)

@@ -1,5 +1,6 @@
 """Observation laws p(x|z): what the decoder's output means."""
 
+import math
 from abc import ABC, abstractmethod
 
 import torch
@@ -62,7 +63,7 @@ class Gaussian(Likelihood):
         if not scale > 0:
             raise InvalidInputError(f"the Gaussian likelihood's scale must be positive, got {scale}")
         self.scale = float(scale)
-        self._log_normalizer = float(torch.distributions.Normal(0.0, scale).log_prob(torch.tensor(0.0)))
+        self._log_normalizer = -math.log(scale) - 0.5 * math.log(2.0 * math.pi)
 
     def log_prob(
         self, logits: Float[Tensor, "*batch D"], target: Float[Tensor, "*batch D"]

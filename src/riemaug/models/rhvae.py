@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from riemaug import linalg
+from riemaug.errors import NotFittedError
 from riemaug.geometry.integrators import GeneralizedLeapfrog, PhasePoint
 from riemaug.geometry.kernel import KernelMetric
 from riemaug.geometry.metric import LocalGeometry
@@ -88,11 +89,18 @@ class RHVAE(LatentModel):
     ) -> Float[Tensor, " n"]:
         """Return one unbiased-in-exp estimate of log p(x) a row under the stored metric, (n,).
 
-        Needs `build_metric`; steps that fail, forwards or backwards, keep the position.
+        Steps that fail, forwards or backwards, keep the position.
+
+        Raises
+        ------
+        NotFittedError
+            There is no stored metric yet.
         """
         if self.metric is None:
-            self.build_metric(data)
-        assert self.metric is not None
+            raise NotFittedError(
+                "the evidence estimate needs the stored metric, this model has none: "
+                "call build_metric(data) with the training data"
+            )
         return self._flow(data, self.encode(data), self.metric, GeneralizedLeapfrog(), generator).log_evidence
 
     def _metric_of(

@@ -42,13 +42,13 @@ REJECTION_SLOW = 0.01
 SAMPLERS = {
     "mixture": "independent draws from a mixture around the encoded training data, corrected to the stated "
     "density; draws do not depend on each other",
-    "walk": "a Riemannian random walk along geodesics with a corrected acceptance rule; draws of one chain "
-    "depend on each other",
+    "walk": "a Riemannian random walk along geodesics with a corrected acceptance rule; each draw "
+    "is the last state of a chain of its own",
     "walk-paper": "the random walk as the paper prints it, for comparison only: it does not have the law "
     "that the paper states, and a part of its chains may end far from the data",
     "walk-paper-code": "the random walk as the paper's authors published it as code, for comparison only: it "
     "stays closer to the training data than the stated law",
-    "hmc": "Hamiltonian Monte Carlo on the stated density; draws of one chain depend on each other",
+    "hmc": "Hamiltonian Monte Carlo on the stated density; each draw is the last state of a chain of its own",
     "prior": "draws from the standard normal prior, with no regard to where the data are: a baseline",
 }
 """What each sampler does, in one clause."""

@@ -17,6 +17,8 @@ WEIGHT_COPIES = 5.0
 """Weights, gradients, two moments of Adam, the best weights so far."""
 PASSES_PER_POSITION = 6.0
 """Products of the size of the decoder a flow position costs: forward, score, and the backward of both."""
+DERIVATIVE_COPIES = 2.5
+"""Copies of dC/dz that a flow position keeps."""
 PROCESS_BYTES = 450e6
 """Python, PyTorch and the libraries, per process."""
 SECONDS_OF_WORK_FOR_A_PROCESS = 10.0
@@ -75,7 +77,8 @@ def estimate_fit(
         It cannot fit into the memory that is free; the message names a way out.
     """
     largest = max(class_sizes)
-    per_job = _job_bytes(model, training, largest)
+    # beside its training, a job holds the whole training set as float32 for the copying check
+    per_job = _job_bytes(model, training, largest) + data_bytes
     shared = PROCESS_BYTES + 2.0 * data_bytes
     available = float(psutil.virtual_memory().available + psutil.Process().memory_info().rss)
     room = available * SAFE_SHARE - shared
@@ -84,7 +87,9 @@ def estimate_fit(
     work = epochs * sum(epoch * size / largest for size in class_sizes)
     wanted = num_jobs or _jobs_that_pay(work, per_job + PROCESS_BYTES, room)
     jobs = min(wanted, len(class_sizes))
-    needed = shared + _bytes_of(jobs, per_job)
+    # at the end this process holds all models, to write them into one file
+    gathered = 1.2 * BYTES * model.num_parameters() * len(class_sizes)
+    needed = shared + max(_bytes_of(jobs, per_job), gathered)
     if needed > available * SAFE_SHARE:
         raise ResourceError(_way_out(needed, available, shared + per_job, jobs, model))
     seconds = max(work / min(jobs, _cores()), epochs * epoch)
@@ -109,7 +114,11 @@ def _job_bytes(model: ModelConfig, training: TrainingConfig, size: int) -> float
     widths = sum(model.decoder_hidden) + model.data_dim
     activations = batch * PASSES_PER_POSITION * positions * widths
     data = 2.0 * size * model.data_dim
-    return BYTES * (WEIGHT_COPIES * model.num_parameters() + activations + data)
+    # dC/dz has d^3 entries a point, in float64, and is kept for the backward pass
+    derivatives = 2 * DERIVATIVE_COPIES * batch * (positions + 1) * model.latent_dim**3
+    if model.kind != "rhvae":
+        derivatives = 0.0
+    return BYTES * (WEIGHT_COPIES * model.num_parameters() + activations + data + derivatives)
 
 
 def _jobs_that_pay(work: float, per_job: float, room: float) -> int:

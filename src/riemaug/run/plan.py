@@ -117,7 +117,7 @@ def plan_for(dataset: Dataset, generator: GeneratorConfig, counts: tuple[int, ..
     estimate = estimate_fit(model, training, dataset.counts, 4 * dataset.samples.size, wanted_jobs)
     if any(counts):
         estimate = with_samples(estimate, counts)
-    disk = disk_bytes(sum(counts), dataset.format)
+    disk = disk_bytes(sum(counts), dataset.format) + model_bytes(model, dataset.counts, estimate.num_jobs)
     return Plan(dataset, scaler, model, training, device, counts, estimate, disk)
 
 
@@ -145,6 +145,12 @@ def disk_bytes(count: int, fmt: SampleFormat) -> float:
         return float(count) * (3 * pixels + ROW_BYTES)  # those of each class, all together, and the npz
     blocks = math.ceil((1.1 * pixels + FILE_OVERHEAD) / DISK_BLOCK)
     return float(count) * (blocks * DISK_BLOCK + ROW_BYTES)
+
+
+def model_bytes(model: ModelConfig, class_sizes: tuple[int, ...], num_jobs: int) -> float:
+    """Return what the models take on the disk: each class's, all together, and the running checkpoints."""
+    checkpoints = 4 * min(num_jobs, len(class_sizes))
+    return 4.0 * model.num_parameters() * (2 * len(class_sizes) + checkpoints)
 
 
 def resolve_device(device: str) -> str:

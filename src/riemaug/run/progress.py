@@ -28,6 +28,8 @@ class TaskProgress:
         In "fit": the ELBO and the best so far. In "sample": the acceptance, as `value`.
     since_best : int
         Epochs since the best ELBO.
+    step, num_steps : int
+        In "sample": steps of the present block of chains; 0 of 0 without chains.
     seconds : float
         Since the stage began.
     name : str
@@ -40,6 +42,8 @@ class TaskProgress:
     value: float = 0.0
     best: float = 0.0
     since_best: int = 0
+    step: int = 0
+    num_steps: int = 0
     seconds: float = 0.0
     name: str = ""
 

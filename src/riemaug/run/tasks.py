@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Shaped
+from jaxtyping import Float32, Float64, Shaped
 
 from riemaug.atomic import atomic_path, atomic_write_text
 from riemaug.class_model import ClassModel, fit_class
@@ -24,7 +24,7 @@ from riemaug.run.latent_map import latent_map_arrays
 from riemaug.run.pictures import as_pictures
 from riemaug.run.progress import ProgressFile
 from riemaug.run.workdir import WorkDir
-from riemaug.samplers import Draws
+from riemaug.samplers import Draws, SamplingProgress
 from riemaug.serialization import (
     class_description,
     class_tensors,
@@ -161,13 +161,21 @@ def _fit(job: ClassJob, spec: FitSpec, progress: ProgressFile) -> None:
 
 def _sample(job: ClassJob, spec: SampleSpec, item: ClassModel, progress: ProgressFile) -> dict[str, Any]:
     started = time.monotonic()
-    draws = item.sampler(spec.sampling).sample(
-        spec.count,
-        item.draw_stream(spec.sampling.seed),
-        lambda told: progress.tell("sample", done=told.done, total=told.total, value=told.acceptance),
-    )
+
+    def tell(told: SamplingProgress) -> None:
+        progress.tell(
+            "sample",
+            done=told.done,
+            total=told.total,
+            value=told.acceptance,
+            step=told.step,
+            num_steps=told.num_steps,
+        )
+
+    stream = item.draw_stream(spec.sampling.seed)
+    draws = item.sampler(spec.sampling).sample(spec.count, stream, tell)
     sampled = time.monotonic()
-    writer = _Writer(job, spec)
+    writer = _Writer(job, spec, item)
     for start in range(0, spec.count, spec.batch_size):
         points = draws.points[start : start + spec.batch_size]
         unit = item.decode(points).numpy().reshape(len(points), *spec.sample_format.model_shape)
@@ -192,7 +200,7 @@ def _sample(job: ClassJob, spec: SampleSpec, item: ClassModel, progress: Progres
 class _Writer:
     """Writes the samples of one class batch by batch and compares each with the training set."""
 
-    def __init__(self, job: ClassJob, spec: SampleSpec) -> None:
+    def __init__(self, job: ClassJob, spec: SampleSpec, item: ClassModel) -> None:
         self.job, self.spec = job, spec
         self.files: list[str] = []
         self.shown: list[np.ndarray] = []
@@ -201,6 +209,7 @@ class _Writer:
         self.identical: list[bool] = []
         self.reference = self._flat_reference()
         self.real_distance = self._real_distances()
+        self.reconstruction_distance = self._reconstruction_distances(item)
         if spec.sample_format.kind == "arrays":
             shape = (spec.count, *spec.sample_format.model_shape)
             start_array_file(job.work.samples(job.index), shape, np.dtype(spec.sample_format.dtype))
@@ -229,7 +238,14 @@ class _Writer:
 
     def flags(self) -> list[str]:
         """Return the copy flag of each sample, empty without a training set."""
-        return copy_flags(np.array(self.distances), np.array(self.identical), np.array(self.real_distance))
+        if self.reference is None:
+            return []
+        nearest = np.concatenate([*self.nearest, []]).astype(int)
+        return copy_flags(
+            np.array(self.distances, dtype=np.float64),
+            np.array(self.identical, dtype=bool),
+            self.reconstruction_distance[nearest],
+        )
 
     def _flat_reference(self) -> Float32[np.ndarray, "m D"] | None:
         rows = self.spec.reference
@@ -240,6 +256,17 @@ class _Writer:
             return []
         own = self.reference[self.spec.reference_labels == self.job.index]
         return nearest_neighbours(own, own, leave_one_out=True).distance.tolist()
+
+    def _reconstruction_distances(self, item: ClassModel) -> Float64[np.ndarray, " m"]:
+        """Return the distance of each training sample of the class to its reconstruction, NaN of others."""
+        if self.reference is None or self.spec.reference_labels is None:
+            return np.empty(0)
+        distances = np.full(len(self.reference), np.nan)
+        own = np.flatnonzero(self.spec.reference_labels == self.job.index)
+        data = self.reference[own]
+        gaps = item.reconstruct(torch.from_numpy(data)).numpy().astype(np.float64) - data
+        distances[own] = np.sqrt(np.square(gaps).sum(1))
+        return distances
 
     def _compare(self, unit: Float32[np.ndarray, "n ..."], samples: Shaped[np.ndarray, "n ..."]) -> None:
         if self.reference is None or self.spec.reference is None:

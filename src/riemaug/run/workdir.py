@@ -133,8 +133,9 @@ def open_workdir(out: Path, identity: dict[str, Any], resume: bool) -> WorkDir:
         check_out(out, None, resume)
         _check_journal(work.journal, identity, out)
         return work
-    work.remove()  # of a run that was killed while it removed its own: nothing in it may be taken for ours
-    work.path.mkdir()
+    work.path.mkdir(exist_ok=True)
+    for leftover in work.path.iterdir():  # of a run that was killed while it removed its own
+        leftover.unlink()
     atomic_write_text(work.journal, json.dumps(identity, indent=1, ensure_ascii=False))
     return work
 
@@ -150,8 +151,12 @@ def open_run(out: Path, data: Path | None, identity: dict[str, Any], resume: boo
     """
     allowed = resume and unfinished_run(out)
     prepare_output(out, data, allow_existing=allowed)
-    work = open_workdir(out, identity, resume)
-    with only_run(work.path, out):
+    folder = out / WORK_NAME
+    folder.mkdir(exist_ok=True)
+    # nothing is cleaned up or begun without the lock: another run may be at work here
+    with only_run(folder, out):
+        remove_leftovers(out)
+        work = open_workdir(out, identity, resume)
         yield work
         remove_leftovers(out)
         work.remove()

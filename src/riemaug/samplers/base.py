@@ -108,11 +108,16 @@ class Draws:
 
 @dataclass(frozen=True)
 class SamplingProgress:
-    """How far a call of `sample` is; `acceptance` is the mean so far."""
+    """How far a call of `sample` is; `acceptance` is the mean so far.
+
+    `step` of `num_steps` tells how far the chains of the present block are; 0 of 0 without chains.
+    """
 
     done: int
     total: int
     acceptance: float
+    step: int = 0
+    num_steps: int = 0
 
 
 ProgressCallback = Callable[[SamplingProgress], None]

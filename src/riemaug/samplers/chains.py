@@ -1,5 +1,6 @@
 """Driving batches of chains, and judging them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -13,6 +14,7 @@ from riemaug.samplers.base import Block, ChainState, Diagnostics, TransitionInfo
 from riemaug.samplers.diagnostics import ChainSummary, flat_mass, mean_log_density, summarize_chains
 
 _TRACED_BLOCKS = 8
+_STEPS_BETWEEN_WORDS = 10
 
 
 @runtime_checkable
@@ -48,8 +50,17 @@ class ChainRun:
     outside: int
 
 
-def run_chains(kernel: Kernel, state: ChainState, num_steps: int, generator: torch.Generator) -> ChainRun:
-    """Take `num_steps` >= 1 steps from `state`."""
+def run_chains(
+    kernel: Kernel,
+    state: ChainState,
+    num_steps: int,
+    generator: torch.Generator,
+    on_step: Callable[[int, float], None] | None = None,
+) -> ChainRun:
+    """Take `num_steps` >= 1 steps from `state`.
+
+    `on_step` hears, now and then, the number of steps done and the mean acceptance probability so far.
+    """
     start, trace = state.position, []
     axis = int((start.amax(0) - start.amin(0)).argmax())
     acceptance = torch.zeros_like(state.log_density)
@@ -60,6 +71,8 @@ def run_chains(kernel: Kernel, state: ChainState, num_steps: int, generator: tor
         acceptance = acceptance + info.acceptance_probability
         divergences = divergences + info.is_divergent.sum()
         outside = outside + info.is_outside.sum()
+        if on_step is not None and index % _STEPS_BETWEEN_WORDS == 0:
+            on_step(index + 1, float(acceptance.mean()) / (index + 1))
         if 2 * index >= num_steps:
             trace.append(torch.stack([state.log_density, state.position[:, axis]]))
     return ChainRun(

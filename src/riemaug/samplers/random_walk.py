@@ -27,6 +27,7 @@ from riemaug.samplers.base import (
     Draws,
     ProgressCallback,
     Sampler,
+    SamplingProgress,
     TransitionInfo,
     draw_blocks,
     empty_block,
@@ -156,7 +157,13 @@ class GeodesicWalk(Sampler):
 
         def draw(index: int) -> Block:
             generator = stream.block(index).generator(device)
-            run = run_chains(self, self.start(generator), self.num_steps, generator)
+            done = index * self.block_size
+
+            def tell(step: int, acceptance: float) -> None:
+                if progress is not None:
+                    progress(SamplingProgress(done, num_samples, acceptance, step, self.num_steps))
+
+            run = run_chains(self, self.start(generator), self.num_steps, generator, tell)
             tally.add(run)
             return Block(run.state.position, run.state.log_density, run.state.origin, run.acceptance)
 

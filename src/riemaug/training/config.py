@@ -28,7 +28,7 @@ class TrainingConfig(BaseModel):
         Write the resumable state at least this often (when a path for it is given).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     learning_rate: float = Field(default=1e-3, gt=0)
     max_epochs: int = Field(default=10_000, ge=1)

@@ -69,6 +69,7 @@ class Trainer:
         self.learning_rate = config.learning_rate
         self.optimizer = self._new_optimizer()
         self.best_weights = copy_weights(model)
+        self._between_epochs = True
 
     def fit(self) -> History:
         """Train until the stopping rule holds; leave the best weights in the model.
@@ -96,7 +97,10 @@ class Trainer:
                     self._save()
                     save_cost = time.monotonic() - saved
         except KeyboardInterrupt:
-            self._save()
+            # in the middle of an epoch the weights have moved and the history has not: saved like this
+            # the epoch would be done twice, so the file keeps the last whole epoch written
+            if self._between_epochs:
+                self._save()
             raise
         restore_weights(self.model, self.best_weights)
         self.model.eval()
@@ -114,9 +118,13 @@ class Trainer:
         """Do one pass; the ELBO of an epoch is that of the weights its batches were scored with."""
         epoch, history = self.history.num_epochs + self.history.rollbacks, self.history
         generator = self.stream.block(epoch).generator(self.data.device)
+        self._between_epochs = False
+        # with batches the ELBO of an epoch is known only after its updates: what it began with is kept
+        scored = copy_weights(self.model) if self._num_batches() > 1 else None
         totals = self._pass_over_data(generator)
         if not totals.finite:
             self._roll_back()
+            self._between_epochs = True
             return
         elbo = totals.elbo / len(self.data)
         history.elbo.append(elbo)
@@ -124,14 +132,15 @@ class Trainer:
         history.failed_steps.append(totals.failed_steps)
         if elbo > history.best_elbo:
             history.best_elbo, history.best_epoch = elbo, history.num_epochs - 1
-            if self._num_batches() > 1:
-                self._keep_weights()
+            if scored is not None:
+                self.best_weights = scored
+        self._between_epochs = True
         if self.on_epoch is not None:
             since = history.num_epochs - 1 - history.best_epoch
             self.on_epoch(EpochReport(history.num_epochs, elbo, history.best_elbo, since, history.seconds))
 
     def _keep_weights(self) -> None:
-        """Note the present weights as the best: those just scored, or, with batches, after the pass."""
+        """Note the present weights, which were just scored, as the best."""
         with torch.no_grad():
             for name, weight in self.model.named_parameters():
                 self.best_weights[name].copy_(weight)
@@ -199,6 +208,7 @@ class Trainer:
 
     def _resume(self, path: Path) -> None:
         state = TrainingState.load(path)
+        state.check_fits(self.model, path)
         restore_weights(self.model, state.weights)
         self.best_weights = {k: v.to(self.data.device) for k, v in state.best_weights.items()}
         self.learning_rate, self.history = state.learning_rate, state.history
@@ -209,6 +219,5 @@ class Trainer:
                 k.split(".", 1)[0]: v for k, v in state.optimizer.items() if k.split(".", 1)[1] == name
             }
             if moments:
-                self.optimizer.state[weight] = {
-                    k: v if k == "step" else v.to(weight.device) for k, v in moments.items()
-                }
+                # the fused optimiser wants its step counter beside the weight, too
+                self.optimizer.state[weight] = {k: v.to(weight.device) for k, v in moments.items()}

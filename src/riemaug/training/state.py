@@ -89,26 +89,45 @@ class TrainingState:
 
     @classmethod
     def load(cls, path: Path) -> "TrainingState":
-        """Read a state written by `save`; InvalidInputError if the file is damaged."""
+        """Read a state written by `save`; InvalidInputError if the file is damaged or of another format."""
+        parts: dict[str, dict[str, Tensor]] = {"weights": {}, "best": {}, "optimizer": {}}
         try:
             with safe_open(path, "pt") as file:
                 header = json.loads((file.metadata() or {})["riemaug"])
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        except (SafetensorError, KeyError, ValueError) as error:
-            raise InvalidInputError(
-                f"a training state must be whole, {path} is damaged ({error}); delete it to train anew"
-            ) from error
-        parts: dict[str, dict[str, Tensor]] = {"weights": {}, "best": {}, "optimizer": {}}
-        for key, tensor in tensors.items():
-            part, _, name = key.partition(".")
-            parts[part][name] = tensor
-        return cls(
-            parts["weights"],
-            parts["best"],
-            parts["optimizer"],
-            header["learning_rate"],
-            History.from_dict(header["history"]),
-        )
+                for key in file.keys():  # noqa: SIM118
+                    part, _, name = key.partition(".")
+                    parts[part][name] = file.get_tensor(key)
+            if header["format"] != STATE_FORMAT:
+                raise ValueError(f"format {header['format']}, this riemaug reads {STATE_FORMAT}")
+            return cls(
+                parts["weights"],
+                parts["best"],
+                parts["optimizer"],
+                float(header["learning_rate"]),
+                History.from_dict(header["history"]),
+            )
+        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise unusable_state(path, error) from error
+
+    def check_fits(self, module: torch.nn.Module, path: Path) -> None:
+        """Raise InvalidInputError if the tensors are not those of a training of `module`."""
+        expected = {name: weight.shape for name, weight in module.named_parameters()}
+        for weights in (self.weights, self.best_weights):
+            if {name: weight.shape for name, weight in weights.items()} != expected:
+                raise unusable_state(path, "its weights are those of another model")
+        for key, moment in self.optimizer.items():
+            kind, _, name = key.partition(".")
+            if name not in expected or moment.shape not in (expected[name], torch.Size([])):
+                raise unusable_state(path, f"its optimizer state {kind!r} is that of another model")
+
+
+def unusable_state(path: Path, reason: object) -> InvalidInputError:
+    """Return the error that tells why the training state in `path` cannot be used."""
+    text = " ".join(str(reason).split()) or type(reason).__name__
+    return InvalidInputError(
+        f"a training state must be whole and of the same model, {path} is not ({text}); "
+        "delete it to train anew"
+    )
 
 
 def copy_weights(module: torch.nn.Module) -> dict[str, Tensor]:
