@@ -74,7 +74,8 @@ SkipBad = Annotated[
 GroupFrom = Annotated[
     str | None,
     typer.Option(
-        help="How to tell the subject of an image: folder, column, or a REGEX with one group.",
+        help="How to tell the subject of an image: folder, column, or a REGEX with one group; written to "
+        "metadata.csv with --include-real.",
         metavar="folder|column|REGEX",
         rich_help_panel=_DATA,
     ),

@@ -99,7 +99,7 @@ def _pattern_groups(files: Sequence[ListedFile], text: str) -> tuple[str, ...]:
 
 def _suspicion(files: Sequence[ListedFile]) -> list[str]:
     """Return a note when folders or names look like several images a subject."""
-    reason = "so that no subject is both learned from and tested on."
+    reason = "and keep every subject on one side when you hold data back to test on."
     if _looks_shared([(file.class_name, _subject_folder(file)) for file in files]):
         found = "Sub-folders inside the classes look like subjects with several images each"
         return [f"{found}: if so, give --group-from folder, {reason}"]

@@ -7,7 +7,7 @@ so that they still name the file).
 
 import csv
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,7 @@ MANIFEST_COLUMNS = (
     "version",
 )
 METADATA_COLUMNS = ("file_name", "label", "synthetic")
+SYNTHETIC_GROUP = "synthetic"
 COPY_FLAGS = ("", "no", "near", "exact")
 
 
@@ -155,7 +156,11 @@ def read_manifest(path: str | os.PathLike[str]) -> list[ManifestRow]:
         ) from None
 
 
-def write_metadata(path: str | os.PathLike[str], entries: Iterable[tuple[str, str, bool]]) -> None:
+def write_metadata(
+    path: str | os.PathLike[str],
+    entries: Iterable[tuple[str, str, bool]],
+    groups: Mapping[str, str] | None = None,
+) -> None:
     """Write the metadata.csv of an output folder, whole or not at all.
 
     Readers of image folders with a metadata.csv (such as Hugging Face datasets) and `read_dataset`
@@ -167,8 +172,13 @@ def write_metadata(path: str | os.PathLike[str], entries: Iterable[tuple[str, st
         The file.
     entries : iterable of (str, str, bool)
         Path relative to the output folder, label, and whether the sample is synthetic.
+    groups : mapping of str to str, optional
+        Subject of each real file by its path; adds a column group, which says "synthetic" of all others.
     """
-    rows = (
-        (escape_file_cell(name), escape_cell(label), _flag(synthetic)) for name, label, synthetic in entries
-    )
-    _write_table(Path(path), METADATA_COLUMNS, rows)
+
+    def cells(name: str, label: str, synthetic: bool) -> tuple[str, ...]:
+        plain = (escape_file_cell(name), escape_cell(label), _flag(synthetic))
+        return plain if groups is None else (*plain, escape_cell(groups.get(name, SYNTHETIC_GROUP)))
+
+    columns = METADATA_COLUMNS if groups is None else (*METADATA_COLUMNS, "group")
+    _write_table(Path(path), columns, (cells(*entry) for entry in entries))

@@ -4,7 +4,7 @@ import json
 import platform
 import resource
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,17 @@ HASH_LENGTH = 12
 
 
 def write_tables(
-    out: Path, results: Sequence[dict[str, Any]], seed: int, model_hash: str, real: Sequence[tuple[str, str]]
+    out: Path,
+    results: Sequence[dict[str, Any]],
+    seed: int,
+    model_hash: str,
+    real: Sequence[tuple[str, str]] = (),
+    groups: Mapping[str, str] | None = None,
 ) -> None:
     """Write manifest.csv (one row a synthetic sample) and metadata.csv (synthetic and real ones)."""
     write_manifest(out / "manifest.csv", _manifest_rows(results, seed, model_hash))
     if any(name for result in results for name in result["files"]):
-        write_metadata(out / "metadata.csv", _metadata_entries(results, real))
+        write_metadata(out / "metadata.csv", _metadata_entries(results, real), groups)
 
 
 def _manifest_rows(results: Sequence[dict[str, Any]], seed: int, model_hash: str) -> Iterator[ManifestRow]:

@@ -113,7 +113,7 @@ def augment(
         generators = _gather(plan, request, work)
         model_hash = save_generators(request.out, generators)
         real = _real_files(request, plan)
-        write_tables(request.out, results, request.sampling.seed, model_hash, real)
+        write_tables(request.out, results, request.sampling.seed, model_hash, real, _groups(plan, real))
         if plan.dataset.format.kind == "arrays":
             write_sample_arrays(
                 request.out, work, plan.dataset.format, plan.dataset.label_values, len(generators.classes)
@@ -240,6 +240,13 @@ def _real_files(request: AugmentRequest, plan: Plan) -> list[tuple[str, str]]:
     ]
 
 
+def _groups(plan: Plan, real: Sequence[tuple[str, str]]) -> dict[str, str] | None:
+    """Return the subject of each real file in OUT, where subjects are known and real files included."""
+    if plan.dataset.groups is None or not real:
+        return None
+    return {name: group for (name, _), group in zip(real, plan.dataset.groups, strict=True)}
+
+
 def _finish(
     request: AugmentRequest,
     plan: Plan,
@@ -318,6 +325,7 @@ def _fingerprint(plan: Plan) -> dict[str, Any]:
         "dtype": dataset.format.dtype,
         "range": [float(dataset.samples.min()), float(dataset.samples.max())],
         "sha256": plan.fingerprint,
+        "groups": None if dataset.groups is None else len(set(dataset.groups)),
     }
 
 
