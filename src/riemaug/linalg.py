@@ -5,6 +5,7 @@ and give the same bits whatever the batch size.
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -102,6 +103,25 @@ def solve_general(matrix: Matrix, vector: Tangent) -> Tangent:
         return torch.stack([d * x - b * y, a * y - c * x], -1) / (a * d - b * c)[..., None]
     solution, info = torch.linalg.solve_ex(matrix, vector[..., None])
     return torch.where((info == 0)[..., None], solution[..., 0], math.nan)
+
+
+class _SolveConstant(torch.autograd.Function):
+    """A^-1 b for an A that counts as a constant: one node of the graph instead of a dozen."""
+
+    @staticmethod
+    def forward(ctx: Any, matrix: Tensor, vector: Tensor) -> Tensor:
+        ctx.save_for_backward(matrix)
+        return solve_general(matrix, vector)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[None, Tensor]:
+        (matrix,) = ctx.saved_tensors
+        return None, solve_general(matrix.mT, grad_outputs[0])
+
+
+def solve_constant(matrix: Matrix, vector: Tangent) -> Tangent:
+    """Return A^-1 b as `solve_general`, differentiable in b alone."""
+    return _SolveConstant.apply(matrix, vector)  # type: ignore[no-any-return]
 
 
 def log_abs_det(matrix: Matrix) -> Scalar:

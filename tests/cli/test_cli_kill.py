@@ -83,7 +83,8 @@ def test_a_killed_run_resumes_to_the_same_bytes(three, whole, tmp_path, moment, 
         for name in fitted.keys() - kept.keys() if epochs_done(out, 2) >= 50 else ():
             kept[name] = (work / f"{name}.model.safetensors").stat().st_mtime_ns
         time.sleep(0.01)
-    assert resumed.returncode == 0, resumed.communicate()
+    told = resumed.communicate()
+    assert resumed.returncode == 0, told
     assert {name: fitted[name] for name in kept} == kept
     assert same_bytes(out) == same_bytes(whole)
     assert leftovers(out) == []
@@ -149,7 +150,6 @@ def test_ctrl_c(three, tmp_path):
     process = start("augment", three, out, "--max-epochs", 10**6, "--jobs", 1)
     wait_until(lambda: epochs_done(out, 0) >= 2, process)
     check_interrupted(process, out)
-    assert (out / ".riemaug" / "class-0000.training.safetensors").is_file()
 
 
 @pytest.mark.slow

@@ -196,7 +196,7 @@ class GeneralizedLeapfrog(GeodesicIntegrator):
             slope = half * state.local.momentum_derivative(momentum).mT
             return momentum - target + 0.5 * (slope @ momentum[..., None])[..., 0], identity + slope
 
-        return self._solve(equation, target)
+        return self._solve(equation, lambda momentum: equation(momentum)[0], target)
 
     def _move(
         self, metric: Metric, start: LocalGeometry, momentum: Momentum, half: float
@@ -207,26 +207,34 @@ class GeneralizedLeapfrog(GeodesicIntegrator):
         identity = torch.eye(target.shape[-1], dtype=target.dtype, device=target.device)
 
         def equation(position: Point) -> tuple[Point, Matrix]:
-            gap = position - target - half * metric.velocity_of(position, momentum)
-            return gap, identity - half * metric.momentum_derivative(position, momentum)
+            local = metric.local_geometry(position)
+            gap = position - target - half * local.velocity_of(momentum)
+            return gap, identity - half * local.momentum_derivative(momentum)
 
-        return self._solve(equation, target + half * velocity)
+        def gap(position: Point) -> Point:
+            return position - target - half * metric.velocity_of(position, momentum)
 
-    def _solve(self, equation: Callable[[Point], tuple[Point, Matrix]], start: Point) -> tuple[Point, Flag]:
+        return self._solve(equation, gap, target + half * velocity)
+
+    def _solve(
+        self,
+        equation: Callable[[Point], tuple[Point, Matrix]],
+        residual: Callable[[Point], Point],
+        start: Point,
+    ) -> tuple[Point, Flag]:
         """Return the root of the residual and where it is one; differentiable if gradients are on.
 
-        `equation` maps a guess to its residual and the residual's Jacobian.
+        `equation` maps a guess to its residual and the residual's Jacobian, `residual` to the former alone.
         """
         with torch.no_grad():
-            root, solved = self._newton(equation, start.detach())
+            root, solved, slope = self._newton(equation, start.detach())
         if not torch.is_grad_enabled():
             return root, solved
-        gap, slope = equation(root)
-        identity = torch.eye(start.shape[-1], dtype=start.dtype, device=start.device)
-        safe_slope = torch.where(solved[..., None, None], slope.detach(), identity)
-        return root - linalg.solve_general(safe_slope, gap), solved
+        return root - linalg.solve_constant(slope, residual(root)), solved
 
-    def _newton(self, equation: Callable[[Point], tuple[Point, Matrix]], start: Point) -> tuple[Point, Flag]:
+    def _newton(
+        self, equation: Callable[[Point], tuple[Point, Matrix]], start: Point
+    ) -> tuple[Point, Flag, Matrix]:
         """Iterate until every sample converged; samples that never do get the start point back."""
         tolerance = self.tolerance or (1e-10 if start.dtype == torch.float64 else 2e-6)
         limit = tolerance * (1.0 + start.abs().amax(-1))
@@ -246,4 +254,8 @@ class GeneralizedLeapfrog(GeodesicIntegrator):
                 guess_error = guess_gap.abs().amax(-1)
             root, gap, slope, error = guess, guess_gap, guess_slope, guess_error
         solved = error <= limit
-        return torch.where(solved[..., None], root, start), solved
+        if bool(solved.all()):
+            return root, solved, slope
+        identity = torch.eye(start.shape[-1], dtype=start.dtype, device=start.device)
+        safe_slope = torch.where(solved[..., None, None], slope, identity)
+        return torch.where(solved[..., None], root, start), solved, safe_slope

@@ -38,7 +38,10 @@ class KernelMetric(Metric):
     centroids: Tensor
     factors: Tensor
     kernels: Tensor
-    _moments: Tensor | None
+    _directions: Tensor
+    _offsets: Tensor
+    _ridge: Tensor
+    _table: Tensor | None
 
     def __init__(
         self,
@@ -59,8 +62,22 @@ class KernelMetric(Metric):
         self.register_buffer("centroids", centroids)
         self.register_buffer("factors", factors)
         self.register_buffer("kernels", (factors @ factors.mT).flatten(1), persistent=False)
-        keep = len(centroids) * self.dim**3 <= MOMENT_TABLE_LIMIT
-        self.register_buffer("_moments", self._moment_table() if keep else None, persistent=False)
+        self._register_products()
+
+    def _register_products(self) -> None:
+        """Keep what every evaluation needs: on small batches the number of operations is the cost."""
+        scale, dim = 1.0 / self.bandwidth**2, self.dim
+        centroids = self.centroids
+        identity = torch.eye(dim, dtype=centroids.dtype, device=centroids.device)
+        keep = len(centroids) * dim**3 <= MOMENT_TABLE_LIMIT
+        products = {
+            "_directions": (2.0 * scale) * centroids.T,
+            "_offsets": scale * (centroids * centroids).sum(-1),
+            "_ridge": self.regularization * identity,
+            "_table": self._product_table() if keep else None,
+        }
+        for name, tensor in products.items():
+            self.register_buffer(name, tensor, persistent=False)
 
     @property
     def dim(self) -> int:
@@ -87,7 +104,8 @@ class KernelMetric(Metric):
 
     def weights(self, point: Point) -> Float[Tensor, "*batch N"]:
         """Return w_i(z) = exp(-|z - c_i|^2 / T^2), in [0, 1], (..., N)."""
-        return torch.exp(self.squared_distances(point) * (-1.0 / self.bandwidth**2))
+        own = (point * point).sum(-1, keepdim=True) * (1.0 / self.bandwidth**2)
+        return (point @ self._directions - own - self._offsets).clamp_max(0.0).exp()
 
     def cometric_matrix(self, point: Point) -> Matrix:
         """Return C(z), (..., d, d)."""
@@ -118,32 +136,29 @@ class KernelMetric(Metric):
         return (2.0 / self.bandwidth**2) * pulled
 
     def local_geometry(self, point: Point) -> LocalGeometry:
-        """Return C, G and dC at the points from one evaluation of the weights."""
-        weights = self.weights(point)
-        return LocalGeometry(point, self._cometric_from(weights), self._derivative_from(point, weights))
+        """Return C and dC at the points from one evaluation of the weights and one product."""
+        dim = self.dim
+        table = self._table if self._table is not None else self._product_table()
+        plain, weighted = (self.weights(point) @ table).split([dim**2, dim**3], -1)
+        kernels = plain.unflatten(-1, (dim, dim))
+        scaled = point * (2.0 / self.bandwidth**2)
+        pulled = kernels[..., None, :, :] * scaled[..., :, None, None]
+        return LocalGeometry(point, kernels + self._ridge, weighted.unflatten(-1, (dim, dim, dim)) - pulled)
 
     def cometric_derivative(self, point: Point) -> Float[Tensor, "*batch dim dim dim"]:
         """Return dC_ij / dz_k = (2/T^2) sum_i w_i (c_i - z)_k M_i, [..., i, j, k]."""
-        return self._derivative_from(point, self.weights(point)).movedim(-3, -1)
+        return self.local_geometry(point).derivative.movedim(-3, -1)
 
-    def _derivative_from(
-        self, point: Point, weights: Float[Tensor, "*batch N"]
-    ) -> Float[Tensor, "*batch dim dim dim"]:
-        """Return dC_ij / dz_k as [..., k, i, j], from the (N, d^3) table of (c_i)_k M_i."""
-        dim = self.dim
-        moments = self._moments if self._moments is not None else self._moment_table()
-        weighted = (weights @ moments).unflatten(-1, (dim, dim, dim))
-        plain = (weights @ self.kernels).unflatten(-1, (dim, dim))
-        return (2.0 / self.bandwidth**2) * (weighted - plain[..., None, :, :] * point[..., :, None, None])
-
-    def _moment_table(self) -> Float[Tensor, "N dim_cubed"]:
-        """Return the table (c_i)_k M_i, (N, d^3)."""
-        return (self.centroids[:, :, None] * self.kernels[:, None, :]).flatten(1)
+    def _product_table(self) -> Float[Tensor, "N columns"]:
+        """Return M_i, flat, beside (2/T^2) (c_i)_k M_i, flat: (N, d^2 + d^3)."""
+        moments = ((2.0 / self.bandwidth**2) * self.centroids[:, :, None] * self.kernels[:, None, :]).flatten(
+            1
+        )
+        return torch.cat([self.kernels, moments], 1)
 
     def _cometric_from(self, weights: Float[Tensor, "*batch N"]) -> Matrix:
         """Return C from the kernel weights, (..., d, d)."""
-        identity = torch.eye(self.dim, dtype=weights.dtype, device=weights.device)
-        return (weights @ self.kernels).unflatten(-1, (self.dim, self.dim)) + self.regularization * identity
+        return (weights @ self.kernels).unflatten(-1, (self.dim, self.dim)) + self._ridge
 
     def _pull(self, coefficients: Float[Tensor, "*batch N"], point: Point) -> Tangent:
         """Return sum_i a_i (c_i - z) / T^2, (..., d)."""

@@ -1,0 +1,403 @@
+"""Model folders: the same samples after reading, and nothing read that was changed or is not ours."""
+
+import copy
+import json
+import pickle
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from riemaug.class_model import ClassModel, fit_class
+from riemaug.config import GeneratorConfig, SamplingConfig
+from riemaug.data import RangeScaler
+from riemaug.data.dataset import SampleFormat
+from riemaug.errors import InvalidInputError
+from riemaug.models import ModelConfig
+from riemaug.models.config import ModelKind
+from riemaug.serialization import (
+    DESCRIPTION_NAME,
+    FORMAT_VERSION,
+    WEIGHTS_NAME,
+    FittedGenerators,
+    file_hash,
+    load_generators,
+    read_description,
+    save_generators,
+)
+from riemaug.training import TrainingConfig
+
+NAMES = ("cat", "dog")
+SHAPE = (3, 4)
+
+
+def fitted(kind: ModelKind = "rhvae", latent_dim: int = 2) -> FittedGenerators:
+    generator = np.random.default_rng(0)
+    samples = generator.integers(10, 200, (10, *SHAPE)).astype(np.uint8)
+    scaler = RangeScaler.fit(samples)
+    unit = torch.from_numpy(scaler.transform(samples).reshape(10, -1))
+    config = ModelConfig(
+        kind=kind,
+        data_dim=12,
+        latent_dim=latent_dim,
+        encoder_hidden=(6,),
+        decoder_hidden=(6,),
+        metric_hidden=(6,),
+    )
+    classes = tuple(
+        fit_class(
+            name,
+            unit[5 * index : 5 * index + 5],
+            tuple(f"{name}/{i}.png" for i in range(5)),
+            config,
+            TrainingConfig(max_epochs=4),
+            seed=3,
+        )
+        for index, name in enumerate(NAMES)
+    )
+    return FittedGenerators(
+        classes,
+        GeneratorConfig(model=kind, latent_dim=latent_dim, seed=3),
+        scaler,
+        SampleFormat("arrays", SHAPE, "uint8", "", ("X", "y"), grey_as_rgb=False),
+        np.array([4, 7], np.int16),
+        (5, 5),
+        "abc",
+    )
+
+
+@pytest.fixture(scope="module")
+def generators() -> FittedGenerators:
+    return fitted()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, generators: FittedGenerators) -> Path:
+    save_generators(tmp_path / "model", generators)
+    return tmp_path / "model"
+
+
+def drawn(item: ClassModel, config: SamplingConfig) -> torch.Tensor:
+    return item.decode(item.sampler(config).sample(40, item.draw_stream(5)).points)
+
+
+# round trips
+
+
+@pytest.mark.parametrize(("kind", "latent_dim"), [("rhvae", 1), ("rhvae", 2), ("rhvae", 3), ("vae", 2)])
+def test_models_come_back_bit_for_bit(tmp_path: Path, kind: ModelKind, latent_dim: int) -> None:
+    before = fitted(kind, latent_dim)
+    assert save_generators(tmp_path, before) == file_hash(tmp_path / WEIGHTS_NAME)
+    after = load_generators(tmp_path)
+    assert after.class_names == NAMES
+    assert sorted(path.name for path in tmp_path.iterdir()) == [DESCRIPTION_NAME, WEIGHTS_NAME]
+    for one, two in zip(before.classes, after.classes, strict=True):
+        for sampler in ("prior",) if kind == "vae" else ("prior", "mixture"):
+            config = SamplingConfig(sampler=sampler)
+            assert torch.equal(drawn(one, config), drawn(two, config))
+        assert two.sources == one.sources
+        assert two.history == one.history
+        assert two.model.config == one.model.config
+        assert not two.model.training
+        assert {w.dtype for w in two.model.parameters()} == {torch.float32}
+        if one.metric is not None:
+            assert two.metric is not None
+            assert torch.equal(two.metric.centroids, one.metric.centroids)
+            assert two.metric.factors.dtype == torch.float64
+
+
+def test_everything_beside_the_tensors_comes_back(folder: Path, generators: FittedGenerators) -> None:
+    loaded = load_generators(folder)
+    assert loaded.config == generators.config
+    assert loaded.sample_format == generators.sample_format
+    assert loaded.class_sizes == (5, 5)
+    assert loaded.data_fingerprint == "abc"
+    assert loaded.sampling is None
+    assert loaded.label_values is not None
+    assert loaded.label_values.dtype == np.int16
+    assert loaded.label_values.tolist() == [4, 7]
+    values = np.linspace(0, 1, 12, dtype=np.float32).reshape(1, *SHAPE)
+    assert np.array_equal(loaded.scaler.inverse(values), generators.scaler.inverse(values))
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.array(["a", "b"], "<U7"),
+        np.array([False, True]),
+        np.array([b"a", b"\xff\x01"]),
+        np.array([1.0, 2.0], np.float32),
+        np.array([2**63, 2**64 - 1], np.uint64),
+        None,
+    ],
+    ids=["text", "bool", "bytes", "float", "large", "folder"],
+)
+def test_labels_keep_their_values_and_kind(
+    tmp_path: Path, generators: FittedGenerators, labels: np.ndarray | None
+) -> None:
+    save_generators(tmp_path, replace(generators, label_values=labels))
+    loaded = load_generators(tmp_path).label_values
+    if labels is None:
+        assert loaded is None
+    else:
+        assert loaded is not None
+        assert loaded.dtype == labels.dtype
+        assert loaded.tolist() == labels.tolist()
+
+
+def test_what_the_estimator_sampled_with_comes_back(tmp_path: Path, generators: FittedGenerators) -> None:
+    sampling = SamplingConfig(sampler="walk", inverse_temperature=1.5, seed=9)
+    save_generators(tmp_path, replace(generators, sampling=sampling))
+    assert load_generators(tmp_path).sampling == sampling
+
+
+def test_one_class_alone_can_be_read(folder: Path, generators: FittedGenerators) -> None:
+    loaded = load_generators(folder, only_class="dog")
+    assert loaded.class_names == ("dog",)
+    assert loaded.class_sizes == (5, 5)
+    config = SamplingConfig()
+    assert torch.equal(drawn(loaded.classes[0], config), drawn(generators.classes[1], config))
+
+
+def test_the_class_is_told_from_one_whose_number_begins_alike(
+    tmp_path: Path, generators: FittedGenerators
+) -> None:
+    # class 1's tensors are called 1.*, those of class 11 are 11.*
+    originals = [generators.classes[i % 2] for i in range(12)]
+    items = tuple(
+        replace(item, name=f"class {i}", model=copy.deepcopy(item.model)) for i, item in enumerate(originals)
+    )
+    many = replace(generators, classes=items, label_values=None, class_sizes=(5,) * 12)
+    save_generators(tmp_path, many)
+    loaded = load_generators(tmp_path, only_class="class 1").classes[0]
+    config = SamplingConfig()
+    assert torch.equal(drawn(loaded, config), drawn(items[1], config))
+
+
+def test_saving_the_same_twice_gives_the_same_bytes(tmp_path: Path, generators: FittedGenerators) -> None:
+    for name in ("one", "two"):
+        save_generators(tmp_path / name, generators)
+    for name in (WEIGHTS_NAME, DESCRIPTION_NAME):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_descriptions_are_strict_json_and_warn_of_what_they_hold(folder: Path) -> None:
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    text = (folder / DESCRIPTION_NAME).read_text(encoding="utf-8")
+    description = json.loads(text, parse_constant=refuse)
+    assert description["format_version"] == FORMAT_VERSION
+    assert "reproduce" in description["reveals"]
+
+
+# refusals
+
+
+def refused(folder: Path, match: str = "") -> None:
+    with pytest.raises(InvalidInputError, match=match) as caught:
+        load_generators(folder)
+    assert "\n" not in str(caught.value)
+
+
+def flip(path: Path, position: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[position] ^= 1
+    path.write_bytes(bytes(content))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.7, 0.999])
+def test_a_flipped_bit_in_the_tensors_is_noticed(folder: Path, share: float) -> None:
+    path = folder / WEIGHTS_NAME
+    flip(path, int(share * path.stat().st_size))
+    refused(folder, "must match the hash")
+
+
+def test_other_tensors_are_noticed(folder: Path, tmp_path: Path, generators: FittedGenerators) -> None:
+    other = replace(generators, classes=generators.classes[::-1])
+    save_generators(tmp_path / "other", other)
+    (folder / WEIGHTS_NAME).write_bytes((tmp_path / "other" / WEIGHTS_NAME).read_bytes())
+    refused(folder, "must match the hash")
+
+
+@pytest.mark.parametrize("name", [WEIGHTS_NAME, DESCRIPTION_NAME])
+def test_absent_files_are_named(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    refused(folder, "a model folder holds")
+    refused(folder / "nowhere", "a model folder holds")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"null", b"3", b'{"format_version": 1}', b"\xff\xfe", b"[" * 100_000],
+    ids=["empty", "cut", "list", "null", "number", "incomplete", "no-utf8", "deep"],
+)
+def test_descriptions_that_are_none_are_refused(folder: Path, content: bytes) -> None:
+    (folder / DESCRIPTION_NAME).write_bytes(content)
+    refused(folder, "must be whole")
+
+
+Change = Callable[[dict], object]
+
+
+def change_description(folder: Path, change: Change) -> None:
+    path = folder / DESCRIPTION_NAME
+    description = json.loads(path.read_text(encoding="utf-8"))
+    change(description)
+    description["tensors_sha256"] = file_hash(folder / WEIGHTS_NAME)
+    path.write_text(json.dumps(description), encoding="utf-8")
+
+
+def test_the_helper_that_changes_descriptions_leaves_them_readable(folder: Path) -> None:
+    change_description(folder, lambda description: description.update(data_sha256="new"))
+    assert load_generators(folder).data_fingerprint == "new"
+
+
+@pytest.mark.parametrize("version", [FORMAT_VERSION + 1, 10**30])
+def test_later_formats_are_refused_with_the_fix(folder: Path, version: int) -> None:
+    change_description(folder, lambda description: description.update(format_version=version))
+    refused(folder, "install a newer riemaug")
+
+
+def in_model(**values: object) -> Change:
+    return lambda description: description["classes"][0]["model"].update(values)
+
+
+def in_class(**values: object) -> Change:
+    return lambda description: description["classes"][1].update(values)
+
+
+def at_top(**values: object) -> Change:
+    return lambda description: description.update(values)
+
+
+def without(*keys: str) -> Change:
+    return lambda description: [description.pop(key) for key in keys]
+
+
+CHANGES: dict[str, Change] = {
+    "huge data": in_model(data_dim=10**9),
+    "huge layer": in_model(encoder_hidden=[10**9]),
+    "many layers": in_model(decoder_hidden=[10**5] * 50),
+    "no layer": in_model(encoder_hidden=[]),
+    "negative layer": in_model(encoder_hidden=[-1]),
+    "latent dimension": in_model(latent_dim=3),
+    "huge latent": in_model(latent_dim=10**6),
+    "kind": in_model(kind="vae"),
+    "bandwidth": in_model(bandwidth=-1.0),
+    "infinite bandwidth": in_model(bandwidth=float("inf")),
+    "unknown field": in_model(surprise=1),
+    "no sources": in_class(sources=[]),
+    "sources no list": in_class(sources=None),
+    "history": in_class(history={"surprise": 1}),
+    "history no mapping": in_class(history=[]),
+    "name": in_class(name=3),
+    "no model": lambda description: description["classes"][0].pop("model"),
+    "version no number": at_top(format_version="1"),
+    "classes no list": at_top(classes=None),
+    "a class lacks": lambda description: description["classes"].pop(),
+    "config": at_top(config={"surprise": 1}),
+    "config no mapping": at_top(config=None),
+    "scaler": at_top(scaler={}),
+    "scaler no mapping": at_top(scaler=None),
+    "scaler shape": lambda description: description["scaler"].update(low=[0.0] * 5, high=[1.0] * 5),
+    "format": at_top(sample_format={"kind": "folder"}),
+    "huge samples": lambda description: description["sample_format"].update(shape=[10**9, 10**9]),
+    "other shape": lambda description: description["sample_format"].update(shape=[3, 5]),
+    "label kind": at_top(label_dtype="O"),
+    "no label kind": at_top(label_dtype="nonsense"),
+    "huge labels": at_top(label_dtype="<U1000000000"),
+    "label values": at_top(label_values=["x", "y"]),
+    "too few labels": at_top(label_values=[1]),
+    "nested labels": at_top(label_values=[[1, 2], [3, 4]]),
+    "large label": at_top(label_values=[1, 10**30]),
+    "sizes": at_top(class_sizes=[5]),
+    "sizes no numbers": at_top(class_sizes=["many", "few"]),
+    "endless sizes": at_top(class_sizes=[float("inf"), 5]),
+    "sampling": at_top(sampling={"sampler": "guess"}),
+    "sampling no mapping": at_top(sampling=3),
+    "nothing": without("classes", "config", "scaler"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_changed_descriptions_are_refused_before_anything_large_is_made(folder: Path, name: str) -> None:
+    change_description(folder, CHANGES[name])
+    with pytest.raises(InvalidInputError) as caught:
+        load_generators(folder)
+    assert "\n" not in str(caught.value)
+
+
+def change_tensors(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
+    tensors = load_file(folder / WEIGHTS_NAME)
+    change(tensors)
+    save_file(tensors, folder / WEIGHTS_NAME)
+    change_description(folder, lambda description: None)
+
+
+def overwrite(key: str, value: torch.Tensor) -> Callable[[dict[str, torch.Tensor]], object]:
+    return lambda tensors: tensors.update({key: value})
+
+
+def spoil(key: str, value: float) -> Callable[[dict[str, torch.Tensor]], object]:
+    return lambda tensors: tensors[key].view(-1)[0].fill_(value)
+
+
+TENSOR_CHANGES: dict[str, Callable[[dict[str, torch.Tensor]], object]] = {
+    "NaN centroid": spoil("0.metric.centroids", float("nan")),
+    "infinite factor": spoil("1.metric.factors", float("inf")),
+    "NaN weight": spoil("0.network.encoder.mean.weight", float("nan")),
+    "no centroids": lambda tensors: tensors.pop("0.metric.centroids"),
+    "no weight": lambda tensors: tensors.pop("0.network.encoder.mean.weight"),
+    "fewer centroids": overwrite("0.metric.centroids", torch.zeros(4, 2, dtype=torch.float64)),
+    "other dimension": overwrite("0.metric.factors", torch.zeros(5, 3, 3, dtype=torch.float64)),
+    "flat factors": overwrite("0.metric.factors", torch.zeros(5, 4, dtype=torch.float64)),
+    "whole numbers": overwrite("0.metric.centroids", torch.zeros(5, 2, dtype=torch.int64)),
+    "two precisions": overwrite("0.metric.centroids", torch.zeros(5, 2)),
+    "weight shape": overwrite("0.network.encoder.mean.weight", torch.zeros(6, 2)),
+    "one more": overwrite("0.network.surprise", torch.zeros(0)),
+}
+
+
+@pytest.mark.parametrize("name", TENSOR_CHANGES)
+def test_tensors_that_do_not_fit_are_refused(folder: Path, name: str) -> None:
+    change_tensors(folder, TENSOR_CHANGES[name])
+    refused(folder, "must fit together")
+
+
+class Bomb:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple:
+        return (open, (str(self.path), "w"))
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_pickles_are_never_read(folder: Path, tmp_path: Path) -> None:
+    mark = tmp_path / "ran"
+    bomb = pickle.dumps(Bomb(mark))
+    pickle.loads(bomb).close()
+    assert mark.exists()
+    mark.unlink()
+    (folder / WEIGHTS_NAME).write_bytes(bomb)
+    refused(folder, "must match the hash")
+    change_description(folder, lambda description: None)
+    refused(folder, "must be whole")
+    torch.save({"0.network.x": Bomb(mark)}, folder / WEIGHTS_NAME)
+    change_description(folder, lambda description: None)
+    refused(folder, "must be whole")
+    assert not mark.exists()
+
+
+def test_reading_the_description_alone_checks_the_hash(folder: Path) -> None:
+    assert [entry["name"] for entry in read_description(folder)["classes"]] == list(NAMES)
+    flip(folder / WEIGHTS_NAME, 500)
+    with pytest.raises(InvalidInputError, match="must match the hash"):
+        read_description(folder)
