@@ -54,7 +54,7 @@ def main() -> None:
     sampling = SamplingConfig()
     draws = item.sampler(sampling).sample(100, item.draw_stream(sampling.seed)).points.numpy()
     right.plot(*draws.T, ".", color="tab:blue", markersize=4, label="draws")
-    right.set_title(f"latent space of the digit {MAP_CLASS}: log volume element")
+    right.set_title(f"latent space of the digit {MAP_CLASS}")
     right.legend(loc="lower right", fontsize=8)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(arguments.out, dpi=100)

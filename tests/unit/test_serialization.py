@@ -279,14 +279,25 @@ def without(*keys: str) -> Change:
     return lambda description: [description.pop(key) for key in keys]
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        in_model(data_dim=10**9),
+        in_model(encoder_hidden=[10**9]),
+        in_model(decoder_hidden=[10**5] * 50),
+        in_model(latent_dim=500),
+    ],
+    ids=["data", "layer", "layers", "latent"],
+)
+def test_absurd_models_are_refused_before_they_are_built(folder: Path, change: Change) -> None:
+    change_description(folder, change)
+    refused(folder, "the number of weights differs")
+
+
 CHANGES: dict[str, Change] = {
-    "huge data": in_model(data_dim=10**9),
-    "huge layer": in_model(encoder_hidden=[10**9]),
-    "many layers": in_model(decoder_hidden=[10**5] * 50),
     "no layer": in_model(encoder_hidden=[]),
     "negative layer": in_model(encoder_hidden=[-1]),
-    "latent dimension": in_model(latent_dim=3),
-    "huge latent": in_model(latent_dim=10**6),
+    "latent dimension": in_model(latent_dim=10**6),
     "kind": in_model(kind="vae"),
     "bandwidth": in_model(bandwidth=-1.0),
     "infinite bandwidth": in_model(bandwidth=float("inf")),
@@ -325,11 +336,9 @@ CHANGES: dict[str, Change] = {
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_changed_descriptions_are_refused_before_anything_large_is_made(folder: Path, name: str) -> None:
+def test_changed_descriptions_are_refused(folder: Path, name: str) -> None:
     change_description(folder, CHANGES[name])
-    with pytest.raises(InvalidInputError) as caught:
-        load_generators(folder)
-    assert "\n" not in str(caught.value)
+    refused(folder)
 
 
 def change_tensors(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:

@@ -4,6 +4,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from riemaug.models.config import LARGE_DATA_DIM
 
+SMALL_DATA_DIM = 400
+
 
 class TrainingConfig(BaseModel):
     """The paper's training, with what it leaves open decided.
@@ -40,7 +42,13 @@ class TrainingConfig(BaseModel):
 
 
 def paper_training(data_dim: int) -> TrainingConfig:
-    """Return the paper's settings (section 5.1, Appendix D) for data of `data_dim` features."""
+    """Return the paper's settings (section 5.1, Appendix D) for data of `data_dim` features.
+
+    Below `SMALL_DATA_DIM`, less than the paper has, patience is longer: so few features make an ELBO whose
+    noise hides its growth over 20 epochs, and training would stop before the latent space is used.
+    """
+    if data_dim < SMALL_DATA_DIM:
+        return TrainingConfig(patience=150)
     if data_dim < LARGE_DATA_DIM:
         return TrainingConfig()
     return TrainingConfig(learning_rate=1e-4, patience=50)

@@ -66,7 +66,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("batch_size", [20, 5], ids=["full-batch", "batches"])
 def test_resumed_training_equals_uninterrupted_training(path: Path, batch_size: int) -> None:
-    config = CONFIG.model_copy(update={"kind": "rhvae"})
+    config = CONFIG.model_copy(update={"kind": "rhvae", "num_leapfrog_steps": 1})
     whole = outcome(trainer_of(batch_size, config=config))
     with pytest.raises(KeyboardInterrupt):
         trainer_of(batch_size, path, stop_after(11), config).fit()

@@ -1,0 +1,431 @@
+"""What the estimator promises: shapes, kinds and ranges kept, the same bytes for the same seed, clear refusals."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+
+from riemaug.augmentor import Augmentor
+from riemaug.errors import InvalidInputError, NotFittedError
+from riemaug.parallel import one_thread
+from riemaug.serialization import DESCRIPTION_NAME
+
+PER_CLASS = 12
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    with one_thread():
+        yield
+
+
+def digits(num_classes: int = 2) -> tuple[np.ndarray, np.ndarray]:
+    """12 images 8 x 8 of each of the first digits, uint8 from 0 to 240."""
+    bunch = load_digits()
+    index = np.concatenate(
+        [np.flatnonzero(bunch.target == label)[:PER_CLASS] for label in range(num_classes)]
+    )
+    return (bunch.images[index] * 15).astype(np.uint8), bunch.target[index]
+
+
+def quick(**settings: object) -> Augmentor:
+    values: dict = {"max_epochs": 3, "random_state": 0, "n_jobs": 1}
+    return Augmentor(**(values | settings))
+
+
+@pytest.fixture(scope="module")
+def fitted() -> Augmentor:
+    return quick(max_epochs=30).fit(*digits())
+
+
+def one_line(error: pytest.ExceptionInfo[Exception]) -> str:
+    message = str(error.value)
+    assert "\n" not in message
+    return message
+
+
+# what comes out
+
+
+def floats(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).uniform(-2.0, 3.0, shape).astype(np.float32)
+
+
+KINDS = {
+    "grey-uint8": lambda: digits()[0],
+    "uint16": lambda: digits()[0].astype(np.uint16) * 200 + 50,
+    "int8": lambda: (digits()[0] // 2).astype(np.int8) - 60,
+    "colour-float32": lambda: floats(24, 3, 5, 4),
+    "volume-float64": lambda: floats(24, 3, 4, 2).astype(np.float64),
+    "table-float32": lambda: floats(24, 6),
+    "table-int64": lambda: (100 * floats(24, 3)).astype(np.int64),
+    "binary-images": lambda: digits()[0] > 100,
+    "big-endian": lambda: floats(24, 4, 4).astype(">f4"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_samples_have_the_shape_kind_and_range_of_the_data(kind: str) -> None:
+    data, labels = KINDS[kind](), digits()[1]
+    kept = data.copy()
+    samples, new_labels = quick().fit(data, labels).sample(7)
+    assert np.array_equal(data, kept)
+    assert samples.shape == (14, *data.shape[1:])
+    assert samples.dtype == data.dtype.newbyteorder("=")
+    assert new_labels.tolist() == [0] * 7 + [1] * 7
+    axis = 0 if data.ndim == 2 else None
+    assert (samples >= data.min(axis)).all()
+    assert (samples <= data.max(axis)).all()
+    assert len(np.unique(samples.reshape(14, -1), axis=0)) > 1
+
+
+def test_samples_look_like_their_class(fitted: Augmentor) -> None:
+    data, labels = digits()
+    samples, new_labels = fitted.sample(30)
+    means = np.stack([data[labels == label].mean(0) for label in (0, 1)]).reshape(2, -1)
+    gaps = ((samples.reshape(-1, 1, 64).astype(float) - means) ** 2).sum(-1)
+    assert (gaps.argmin(1) == new_labels).mean() > 0.95
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        np.array(["cat", "dog"]),
+        np.array([False, True]),
+        np.array([3, -7], np.int16),
+        np.array([b"x", b"y"]),
+        np.array([2.0, 5.0]),
+    ],
+    ids=["text", "bool", "int", "bytes", "float"],
+)
+def test_labels_keep_their_values_and_kind(names: np.ndarray, tmp_path: Path) -> None:
+    data, labels = digits()
+    augmentor = quick(model="vae").fit(data, names[labels])
+    assert augmentor.classes_.dtype == names.dtype
+    assert augmentor.classes_.tolist() == sorted(names.tolist())
+    wanted = names.tolist()[0]
+    _, drawn = augmentor.sample({wanted: 3})
+    assert drawn.dtype == names.dtype
+    assert drawn.tolist() == [wanted] * 3
+    augmentor.save(tmp_path)
+    assert Augmentor.load(tmp_path).sample(1)[1].tolist() == sorted(names.tolist())
+
+
+def test_lists_are_taken() -> None:
+    data, labels = digits()
+    samples, drawn = quick(model="vae").fit(data.tolist(), ["ab"[label] for label in labels]).sample(2)
+    assert samples.shape == (4, 8, 8)
+    assert drawn.tolist() == ["a", "a", "b", "b"]
+
+
+def test_columns_of_a_table_keep_their_own_ranges() -> None:
+    labels = digits()[1]
+    table = floats(24, 4) * np.array([1.0, 1000.0, 1e-3, 0.0], np.float32) + np.array(
+        [0, 5, 0, 7], np.float32
+    )
+    augmentor = quick().fit(table, labels)
+    assert {item.model.config.likelihood for item in augmentor.generators_.classes} == {"gaussian"}
+    samples, _ = augmentor.sample(20)
+    assert (samples[:, 3] == 7).all()
+    assert (samples.std(0)[:3] > 0).all()
+    assert (np.abs(samples[:, 2]) <= np.abs(table[:, 2]).max()).all()
+
+
+# amounts
+
+
+def test_counts_by_label(fitted: Augmentor) -> None:
+    samples, labels = fitted.sample({1: 4})
+    assert labels.tolist() == [1] * 4
+    assert np.array_equal(samples, fitted.sample({0: 2, 1: 4})[0][2:])
+    assert fitted.sample({np.int64(1): np.int64(4), 0: 0})[1].tolist() == [1] * 4
+
+
+@pytest.mark.parametrize("nothing", [0, {}, {0: 0, 1: 0}])
+def test_no_samples(fitted: Augmentor, nothing: object) -> None:
+    samples, labels = fitted.sample(nothing)
+    assert samples.shape == (0, 8, 8)
+    assert samples.dtype == np.uint8
+    assert labels.shape == (0,)
+    assert labels.dtype == fitted.classes_.dtype
+
+
+@pytest.mark.parametrize("counts", [{2: 5}, {"0": 5}, {0: 1, None: 1}])
+def test_unknown_labels_are_refused(fitted: Augmentor, counts: dict) -> None:
+    with pytest.raises(InvalidInputError, match=r"classes seen in fit \(0, 1\)") as caught:
+        fitted.sample(counts)
+    one_line(caught)
+
+
+@pytest.mark.parametrize(
+    "count", [-1, 2.5, float("nan"), float("inf"), "5", None, [3, 3], {0: -2}, {1: "many"}]
+)
+def test_amounts_that_are_none_are_refused(fitted: Augmentor, count: object) -> None:
+    with pytest.raises(InvalidInputError, match="must be integers of 0 or more") as caught:
+        fitted.sample(count)
+    one_line(caught)
+
+
+# the same bytes
+
+
+def test_the_same_call_gives_the_same_samples_and_other_seeds_others(fitted: Augmentor) -> None:
+    first, again, other = fitted.sample(5), fitted.sample(5), fitted.sample(5, random_state=1)
+    assert np.array_equal(first[0], again[0])
+    assert np.array_equal(first[0], fitted.sample(5, random_state=0)[0])
+    assert not np.array_equal(first[0], other[0])
+
+
+@pytest.mark.parametrize("sampler", ["mixture", "walk", "walk-paper", "prior"])
+def test_more_samples_begin_with_the_fewer(fitted: Augmentor, sampler: str) -> None:
+    augmentor = clone(fitted).set_params(sampler=sampler)
+    augmentor.generators_, augmentor.classes_ = fitted.generators_, fitted.classes_
+    augmentor.random_state_ = 0
+    many, few, one = (augmentor.sample({0: num})[0] for num in (300, 256, 1))
+    assert np.array_equal(many[:256], few)
+    assert np.array_equal(many[:1], one)
+    assert not np.array_equal(many[256:], many[:44])
+
+
+def test_a_seed_gives_the_same_bytes_in_one_process_or_two(fitted: Augmentor) -> None:
+    data, labels = digits()
+    twin = quick(max_epochs=30, n_jobs=2).fit(data, labels)
+    assert np.array_equal(twin.sample(20)[0], fitted.sample(20)[0])
+    for one, two in zip(fitted.generators_.classes, twin.generators_.classes, strict=True):
+        for weight, other in zip(one.model.parameters(), two.model.parameters(), strict=True):
+            assert torch.equal(weight, other)
+        assert one.history.elbo == two.history.elbo
+
+
+def test_the_number_of_threads_does_not_matter(fitted: Augmentor) -> None:
+    torch.set_num_threads(2)
+    try:
+        samples = quick(max_epochs=30).fit(*digits()).sample(20)[0]
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    assert np.array_equal(samples, fitted.sample(20)[0])
+
+
+def test_a_class_is_learned_alike_whatever_others_there_are() -> None:
+    data, labels = digits(3)
+    data[0, 0, 0] = 255  # one range for all: that of class 0
+    few = labels < 2
+    two = quick().fit(data[few], labels[few]).sample({0: 10})[0]
+    three = quick().fit(data, labels).sample({0: 10})[0]
+    assert np.array_equal(two, three)
+
+
+def test_other_seeds_train_other_models() -> None:
+    data, labels = digits()
+    samples = [quick(random_state=seed).fit(data, labels).sample(5, random_state=3)[0] for seed in (0, 1)]
+    assert not np.array_equal(samples[0], samples[1])
+
+
+def test_without_a_seed_one_is_drawn_and_kept() -> None:
+    augmentor = quick(random_state=None, model="vae").fit(*digits())
+    assert augmentor.random_state is None
+    assert np.array_equal(augmentor.sample(3)[0], augmentor.sample(3)[0])
+    repeated = quick(random_state=augmentor.random_state_, model="vae").fit(*digits())
+    assert np.array_equal(repeated.sample(3)[0], augmentor.sample(3)[0])
+    assert quick(random_state=None, model="vae").fit(*digits()).random_state_ != augmentor.random_state_
+
+
+def test_global_generators_are_left_alone() -> None:
+    torch.manual_seed(3)
+    state = torch.get_rng_state()
+    legacy = np.random.get_state()[1].copy()  # noqa: NPY002
+    quick().fit(*digits()).sample(3)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert np.array_equal(np.random.get_state()[1], legacy)  # noqa: NPY002
+
+
+# scikit-learn's conventions
+
+
+def test_parameters_are_stored_as_given_and_cloned() -> None:
+    settings = {"model": "vae", "sampler": "prior", "latent_dim": 3, "bandwidth": 0.5, "random_state": 4}
+    augmentor = Augmentor(**settings)
+    assert {name: augmentor.get_params()[name] for name in settings} == settings
+    twin = clone(augmentor.fit(*digits()) if False else augmentor)
+    assert twin.get_params() == augmentor.get_params()
+    twin.set_params(latent_dim=5)
+    assert (twin.latent_dim, augmentor.latent_dim) == (5, 3)
+    with pytest.raises(ValueError, match="Invalid parameter"):
+        twin.set_params(no_such_parameter=1)
+
+
+def test_wrong_parameters_are_refused_at_fit_not_before() -> None:
+    augmentor = Augmentor(latent_dim=-1)
+    with pytest.raises(InvalidInputError, match="latent_dim: .* got -1") as caught:
+        augmentor.fit(*digits())
+    one_line(caught)
+    assert not hasattr(augmentor, "generators_")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"preset": "other"},
+        {"model": "gan"},
+        {"sampler": "guess"},
+        {"bandwidth": 0.0},
+        {"bandwidth": float("inf")},
+        {"likelihood": "poisson"},
+        {"max_epochs": 0},
+        {"inverse_temperature": 0.0},
+        {"random_state": -1},
+        {"device": "quantum"},
+        {"n_jobs": 0},
+    ],
+)
+def test_impossible_parameters_are_refused_in_one_line(settings: dict) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        quick(**settings).fit(*digits())
+    message = one_line(caught)
+    assert str(next(iter(settings.values()))) in message
+
+
+@pytest.mark.parametrize("sampler", ["mixture", "walk", "walk-paper"])
+def test_a_vae_with_a_geometric_sampler_is_refused_before_training(sampler: str) -> None:
+    augmentor = quick(model="vae", sampler=sampler, max_epochs=None)
+    with pytest.raises(InvalidInputError, match=f"sampler {sampler} needs a learned metric") as caught:
+        augmentor.fit(*digits())
+    one_line(caught)
+
+
+def test_a_sampler_changed_after_fit_is_checked_too(fitted: Augmentor) -> None:
+    augmentor = quick(model="vae").fit(*digits())
+    with pytest.raises(InvalidInputError, match="needs a learned metric"):
+        augmentor.set_params(sampler="walk").sample(2)
+
+
+def test_before_fit_it_says_so(tmp_path: Path) -> None:
+    for use in (
+        lambda: Augmentor().sample(3),
+        lambda: Augmentor().save(tmp_path),
+        lambda: Augmentor().scaler_,
+    ):
+        with pytest.raises(NotFittedError, match="must be fitted") as caught:
+            use()
+        one_line(caught)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_fitting_again_forgets_the_first_data(fitted: Augmentor) -> None:
+    data, labels = digits()
+    augmentor = quick(model="vae").fit(data, labels).fit(data[:, :4, :3], labels + 5)
+    assert augmentor.classes_.tolist() == [5, 6]
+    assert augmentor.sample(1)[0].shape == (2, 4, 3)
+
+
+# files
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"sampler": "walk", "inverse_temperature": 1.5},
+        {"inverse_temperature": 2.0},
+        {"model": "vae"},
+        {"latent_dim": 3, "bandwidth": 1.2, "regularization": 0.01, "likelihood": "gaussian"},
+    ],
+    ids=["default", "walk", "squared", "vae", "overrides"],
+)
+def test_a_saved_augmentor_gives_the_same_samples(tmp_path: Path, settings: dict) -> None:
+    before = quick(**settings).fit(*digits())
+    before.save(tmp_path)
+    after = Augmentor.load(tmp_path)
+    assert np.array_equal(after.sample(9)[0], before.sample(9)[0])
+    assert after.sample(9)[1].tolist() == before.sample(9)[1].tolist()
+    changed = {"n_jobs"}
+    for name, value in before.get_params().items():
+        assert name in changed or after.get_params()[name] == value, name
+    assert after.generators_.data_fingerprint == before.generators_.data_fingerprint
+
+
+def test_damaged_folders_are_refused(tmp_path: Path, fitted: Augmentor) -> None:
+    fitted.save(tmp_path)
+    text = (tmp_path / DESCRIPTION_NAME).read_text(encoding="utf-8")
+    assert len(json.loads(text)["classes"]) == 2
+    (tmp_path / DESCRIPTION_NAME).write_text(text[:-20], encoding="utf-8")
+    with pytest.raises(InvalidInputError, match="must be whole") as caught:
+        Augmentor.load(tmp_path)
+    one_line(caught)
+
+
+# dimensions, samplers, small and strange data
+
+
+@pytest.mark.parametrize("latent_dim", [1, 3, 5])
+@pytest.mark.parametrize("sampler", ["mixture", "walk", "walk-paper", "prior"])
+def test_all_samplers_in_other_dimensions(latent_dim: int, sampler: str) -> None:
+    augmentor = models_of(latent_dim).set_params(sampler=sampler)
+    samples, labels = augmentor.sample(3)
+    assert samples.shape == (6, 8, 8)
+    assert labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert np.array_equal(augmentor.sample(3)[0], samples)
+
+
+_MODELS: dict[int, Augmentor] = {}
+
+
+def models_of(latent_dim: int) -> Augmentor:
+    if latent_dim not in _MODELS:
+        _MODELS[latent_dim] = quick(latent_dim=latent_dim).fit(*digits())
+    return _MODELS[latent_dim]
+
+
+@pytest.mark.parametrize("sampler", ["mixture", "walk"])
+def test_two_samples_a_class_are_enough(sampler: str) -> None:
+    data, labels = digits()
+    few = np.r_[0:2, PER_CLASS : PER_CLASS + 2]
+    samples, _ = quick(sampler=sampler).fit(data[few], labels[few]).sample(4)
+    assert samples.shape == (8, 8, 8)
+
+
+def test_many_identical_samples_are_taken() -> None:
+    data, labels = digits()
+    data[: PER_CLASS - 1] = data[0]
+    augmentor = quick(max_epochs=10).fit(data, labels)
+    samples, _ = augmentor.sample(20)
+    assert samples.shape == (40, 8, 8)
+    assert all(np.isfinite(item.history.elbo).all() for item in augmentor.generators_.classes)
+
+
+def test_one_class_alone_is_taken() -> None:
+    data, labels = digits()
+    samples, drawn = quick().fit(data[:PER_CLASS], labels[:PER_CLASS]).sample(3)
+    assert (samples.shape, drawn.tolist()) == ((3, 8, 8), [0, 0, 0])
+
+
+def bad_data() -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    data, labels = digits()
+    holes = data.astype(np.float32)
+    holes[3, 1, 1] = np.nan
+    return {
+        "nan": (holes, labels),
+        "infinite": (np.where(np.isnan(holes), np.inf, holes), labels),
+        "short labels": (data, labels[:-1]),
+        "lone sample": (data[: PER_CLASS + 1], labels[: PER_CLASS + 1]),
+        "constant class": (np.where(labels[:, None, None] == 0, 7, data), labels),
+        "text": (np.full((24, 2), "a"), labels),
+        "complex": (data.astype(complex), labels),
+        "fractions as labels": (data, labels + 0.5),
+        "no samples": (data[:0], labels[:0]),
+        "a number": (np.array(3.0), labels),
+        "one axis": (data[:, 0, 0], labels),
+    }
+
+
+@pytest.mark.parametrize("name", bad_data())
+def test_bad_data_are_refused_in_one_line(name: str) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        quick().fit(*bad_data()[name])
+    one_line(caught)
