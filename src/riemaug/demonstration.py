@@ -13,7 +13,7 @@ from riemaug.data import SampleFormat, prepare_output, read_dataset, write_class
 from riemaug.errors import InvalidInputError
 
 NUM_CLASSES = 10
-DIGITS_NAME = "digits"
+DIGITS_NAME, AUGMENTED_NAME = "digits", "augmented"
 HIGHEST_VALUE = 16
 """Grey levels of scikit-learn's digits: 0 to 16."""
 
@@ -55,12 +55,18 @@ def prepare_demonstration(out: Path, split: DigitSplit, resume: bool) -> Path:
         The folder holds something else, or other digits than are to be learned from now.
     """
     begun = resume and (out / DIGITS_NAME).is_dir()
-    if begun and not _written_digits(out / DIGITS_NAME) <= _digits_of(split):
+    if begun and not _fits(split, _written_digits(out / DIGITS_NAME), (out / AUGMENTED_NAME).exists()):
         raise InvalidInputError(
             f"a demonstration resumes only with its own --train-per-class and --seed, {str(out)!r} has other "
             "digits: repeat them as they were, or give another folder"
         )
     return prepare_output(out, allow_existing=begun)
+
+
+def _fits(split: DigitSplit, written: set[tuple[str, bytes]], learned_from: bool) -> bool:
+    # some may lack if the demonstration was killed while it wrote them, but not once they are learned from
+    wanted = _digits_of(split)
+    return written == wanted if learned_from else written <= wanted
 
 
 def _digits_of(split: DigitSplit) -> set[tuple[str, bytes]]:

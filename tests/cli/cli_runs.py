@@ -59,10 +59,10 @@ def digit_images(digit: int, count: int) -> np.ndarray:
 
 
 def write_digits(folder: Path, sizes: dict[str, int]) -> Path:
-    """Write PNG class folders: class name to number of images; the i-th class holds the digit i."""
+    """Write PNG class folders: class name to number of images; the i-th class holds the digit i mod 10."""
     for digit, (name, count) in enumerate(sizes.items()):
         (folder / name).mkdir(parents=True)
-        for number, pixels in enumerate(digit_images(digit, count)):
+        for number, pixels in enumerate(digit_images(digit % 10, count)):
             Image.fromarray(pixels).save(folder / name / f"scan-{number:02d}.png")
     return folder
 

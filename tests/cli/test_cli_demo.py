@@ -36,9 +36,12 @@ def test_demo_stopped_in_its_first_class_resumes(cli, tmp_path, monkeypatch):
     refused = cli(*command)
     assert refused.code == 2
     assert "new or empty" in refused.message
-    refused = cli(*command, "--resume", "--train-per-class", 3)
-    assert refused.code == 2
+    for options in (["--train-per-class", 3], ["--train-per-class", 1], ["--seed", 1], ["--per-class", 3]):
+        assert cli(*command, "--resume", *options).code == 2
     assert everything_in(tmp_path / "out" / "digits").keys() == before.keys()
+    with monkeypatch.context() as patch:
+        patch.setattr(riemaug.run.tasks, "_fitted", stop)
+        assert cli(*command, "--resume", "-q").code == 130  # it would go on
 
 
 @pytest.mark.slow

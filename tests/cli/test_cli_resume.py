@@ -1,5 +1,6 @@
 """A run that was stopped goes on where it stopped, to the very same bytes."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -8,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cli_runs import QUICK, Finished, everything_in, leftovers, same_bytes, write_digits
+from cli_runs import QUICK, Finished, digit_arrays, everything_in, leftovers, same_bytes, write_digits
 from conftest import Command
 from PIL import Image
 
@@ -66,7 +67,7 @@ STAGES = [
     ("before the report", riemaug.run.pipeline, "write_report", 1),
     ("before run.json", riemaug.run.pipeline, "write_json", 1),
 ]
-QUICK_STAGES = {"between two classes", "while writing images", "before run.json"}
+QUICK_STAGES = {"while writing images", "before run.json"}
 
 
 @pytest.mark.parametrize(
@@ -278,8 +279,6 @@ def test_results_left_of_another_run_are_not_taken_for_ours(cli, unfinished):
 
 
 def test_two_runs_cannot_write_to_one_folder(cli, unfinished):
-    import fcntl
-
     data, out = unfinished
     before = everything_in(out)
     other = os.open(out / ".riemaug", os.O_RDONLY)
@@ -313,8 +312,6 @@ def test_sample_resumes(cli, finished, tmp_path, monkeypatch):
 
 
 def test_arrays_resume(cli, tmp_path, monkeypatch):
-    from cli_runs import digit_arrays
-
     images, target = digit_arrays([5, 6])
     np.savez(tmp_path / "data.npz", X=images, y=target)
     command = ["augment", tmp_path / "data.npz", tmp_path / "a", *VAE, "--batch-size", 2]

@@ -29,26 +29,31 @@ def demo(
     """
     from riemaug.cli.console import Console, command_line
     from riemaug.config import Amount, GeneratorConfig, SamplingConfig
-    from riemaug.demonstration import prepare_demonstration, score_digits, split_digits, write_digits
+    from riemaug.demonstration import (
+        AUGMENTED_NAME,
+        DIGITS_NAME,
+        prepare_demonstration,
+        score_digits,
+        split_digits,
+        write_digits,
+    )
     from riemaug.run.pipeline import augment as run
     from riemaug.run.request import AugmentRequest, RunOptions
 
-    amount = options.build(Amount, per_class=per_class)
-    split = split_digits(train_per_class, seed)
-    folder = prepare_demonstration(out, split, resume)
-    write_digits(split, folder / "digits")
     request = options.build(
         AugmentRequest,
-        data=folder / "digits",
-        out=folder / "augmented",
-        generator=GeneratorConfig(seed=seed),
-        sampling=SamplingConfig(seed=seed),
-        amount=amount,
+        data=out / DIGITS_NAME,
+        out=out / AUGMENTED_NAME,
+        generator=options.build(GeneratorConfig, seed=seed),
+        sampling=options.build(SamplingConfig, seed=seed),
+        amount=options.build(Amount, per_class=per_class),
         run=options.build(RunOptions, jobs=jobs, resume=resume),
         command=command_line(),
     )
+    split = split_digits(train_per_class, seed)
+    write_digits(split, prepare_demonstration(out, split, resume) / DIGITS_NAME)
     console = Console(quiet, json)
     with console.progress() as listener:
         outcome = run(request, console.plan, listener)
-    scores = score_digits(split, folder / "augmented", folder / "scores.json")
+    scores = score_digits(split, request.out, out / "scores.json")
     console.outcome(outcome, scores)

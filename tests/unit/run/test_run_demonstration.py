@@ -68,7 +68,12 @@ def test_a_demonstration_goes_on_only_with_its_own_digits(tmp_path):
     # killed while it wrote them
     (out / "digits" / "3" / "3-000002.png").unlink()
     assert prepare_demonstration(out, split, True) == out
-    for other in (split_digits(2, 0), split_digits(3, 1)):
+    (out / "augmented").mkdir()
+    with pytest.raises(InvalidInputError, match="--train-per-class and --seed"):
+        prepare_demonstration(out, split, True)  # learned from, and one lacks
+    write_digits(split, out / "digits")
+    assert prepare_demonstration(out, split, True) == out
+    for other in (split_digits(2, 0), split_digits(3, 1), split_digits(4, 0)):
         with pytest.raises(InvalidInputError, match="--train-per-class and --seed"):
             prepare_demonstration(out, other, True)
 

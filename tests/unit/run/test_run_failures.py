@@ -113,18 +113,17 @@ def test_samples_that_are_not_numbers_are_never_written(data, monkeypatch):
 
 @pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory")])
 def test_too_little_memory_names_the_class_and_a_way_out(data, monkeypatch, error):
-    second, decode = SecondClass(), riemaug.run.tasks.fit_class
+    fit_class = riemaug.run.tasks.fit_class
 
     def fail(name: str, *arguments: Any) -> Any:
         if name == "dogs":
             raise error
-        return decode(name, *arguments)
+        return fit_class(name, *arguments)
 
     with monkeypatch.context() as patch:
         patch.setattr(riemaug.run.tasks, "fit_class", fail)
         with pytest.raises(ResourceError, match="class 'dogs' must fit the memory.*--jobs 1"):
             augment(request(data))
-    assert second.models == []
     check_resumable(data)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from riemaug.errors import InvalidInputError, ResourceError, TrainingError
+from riemaug.errors import ResourceError, TrainingError
 from riemaug.parallel import one_thread, run_tasks
 
 
@@ -26,10 +26,6 @@ def fail_at_two(number):
     if number == 2:
         raise TrainingError("class 'b': it diverged")
     return number
-
-
-def refuse(number):
-    raise InvalidInputError(f"{number} is no good")
 
 
 def no_disk(number):
@@ -66,8 +62,6 @@ def test_one_job_stays_in_this_process_and_two_do_not():
 def test_an_error_arrives_as_it_was_raised(jobs):
     with pytest.raises(TrainingError, match="class 'b': it diverged"):
         list(run_tasks(fail_at_two, [0, 1, 2, 3], jobs))
-    with pytest.raises(InvalidInputError, match="0 is no good"):
-        list(run_tasks(refuse, [0, 1], jobs))
     with pytest.raises(OSError, match="No space left") as caught:
         list(run_tasks(no_disk, [0, 1], jobs))
     assert (caught.value.errno, caught.value.filename) == (28, "/somewhere")

@@ -1,6 +1,7 @@
 import json
-import multiprocessing
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -126,32 +127,32 @@ def test_the_jobs_have_identities_of_their_own(tmp_path):
     assert [identity["job"] for identity in (fit, augment, sample)] == ["fit", "augment", "sample"]
 
 
-def hold(folder, began, end):
-    with only_run(folder, folder):
-        began.set()
-        end.wait(30)
+HOLD = """
+import sys
+from pathlib import Path
+from riemaug.run.lock import only_run
+
+with only_run(Path(sys.argv[1]), Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
 
 
 def test_one_run_at_a_time_also_among_processes(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    began, end = context.Event(), context.Event()
-    process = context.Process(target=hold, args=(tmp_path, began, end))
-    process.start()
-    try:
-        assert began.wait(60)
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
         assert is_locked(tmp_path)
         with pytest.raises(InvalidInputError, match="one run at a time"), only_run(tmp_path, tmp_path):
             pass
         process.kill()
-        process.join(30)
+        process.wait(30)
         # the lock ends with its process, however that ends
         assert not is_locked(tmp_path)
-        with only_run(tmp_path, tmp_path):
-            assert is_locked(tmp_path)
-        assert not is_locked(tmp_path)
-    finally:
-        end.set()
-        process.join(30)
+    with only_run(tmp_path, tmp_path):
+        assert is_locked(tmp_path)
+    assert not is_locked(tmp_path)
 
 
 def test_files_of_two_classes_never_meet(tmp_path):
