@@ -97,9 +97,9 @@ class Augmentor(BaseEstimator):
         ------
         InvalidInputError, ResourceError, TrainingError
         """
-        self.random_state_ = secrets.randbits(31) if self.random_state is None else int(self.random_state)
-        generator = self._generator_config(self.random_state_)
-        self._sampling_config(self.random_state_).check_against(generator.model)
+        seed = secrets.randbits(31) if self.random_state is None else int(self.random_state)
+        generator = self._generator_config(seed)
+        self._sampling_config(seed).check_against(generator.model)
         dataset = dataset_of_arrays(np.asarray(X), np.asarray(y))
         plan = plan_for(dataset, generator, (0,) * len(dataset.class_names), _num_jobs(self.n_jobs))
         with tempfile.TemporaryDirectory(prefix="riemaug-") as folder:
@@ -114,6 +114,7 @@ class Augmentor(BaseEstimator):
             dataset.fingerprint(),
         )
         self.classes_ = _labels(self.generators_)
+        self.random_state_ = seed
         return self
 
     def sample(

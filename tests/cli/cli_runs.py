@@ -4,6 +4,8 @@ import hashlib
 import json
 import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -85,6 +87,14 @@ def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
     command = [str(EXECUTABLE), *map(str, arguments)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen(command, start_new_session=True, **(pipes | options))
+
+
+def kill_group(process: subprocess.Popen[str]) -> None:
+    """Kill the command with all its processes at once, and sweep up what nobody is left to sweep up."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    for path in Path("/dev/shm").glob(f"*[_-]{process.pid}[_-]*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str], timeout: float = 120) -> None:

@@ -18,6 +18,7 @@ from cli_runs import (
     QUICK,
     Finished,
     epochs_done,
+    kill_group,
     leftovers,
     run_for_real,
     same_bytes,
@@ -65,8 +66,7 @@ def test_a_killed_run_resumes_to_the_same_bytes(three, whole, tmp_path, moment, 
     command = ["augment", three, out, *LONG, "--jobs", jobs]
     process = start(*command)
     wait_until(lambda: MOMENTS[moment](out), process)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    kill_group(process)
     assert not (out / "run.json").exists()
     work = out / ".riemaug"
     results = [path.name.split(".")[0] for path in work.glob("*.result.json")]

@@ -351,6 +351,15 @@ def test_fitting_again_forgets_the_first_data() -> None:
     assert augmentor.sample(1)[0].shape == (2, 4, 3)
 
 
+def test_a_fit_that_fails_leaves_the_last_one_as_it_was() -> None:
+    data, labels = digits()
+    augmentor = quick(model="vae", random_state=None).fit(data, labels)
+    samples = augmentor.sample(2)[0]
+    with pytest.raises(InvalidInputError):
+        augmentor.fit(data, labels[:-1])
+    assert np.array_equal(augmentor.sample(2)[0], samples)
+
+
 # files
 
 

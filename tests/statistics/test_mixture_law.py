@@ -41,6 +41,7 @@ def test_other_exact_temperatures(dim: int, power: float) -> None:
     assert check_against_grid(random_metric(dim, 6, seed=3), power).has_envelope
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dim", "power"), [(1, 6.0), (2, 3.0)])
 def test_fitted_proposals_where_no_envelope_is(dim: int, power: float) -> None:
     assert not check_against_grid(random_metric(dim, 6, seed=4), power, num=4000).has_envelope
@@ -86,7 +87,7 @@ def test_rejection_in_three_and_four_dimensions(dim: int) -> None:
     assert draws.diagnostics.khat is None
 
 
-@pytest.mark.parametrize(("dim", "bandwidth"), [(5, 1.15), (10, 1.5)])
+@pytest.mark.parametrize(("dim", "bandwidth"), [(5, 1.15), pytest.param(10, 1.5, marks=pytest.mark.slow)])
 def test_fitted_proposals_in_five_and_ten_dimensions(dim: int, bandwidth: float) -> None:
     metric = random_metric(dim, 40, seed=dim, bandwidth=bandwidth, regularization=1e-3)
     mean, error, log_normalizer = importance_reference(metric, 1.0, 300000)
@@ -99,6 +100,7 @@ def test_fitted_proposals_in_five_and_ten_dimensions(dim: int, bandwidth: float)
     assert draws.diagnostics.converged
 
 
+@pytest.mark.slow
 def test_local_moves_keep_the_law() -> None:
     # the fall-back for poor fits, run where the fit is good and the law is known
     metric = random_metric(2, 6, seed=7)

@@ -198,7 +198,7 @@ def test_descriptions_are_strict_json_and_warn_of_what_they_hold(folder: Path) -
 # refusals
 
 
-def refused(folder: Path, match: str = "") -> None:
+def refused(folder: Path, match: str | None = None) -> None:
     with pytest.raises(InvalidInputError, match=match) as caught:
         load_generators(folder)
     assert "\n" not in str(caught.value)

@@ -261,8 +261,10 @@ def test_training_that_never_is_finite_ends_with_one_line() -> None:
 # settings
 
 
-def test_the_papers_settings() -> None:
-    small, large = paper_training(784), paper_training(208 * 176)
+def test_the_papers_settings_and_longer_patience_below_its_sizes() -> None:
+    tiny, small, large = (paper_training(data_dim) for data_dim in (64, 784, 208 * 176))
     assert (small.learning_rate, small.patience, small.max_epochs) == (1e-3, 20, 10_000)
     assert (large.learning_rate, large.patience) == (1e-4, 50)
+    assert tiny == small.model_copy(update={"patience": tiny.patience})
+    assert tiny.patience > small.patience
     assert small.batch_size == large.batch_size == 200
