@@ -49,6 +49,10 @@ class Finished:
         return json.loads(self.out, parse_constant=_no_constant)
 
 
+Command = Callable[..., Finished]
+"""A command line run in this process: the fixture `cli`."""
+
+
 def _no_constant(name: str) -> None:
     raise AssertionError(f"{name} is not JSON")
 

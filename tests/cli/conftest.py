@@ -1,13 +1,10 @@
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cli_runs import QUICK, Finished, run_for_real, write_digits
+from cli_runs import QUICK, Command, Finished, run_for_real, write_digits
 
 from riemaug.cli.main import main
-
-Command = Callable[..., Finished]
 
 
 @pytest.fixture(scope="session")
