@@ -22,6 +22,8 @@ from riemaug.run.plan import Plan
 from riemaug.run.progress import Listener, TaskProgress
 
 _GO_ON = "run the same command with --resume to go on where it stopped"
+LONG_SECONDS = 1200.0
+"""A job that will take longer is announced with what would make it shorter."""
 FIT_SHARE = 0.9
 """Share of a class's bar that training fills; drawing and writing fill the rest."""
 LINE_SECONDS = 15.0
@@ -69,6 +71,11 @@ class Console:
             f"{size(estimate.memory)} of memory with {estimate.num_jobs} "
             f"{'job' if estimate.num_jobs == 1 else 'jobs'}"
         )
+        if estimate.seconds > LONG_SECONDS and plan.dataset.format.kind == "folder":
+            height, width = (max(1, side // 2) for side in plan.dataset.format.shape[:2])
+            self.say(
+                f"to be faster: --resize {height}x{width} takes about a quarter of it; or --max-epochs 300"
+            )
         if dry:
             self._table_of_classes(plan)
             self.say("dry run: nothing was done")
