@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 
 from riemaug.config import SamplingConfig
 from riemaug.data import read_dataset
-from riemaug.geometry import Support
 from riemaug.serialization import load_generators
 
 COLUMNS = 12
@@ -45,7 +44,7 @@ def main() -> None:
         axes.axis("off")
     item = load_generators(arguments.demo / "augmented", only_class=MAP_CLASS).classes[0]
     assert item.metric is not None
-    lower, upper = Support.of(item.metric).bounding_box()
+    lower, upper = item.metric.default_support().bounding_box()
     x, y = (torch.linspace(float(lower[i]), float(upper[i]), 200, dtype=torch.float64) for i in (0, 1))
     grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1)
     volume = item.metric.log_volume_element(grid).numpy()

@@ -12,11 +12,11 @@ from tests.metrics import random_metric
 
 def test_default_radius_is_where_a_kernel_falls_to_lambda() -> None:
     metric = random_metric(3, 5, seed=0, regularization=1e-3)
-    support = Support.of(metric)
+    support = metric.default_support()
     edge = metric.centroids[:1] + torch.tensor([support.radius, 0.0, 0.0]).double()
     lone = KernelMetric(metric.centroids[:1], metric.factors[:1], metric.bandwidth, 1e-3)
     assert float(lone.weights(edge)) == pytest.approx(1e-3)
-    assert Support.of(random_metric(2, 3, seed=0, regularization=1.0)).radius == pytest.approx(0.8)
+    assert random_metric(2, 3, seed=0, regularization=1.0).default_support().radius == pytest.approx(0.8)
 
 
 def test_contains_is_the_distance_rule_and_refuses_what_is_not_finite() -> None:
@@ -30,7 +30,7 @@ def test_contains_is_the_distance_rule_and_refuses_what_is_not_finite() -> None:
 @pytest.mark.parametrize("spread", [0.5, 40.0])
 def test_flat_proposals_cover_the_support_evenly(spread: float) -> None:
     metric = random_metric(2, 5, seed=3, spread=spread)
-    support = Support.of(metric)
+    support = metric.default_support()
     flat = FlatPart.of(support)
     assert flat.in_box == (spread < 1)
     generator = torch.Generator().manual_seed(0)

@@ -6,7 +6,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from riemaug.geometry import KernelMetric, Support
+from riemaug.geometry import KernelMetric
 from tests.metrics import GridLaw
 
 
@@ -32,7 +32,7 @@ def importance_reference(metric: KernelMetric, power: float, num: int) -> tuple[
     apart from the package's own proposals.
     """
     generator = torch.Generator().manual_seed(99)
-    support, dim, count = Support.of(metric), metric.dim, metric.num_centroids
+    support, dim, count = metric.default_support(), metric.dim, metric.num_centroids
     chances = torch.exp(power * metric.log_density(metric.centroids))
     chances = chances / chances.sum()
     variance = 1.4 * metric.bandwidth**2 / (dim * power)

@@ -7,7 +7,7 @@ file would fail by chance with probability 2e-3 under fresh seeds.
 import pytest
 import torch
 
-from riemaug.geometry import KernelMetric, Support
+from riemaug.geometry import KernelMetric
 from riemaug.random import Stream
 from riemaug.samplers import MixtureSampler
 from riemaug.samplers.independence import IndependenceSampler
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.statistics
 
 
 def check_against_grid(metric: KernelMetric, power: float, num: int = 20000) -> MixtureSampler:
-    law = GridLaw(metric, Support.of(metric), power)
+    law = GridLaw(metric, metric.default_support(), power)
     sampler = MixtureSampler(metric, inverse_temperature=power)
     draws = sampler.sample(num, 1)
     assert abs(z_score(2 * draws.log_density, law.log_det)) < 4.5
@@ -65,7 +65,7 @@ def test_many_overlapping_centroids_in_one_dimension() -> None:
 @pytest.mark.parametrize("spread", [0.5, 30.0])
 def test_flat_part_is_drawn_and_counted(spread: float) -> None:
     metric = random_metric(2, 3, seed=6, regularization=0.3, spread=spread)
-    law = GridLaw(metric, Support.of(metric))
+    law = GridLaw(metric, metric.default_support())
     draws = MixtureSampler(metric).sample(20000, 2)
     assert abs(z_score(2 * draws.log_density, law.log_det)) < 4.5
     share = (draws.origin == -1).double()
@@ -104,7 +104,7 @@ def test_fitted_proposals_in_five_and_ten_dimensions(dim: int, bandwidth: float)
 def test_local_moves_keep_the_law() -> None:
     # the fall-back for poor fits, run where the fit is good and the law is known
     metric = random_metric(2, 6, seed=7)
-    support = Support.of(metric)
+    support = metric.default_support()
     law = GridLaw(metric, support)
     sampler = IndependenceSampler(metric, support, 1.0, 1024, Stream(0))
     sampler.is_poor, sampler.num_steps = True, 20

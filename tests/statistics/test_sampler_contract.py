@@ -98,7 +98,7 @@ def test_one_centroid_and_coincident_centroids(dim: int, regularization: float) 
     for count in (1, 3):
         metric = KernelMetric(centroids[:count], factors[:count], 0.8, regularization)
         draws = MixtureSampler(metric).sample(200, 0)
-        assert Support.of(metric).contains(draws.points).all()
+        assert metric.default_support().contains(draws.points).all()
         assert draws.diagnostics.converged
         walk = RiemannianRandomWalk(metric, num_steps=8).sample(16, 0)
         assert walk.points.isfinite().all()

@@ -12,7 +12,6 @@ from riemaug.geometry import (
     GeodesicIntegrator,
     KernelMetric,
     LagrangianLeapfrog,
-    Support,
 )
 from riemaug.samplers import MixtureSampler, PaperWalk, RiemannianRandomWalk, run_chains
 from tests.metrics import GridLaw, PlainKernelMetric, random_metric
@@ -46,7 +45,7 @@ def test_chains_that_begin_in_pi_stay_in_pi(
     adaptive: bool,
 ) -> None:
     metric = random_metric(dim, 6, seed=10 + dim)
-    law = GridLaw(metric, Support.of(metric), power)
+    law = GridLaw(metric, metric.default_support(), power)
     walk = RiemannianRandomWalk(
         metric,
         integrator=integrator,
@@ -64,7 +63,7 @@ def test_chains_that_begin_in_pi_stay_in_pi(
 
 def test_full_covariances_stay_in_pi() -> None:
     metric = random_metric(2, 6, seed=12)
-    law = GridLaw(metric, Support.of(metric))
+    law = GridLaw(metric, metric.default_support())
     covariance = torch.tensor([[0.5, 0.3], [0.3, 0.4]])
     walk = RiemannianRandomWalk(metric, covariance=covariance, num_integration_steps=2)
     run = end_of_chains(walk, metric, 1.0, 4000, 30)
@@ -74,8 +73,8 @@ def test_full_covariances_stay_in_pi() -> None:
 
 def test_any_metric_can_be_walked() -> None:
     metric = random_metric(1, 4, seed=3)
-    law = GridLaw(metric, Support.of(metric))
-    walk = RiemannianRandomWalk(PlainKernelMetric(metric), Support.of(metric), num_integration_steps=2)
+    law = GridLaw(metric, metric.default_support())
+    walk = RiemannianRandomWalk(PlainKernelMetric(metric), metric.default_support(), num_integration_steps=2)
     run = end_of_chains(walk, metric, 1.0, 2000, 10)
     assert abs(z_score(2 * run.state.log_density, law.log_det)) < 4.5
 
@@ -106,7 +105,7 @@ def test_the_printed_algorithm_breaks_detailed_balance() -> None:
 @pytest.mark.parametrize(("dim", "sigma", "steps"), [(1, 0.1, 150), (2, 0.2, 150)])
 def test_the_printed_algorithm_leaves_pi(dim: int, sigma: float, steps: int) -> None:
     metric = random_metric(dim, 6, seed=30 + dim, spread=1.5 if dim == 1 else 1.2)
-    law = GridLaw(metric, Support.of(metric))
+    law = GridLaw(metric, metric.default_support())
     walk = PaperWalk(metric, covariance=sigma**2, num_integration_steps=5)
     run = end_of_chains(walk, metric, 1.0, 2000, steps)
     score = z_score(2 * run.state.log_density, law.log_det)
@@ -118,7 +117,7 @@ def test_the_printed_algorithm_leaves_pi(dim: int, sigma: float, steps: int) -> 
 @pytest.mark.parametrize("dim", [1, 2])
 def test_chains_from_the_centroids_reach_pi(dim: int) -> None:
     metric = random_metric(dim, 6, seed=40 + dim)
-    law = GridLaw(metric, Support.of(metric))
+    law = GridLaw(metric, metric.default_support())
     draws = RiemannianRandomWalk(metric).sample(1024, 0)
     assert abs(z_score(2 * draws.log_density, law.log_det)) < 4.5
     assert ks_pvalue(draws.points, law) > 1e-5
@@ -129,7 +128,7 @@ def test_chains_from_the_centroids_reach_pi(dim: int) -> None:
 def test_printed_algorithm_in_the_long_run() -> None:
     # d = 1: pi^2 in the limit of small sigma, for isotropic kernels (every kernel is, in one dimension)
     metric = random_metric(1, 6, seed=31, spread=1.5)
-    support = Support.of(metric)
+    support = metric.default_support()
     once, twice = GridLaw(metric, support), GridLaw(metric, support, 2.0)
     walk = PaperWalk(metric, covariance=0.05**2, num_integration_steps=4)
     run = end_of_chains(walk, metric, 2.0, 2000, 3000)

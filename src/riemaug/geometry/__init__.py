@@ -11,5 +11,6 @@ from riemaug.geometry.integrators import PhasePoint as PhasePoint
 from riemaug.geometry.kernel import KernelMetric as KernelMetric
 from riemaug.geometry.metric import LocalGeometry as LocalGeometry
 from riemaug.geometry.metric import Metric as Metric
+from riemaug.geometry.metric import TensorMetric as TensorMetric
 from riemaug.geometry.support import Support as Support
 from riemaug.geometry.wrapped_normal import WrappedNormal as WrappedNormal

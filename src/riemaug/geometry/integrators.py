@@ -48,17 +48,29 @@ class ExplicitMidpoint(GeodesicIntegrator):
     """Second-order Runge-Kutta on Hamilton's equations (paper, Alg. 2).
 
     Neither reversible nor volume-preserving: for pictures, interpolation and the walk as printed.
+
+    Parameters
+    ----------
+    flipped_force : bool
+        Whether dH/dz enters with the wrong sign, as in the code that the paper's authors published;
+        such paths are no geodesics. For comparison only.
     """
+
+    def __init__(self, flipped_force: bool = False) -> None:
+        self.flipped_force = flipped_force
 
     def flow(self, metric: Metric, point: Point, velocity: Tangent, num_steps: int) -> Flow:
         """Follow geodesics for unit time; `converged` tells whether the end is finite."""
         step_size = 1.0 / num_steps
+        force_step = -step_size if not self.flipped_force else step_size
         position, momentum = point, metric.momentum_of(point, velocity)
         for _ in range(num_steps):
-            half_position = position + 0.5 * step_size * metric.velocity_of(position, momentum)
-            half_momentum = momentum - 0.5 * step_size * metric.kinetic_gradient(position, momentum)
-            position = position + step_size * metric.velocity_of(half_position, half_momentum)
-            momentum = momentum - step_size * metric.kinetic_gradient(half_position, half_momentum)
+            slope, gradient = metric.velocity_and_gradient(position, momentum)
+            half_position = position + 0.5 * step_size * slope
+            half_momentum = momentum + 0.5 * force_step * gradient
+            slope, gradient = metric.velocity_and_gradient(half_position, half_momentum)
+            position = position + step_size * slope
+            momentum = momentum + force_step * gradient
         end_velocity = metric.velocity_of(position, momentum)
         finite = position.isfinite().all(-1) & end_velocity.isfinite().all(-1)
         return Flow(position, end_velocity, torch.full_like(position[..., 0], torch.nan), finite)

@@ -8,6 +8,7 @@ from riemaug import linalg
 from riemaug._typing import Matrix, Momentum, Point, Scalar, Tangent
 from riemaug.errors import InvalidInputError
 from riemaug.geometry.metric import LocalGeometry, Metric
+from riemaug.geometry.support import Support
 
 MOMENT_TABLE_LIMIT = 2**24
 """Up to this many entries (N d^3) the table for dC/dz is kept; above, it is made at each call."""
@@ -96,6 +97,10 @@ class KernelMetric(Metric):
             f"regularization={self.regularization}"
         )
 
+    def default_support(self) -> Support:
+        """Return the points within T sqrt(log(1/lambda)) of some centroid."""
+        return Support.of_kernels(self.centroids, self.bandwidth, self.regularization)
+
     def squared_distances(self, point: Point) -> Float[Tensor, "*batch N"]:
         """Return |z - c_i|^2, never negative, (..., N)."""
         cross = point @ self.centroids.T
@@ -126,6 +131,13 @@ class KernelMetric(Metric):
         """Return dH/dz = sum_i w_i (q^T M_i q) (c_i - z) / T^2, (..., d)."""
         outer = (momentum[..., :, None] * momentum[..., None, :]).flatten(-2)
         return self._pull(self.weights(point) * (outer @ self.kernels.T), point)
+
+    def velocity_and_gradient(self, point: Point, momentum: Momentum) -> tuple[Tangent, Momentum]:
+        """Return C(z) q and dH/dz from one evaluation of the weights, (..., d)."""
+        weights = self.weights(point)
+        outer = (momentum[..., :, None] * momentum[..., None, :]).flatten(-2)
+        velocity = (self._cometric_from(weights) @ momentum[..., None])[..., 0]
+        return velocity, self._pull(weights * (outer @ self.kernels.T), point)
 
     def momentum_derivative(self, point: Point, momentum: Momentum) -> Matrix:
         """Return A with columns (dC/dz_k) q = (2/T^2) sum_i w_i (c_i - z)_k M_i q, (..., d, d)."""

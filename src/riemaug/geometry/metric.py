@@ -1,7 +1,8 @@
 """What a Riemannian metric on the latent space offers; the cometric is primary.
 
-A metric of your own subclasses `Metric` and writes `dim` and one method, `cometric_matrix`. All else follows
-from it by automatic differentiation; override a method where a closed form is at hand.
+A metric of your own subclasses `Metric` and writes `dim` and one method, `cometric_matrix`; one that is given
+by G itself subclasses `TensorMetric` and writes `metric_matrix`. All else follows from it by automatic
+differentiation; override a method where a closed form is at hand.
 """
 
 from abc import ABC, abstractmethod
@@ -14,6 +15,8 @@ from torch import Tensor, nn
 
 from riemaug import linalg
 from riemaug._typing import Matrix, Momentum, Point, Scalar, Tangent
+from riemaug.errors import InvalidInputError
+from riemaug.geometry.support import Support
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,10 @@ class Metric(nn.Module, ABC):
         """Return v = C(z) q, (..., d)."""
         return (self.cometric_matrix(point) @ momentum[..., None])[..., 0]
 
+    def velocity_and_gradient(self, point: Point, momentum: Momentum) -> tuple[Tangent, Momentum]:
+        """Return C(z) q and dH/dz of H = 1/2 q^T C(z) q: the two halves of Hamilton's equations, (..., d)."""
+        return self.velocity_of(point, momentum), self.kinetic_gradient(point, momentum)
+
     def momentum_of(self, point: Point, velocity: Tangent) -> Momentum:
         """Return q = G(z) v, (..., d)."""
         return linalg.solve_spd(self.cometric_factor(point), velocity)
@@ -171,3 +178,51 @@ class Metric(nn.Module, ABC):
         With C = L L^T this is L^-T noise; the factor of G is never formed.
         """
         return linalg.solve_lower_transposed(self.cometric_factor(point), noise)
+
+    def default_support(self) -> Support:
+        """Return the compact set S that samplers use when none is passed.
+
+        Raises
+        ------
+        InvalidInputError
+            The metric does not know where its data lie.
+        """
+        raise InvalidInputError(
+            f"a {type(self).__name__} has no default support; pass support=Support(centroids, radius)"
+        )
+
+
+class TensorMetric(Metric):
+    """A metric given by its tensor G(z), whose data lie where the volume element is large.
+
+    Its law is therefore pi = sqrt det G, not its inverse; samplers take `log_density` and never ask
+    which of the two it is.
+    """
+
+    @abstractmethod
+    def metric_matrix(self, point: Point) -> Matrix:
+        """Return G(z), symmetric positive definite, (..., d, d)."""
+
+    def cometric_matrix(self, point: Point) -> Matrix:
+        """Return C(z) = G(z)^-1, (..., d, d)."""
+        return linalg.spd_inverse_and_log_det(self.metric_matrix(point))[0]
+
+    def log_volume_element(self, point: Point) -> Scalar:
+        """Return log sqrt det G(z), (...)."""
+        return 0.5 * linalg.log_det_of_factor(linalg.cholesky_factor(self.metric_matrix(point)))
+
+    def log_density(self, point: Point) -> Scalar:
+        """Return the unnormalised log density that samplers draw from, log sqrt det G(z), (...)."""
+        return self.log_volume_element(point)
+
+    def metric_derivative(self, point: Point) -> Float[Tensor, "*batch dim dim dim"]:
+        """Return dG_ij / dz_k as [..., i, j, k]: the derivative index is last."""
+        flat = point.reshape(-1, self.dim)
+        derivative = torch.func.vmap(torch.func.jacrev(self.metric_matrix))(flat)
+        return derivative.reshape(*point.shape, self.dim, self.dim)
+
+    def cometric_derivative(self, point: Point) -> Float[Tensor, "*batch dim dim dim"]:
+        """Return dC_ij / dz_k = -(C (dG/dz_k) C)_ij as [..., i, j, k]."""
+        cometric = self.cometric_matrix(point)[..., None, :, :]
+        slopes = self.metric_derivative(point).movedim(-1, -3)
+        return -(cometric @ slopes @ cometric).movedim(-3, -1)

@@ -7,7 +7,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from riemaug._typing import Flag, Point
-from riemaug.geometry.kernel import KernelMetric
 
 
 class Support(nn.Module):
@@ -32,10 +31,12 @@ class Support(nn.Module):
         self.register_buffer("centroids", centroids)
 
     @classmethod
-    def of(cls, metric: KernelMetric) -> "Support":
-        """Return the default support of a kernel metric."""
-        decay = max(math.log(1.0 / metric.regularization), 1.0)
-        return cls(metric.centroids, metric.bandwidth * math.sqrt(decay))
+    def of_kernels(
+        cls, centroids: Float[Tensor, "N dim"], bandwidth: float, regularization: float
+    ) -> "Support":
+        """Return the default support of Gaussian kernels of width `bandwidth` above lambda."""
+        decay = max(math.log(1.0 / regularization), 1.0)
+        return cls(centroids, bandwidth * math.sqrt(decay))
 
     def contains(self, point: Point) -> Flag:
         """Return whether each point lies in S, (...); points that are not finite do not."""

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from riemaug.geometry import KernelMetric, Support, shoot
+from riemaug.geometry import KernelMetric, shoot
 from riemaug.random import Stream
 
 GRID_SIDE = 121
@@ -22,7 +22,7 @@ def latent_map_arrays(
 
     Geodesics start at a few centroids with velocities of about two bandwidths in random directions.
     """
-    support = Support.of(metric)
+    support = metric.default_support()
     lower, upper = support.bounding_box()
     x, y = (torch.linspace(float(lower[i]), float(upper[i]), GRID_SIDE, dtype=lower.dtype) for i in (0, 1))
     grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).reshape(-1, 2)

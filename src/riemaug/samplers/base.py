@@ -250,7 +250,7 @@ def in_double(metric: AnyMetric) -> AnyMetric:
 
 
 def support_for(metric: Metric, support: Support | None) -> Support:
-    """Return a float64 copy of `support`, or the default support of a kernel metric.
+    """Return a float64 copy of `support`, or the metric's default one.
 
     Raises
     ------
@@ -264,11 +264,7 @@ def support_for(metric: Metric, support: Support | None) -> Support:
                 f"{metric.dim}"
             )
         return Support(support.centroids.detach().double().clone(), support.radius)
-    if isinstance(metric, KernelMetric):
-        return Support.of(metric)
-    raise InvalidInputError(
-        f"only a kernel metric has a default support, got {type(metric).__name__}; pass support=Support(...)"
-    )
+    return metric.default_support()
 
 
 def positive_finite(name: str, value: float) -> float:

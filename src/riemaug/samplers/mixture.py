@@ -54,7 +54,7 @@ class MixtureSampler(Sampler):
         A `KernelMetric`, as the proposals are built from its kernels. Copied in float64; the
         original is left as it is.
     support : Support, optional
-        The compact set S; by default `Support.of(metric)`.
+        The compact set S; by default `metric.default_support()`.
     inverse_temperature : float
         b > 0; 1 is Eq. 3, larger values stay closer to the data.
 

@@ -195,7 +195,7 @@ class RiemannianRandomWalk(GeodesicWalk):
     ----------
     metric : Metric
     support : Support, optional
-        The compact set S; by default `Support.of(metric)`.
+        The compact set S; by default `metric.default_support()`.
     integrator : GeodesicIntegrator, optional
         A reversible one; by default `LagrangianLeapfrog()`.
     num_steps, num_integration_steps : int

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from riemaug.geometry import KernelMetric, Support
+from riemaug.geometry import KernelMetric
 from riemaug.random import Stream
 from riemaug.run.latent_map import GRID_SIDE, NUM_GEODESICS, SHOWN_DRAWS, latent_map_arrays
 from riemaug.run.pictures import as_pictures
@@ -81,7 +81,7 @@ def test_the_grid_is_laid_out_as_rows_of_y(metric):
     row, column = 10, 90
     point = torch.tensor([[arrays["x"][column], arrays["y"][row]]])
     assert arrays["log_volume"][row, column] == pytest.approx(float(metric.log_volume_element(point)), 1e-5)
-    inside = bool(Support.of(metric).contains(point))
+    inside = bool(metric.default_support().contains(point))
     assert bool(arrays["inside_support"][row, column]) == inside
     assert arrays["inside_support"].any()
     assert not arrays["inside_support"].all()
