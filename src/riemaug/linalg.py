@@ -28,6 +28,17 @@ def cholesky_factor(matrix: Matrix) -> Matrix:
     return torch.where((info == 0)[..., None, None], factor, torch.full_like(factor, math.nan))
 
 
+def log_det_spd(matrix: Matrix) -> Scalar:
+    """Return log det A of SPD matrices (..., d, d); NaN where one is not SPD."""
+    dim = matrix.shape[-1]
+    if dim == 1:
+        return matrix[..., 0, 0].log()
+    if dim == 2:
+        a, _, b, c = matrix.flatten(-2).unbind(-1)
+        return (a * c - b * b).log()
+    return log_det_of_factor(cholesky_factor(matrix))
+
+
 def log_det_of_factor(factor: Matrix) -> Scalar:
     """Return log det (L L^T) from the lower factor L (..., d, d)."""
     return 2.0 * factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)

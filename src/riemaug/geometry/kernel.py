@@ -7,6 +7,15 @@ from torch import Tensor
 from riemaug import linalg
 from riemaug._typing import Matrix, Momentum, Point, Scalar, Tangent
 from riemaug.errors import InvalidInputError
+from riemaug.geometry.engine import (
+    LARGEST_COMPILED_DIM,
+    LEAST_EXPONENT,
+    BufferedProducts,
+    CompiledKernels,
+    compiled_kernels,
+    is_plain_array,
+    is_transformed,
+)
 from riemaug.geometry.metric import LocalGeometry, Metric
 from riemaug.geometry.support import Support
 
@@ -18,6 +27,9 @@ class KernelMetric(Metric):
     """C(z) = sum_i exp(-|z - c_i|^2 / T^2) L_i L_i^T + lambda I.
 
     Every quantity is a product with the (B, N) matrix of weights; no (B, N, d, d) tensor is formed.
+    Where no derivative is asked for, points on the CPU in float64 take compiled sums for d <= 3, which
+    look only at kernels near the point where there are many (left out: at most 1e-9 lambda in an
+    entry of C), and products in buffers above.
 
     Parameters
     ----------
@@ -64,6 +76,7 @@ class KernelMetric(Metric):
         self.register_buffer("factors", factors)
         self.register_buffer("kernels", (factors @ factors.mT).flatten(1), persistent=False)
         self._register_products()
+        self._engine: tuple[tuple[int, int], CompiledKernels | BufferedProducts] | None = None
 
     def _register_products(self) -> None:
         """Keep what every evaluation needs: on small batches the number of operations is the cost."""
@@ -110,11 +123,27 @@ class KernelMetric(Metric):
     def weights(self, point: Point) -> Float[Tensor, "*batch N"]:
         """Return w_i(z) = exp(-|z - c_i|^2 / T^2), in [0, 1], (..., N)."""
         own = (point * point).sum(-1, keepdim=True) * (1.0 / self.bandwidth**2)
-        return (point @ self._directions - own - self._offsets).clamp_max(0.0).exp()
+        exponents = point @ self._directions
+        if torch.is_grad_enabled():
+            return (exponents - own - self._offsets).clamp_max(0.0).exp()
+        # fresh memory for every (points, N) intermediate would cost more than the arithmetic
+        return exponents.sub_(own).sub_(self._offsets).clamp_(LEAST_EXPONENT, 0.0).exp_()
 
     def cometric_matrix(self, point: Point) -> Matrix:
         """Return C(z), (..., d, d)."""
-        return self._cometric_from(self.weights(point))
+        engine = self._compiled(point) or self._products(point)
+        if engine is None:
+            return self._cometric_from(self.weights(point))
+        sums = engine.sums(point.reshape(-1, self.dim))
+        return sums.reshape(*point.shape, self.dim).add_(self._ridge)
+
+    def log_density(self, point: Point) -> Scalar:
+        """Return log sqrt det C(z), (...)."""
+        return 0.5 * linalg.log_det_spd(self.cometric_matrix(point))
+
+    def log_volume_element(self, point: Point) -> Scalar:
+        """Return log sqrt det G(z), (...): large where there are no data."""
+        return -self.log_density(point)
 
     def log_density_gradient(self, point: Point) -> Tangent:
         """Return grad 1/2 log det C = sum_i w_i tr(G M_i) (c_i - z) / T^2, (..., d)."""
@@ -122,18 +151,28 @@ class KernelMetric(Metric):
 
     def log_density_and_gradient(self, point: Point) -> tuple[Scalar, Tangent]:
         """Return 1/2 log det C(z), (...), and its gradient, (..., d), from one factorisation."""
+        if self._compiled(point) is not None:
+            local = self.local_geometry(point)
+            return 0.5 * local.log_det_cometric(), 0.5 * local.log_det_gradient()
         weights = self.weights(point)
-        factor = linalg.cholesky_factor(self._cometric_from(weights))
-        traces = linalg.spd_inverse(factor).flatten(-2) @ self.kernels.T
-        return 0.5 * linalg.log_det_of_factor(factor), self._pull(weights * traces, point)
+        inverse, log_det = linalg.spd_inverse_and_log_det(self._cometric_from(weights))
+        traces = inverse.flatten(-2) @ self.kernels.T
+        return 0.5 * log_det, self._pull(weights * traces, point)
 
     def kinetic_gradient(self, point: Point, momentum: Momentum) -> Momentum:
         """Return dH/dz = sum_i w_i (q^T M_i q) (c_i - z) / T^2, (..., d)."""
-        outer = (momentum[..., :, None] * momentum[..., None, :]).flatten(-2)
-        return self._pull(self.weights(point) * (outer @ self.kernels.T), point)
+        return self.velocity_and_gradient(point, momentum)[1]
 
     def velocity_and_gradient(self, point: Point, momentum: Momentum) -> tuple[Tangent, Momentum]:
         """Return C(z) q and dH/dz from one evaluation of the weights, (..., d)."""
+        engine = self._compiled(point, momentum) or self._products(point, momentum)
+        if engine is not None:
+            flat_point, flat_momentum = torch.broadcast_tensors(point, momentum)
+            velocity, pull = engine.flow(
+                flat_point.reshape(-1, self.dim), flat_momentum.reshape(-1, self.dim)
+            )
+            velocity, pull = velocity.reshape(flat_point.shape), pull.reshape(flat_point.shape)
+            return velocity + self.regularization * momentum, pull * (1.0 / self.bandwidth**2)
         weights = self.weights(point)
         outer = (momentum[..., :, None] * momentum[..., None, :]).flatten(-2)
         velocity = (self._cometric_from(weights) @ momentum[..., None])[..., 0]
@@ -141,6 +180,8 @@ class KernelMetric(Metric):
 
     def momentum_derivative(self, point: Point, momentum: Momentum) -> Matrix:
         """Return A with columns (dC/dz_k) q = (2/T^2) sum_i w_i (c_i - z)_k M_i q, (..., d, d)."""
+        if self._compiled(point, momentum) is not None:
+            return self.local_geometry(point).momentum_derivative(momentum)
         by_kernel = self.kernels.unflatten(1, (self.dim, self.dim)).flatten(0, 1)
         products = (momentum @ by_kernel.T).unflatten(-1, (self.num_centroids, self.dim))
         weighted = self.weights(point)[..., None] * products
@@ -149,13 +190,50 @@ class KernelMetric(Metric):
 
     def local_geometry(self, point: Point) -> LocalGeometry:
         """Return C and dC at the points from one evaluation of the weights and one product."""
-        dim = self.dim
+        dim, engine = self.dim, self._compiled(point)
+        if engine is not None:
+            kernels, slopes = engine.sums_and_slopes(point.reshape(-1, dim))
+            cometric = kernels.reshape(*point.shape, dim) + self._ridge
+            return LocalGeometry(
+                point, cometric, slopes.reshape(*point.shape, dim, dim) * (2.0 / self.bandwidth**2)
+            )
         table = self._table if self._table is not None else self._product_table()
         plain, weighted = (self.weights(point) @ table).split([dim**2, dim**3], -1)
         kernels = plain.unflatten(-1, (dim, dim))
         scaled = point * (2.0 / self.bandwidth**2)
         pulled = kernels[..., None, :, :] * scaled[..., :, None, None]
         return LocalGeometry(point, kernels + self._ridge, weighted.unflatten(-1, (dim, dim, dim)) - pulled)
+
+    def _compiled(self, *vectors: Tensor) -> CompiledKernels | None:
+        """Return the compiled sums if they can take these vectors and these tensors of the metric."""
+        if self.dim > LARGEST_COMPILED_DIM or not self._is_plain(*vectors):
+            return None
+        if not all(is_plain_array(tensor) for tensor in (*vectors, self.kernels)):
+            return None
+        engine = self._current_engine()
+        return engine if isinstance(engine, CompiledKernels) else None
+
+    def _products(self, *vectors: Tensor) -> BufferedProducts | None:
+        """Return the buffered products if no derivative can be asked of these vectors."""
+        if not self._is_plain(*vectors) or any(is_transformed(vector) for vector in vectors):
+            return None
+        engine = self._current_engine()
+        return engine if isinstance(engine, BufferedProducts) else None
+
+    def _is_plain(self, *vectors: Tensor) -> bool:
+        return not torch.is_grad_enabled() and all(v.dtype == self.kernels.dtype for v in vectors)
+
+    def _current_engine(self) -> CompiledKernels | BufferedProducts:
+        """Return the engine of the present tensors, made anew after they were moved or replaced."""
+        key = (self.centroids.data_ptr(), self.kernels.data_ptr())
+        if self._engine is None or self._engine[0] != key:
+            centroids, kernels = self.centroids.detach(), self.kernels.detach()
+            if self.dim <= LARGEST_COMPILED_DIM and is_plain_array(kernels) and compiled_kernels():
+                engine = CompiledKernels(centroids, kernels, self.bandwidth, self.regularization)
+            else:
+                engine = BufferedProducts(centroids, kernels, self.bandwidth)
+            self._engine = (key, engine)
+        return self._engine[1]
 
     def cometric_derivative(self, point: Point) -> Float[Tensor, "*batch dim dim dim"]:
         """Return dC_ij / dz_k = (2/T^2) sum_i w_i (c_i - z)_k M_i, [..., i, j, k]."""

@@ -128,6 +128,10 @@ class Metric(nn.Module, ABC):
             (gradient,) = torch.autograd.grad(self.log_density(position).sum(), position)
         return gradient
 
+    def log_density_and_gradient(self, point: Point) -> tuple[Scalar, Tangent]:
+        """Return `log_density`, (...), and its gradient, (..., d)."""
+        return self.log_density(point), self.log_density_gradient(point)
+
     def cometric_derivative(self, point: Point) -> Float[Tensor, "*batch dim dim dim"]:
         """Return dC_ij / dz_k as [..., i, j, k]: the derivative index is last."""
         flat = point.reshape(-1, self.dim)

@@ -6,7 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from riemaug._typing import Flag, Point
+from riemaug._typing import Flag, Point, Scalar
+from riemaug.geometry.engine import LARGEST_COMPILED_DIM, CompiledCounts, compiled_kernels, is_plain_array
+
+_POINTS_AT_ONCE = 1024
 
 
 class Support(nn.Module):
@@ -29,6 +32,7 @@ class Support(nn.Module):
         super().__init__()
         self.radius = float(radius)
         self.register_buffer("centroids", centroids)
+        self._counts: tuple[int, CompiledCounts] | None = None
 
     @classmethod
     def of_kernels(
@@ -40,9 +44,35 @@ class Support(nn.Module):
 
     def contains(self, point: Point) -> Flag:
         """Return whether each point lies in S, (...); points that are not finite do not."""
-        cross = point @ self.centroids.T
-        squares = (point * point).sum(-1, keepdim=True) + (self.centroids * self.centroids).sum(-1)
-        return (squares - 2.0 * cross).amin(-1) <= self.radius**2
+        return self.multiplicity(point) > 0
+
+    def multiplicity(self, point: Point) -> Scalar:
+        """Return in how many of the balls each point lies, (...), as a float; 0 if it is not finite."""
+        flat = point.detach().reshape(-1, self.centroids.shape[1])
+        parts = [self._count(part) for part in flat.split(_POINTS_AT_ONCE)]
+        return torch.cat(parts).reshape(point.shape[:-1])
+
+    def _count(self, point: Float[Tensor, "n dim"]) -> Float[Tensor, " n"]:
+        counts = self._compiled_counts(point)
+        if counts is not None:
+            return counts.counts(point).nan_to_num_(0.0)
+        # |c|^2 - 2 z c + |z|^2 in one product; inf - inf is NaN, which is not within any radius
+        lifted = torch.cat([-2.0 * point, torch.ones_like(point[:, :1])], 1)
+        squares = (self.centroids * self.centroids).sum(1, keepdim=True)
+        gaps = lifted @ torch.cat([self.centroids, squares], 1).T
+        limit = self.radius**2 - (point * point).sum(-1, keepdim=True)
+        return (gaps <= limit).sum(-1).to(point.dtype)
+
+    def _compiled_counts(self, point: Float[Tensor, "n dim"]) -> CompiledCounts | None:
+        """Return the compiled counts of the present centroids if they can take these points."""
+        if self.centroids.shape[1] > LARGEST_COMPILED_DIM or compiled_kernels() is None:
+            return None
+        if not (is_plain_array(point) and is_plain_array(self.centroids)):
+            return None
+        key = self.centroids.data_ptr()
+        if self._counts is None or self._counts[0] != key:
+            self._counts = (key, CompiledCounts(self.centroids.detach(), self.radius))
+        return self._counts[1]
 
     def bounding_box(self) -> tuple[Float[Tensor, " dim"], Float[Tensor, " dim"]]:
         """Return the lower and upper corner of the smallest box that contains S."""

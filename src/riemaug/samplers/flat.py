@@ -57,17 +57,10 @@ class FlatPart:
         direction = noise / noise.norm(dim=-1, keepdim=True).clamp_min(1e-300)
         radius = self.support.radius * uniform[:, 1:] ** (1.0 / noise.shape[1])
         points = centers + radius * direction
-        return points, 1.0 / self._multiplicity(points).clamp_min(1.0)
+        return points, 1.0 / self.support.multiplicity(points).clamp_min(1.0)
 
     def log_density(self, point: Point) -> Scalar:
         """Return the log density of `draw` without thinning, (...), for points of S."""
         if self.in_box:
             return torch.full_like(point[..., 0], -self.log_volume)
-        return self._multiplicity(point).log() - self.log_volume
-
-    def _multiplicity(self, point: Point) -> Scalar:
-        """Return in how many balls each point lies, (...), as a float."""
-        centroids = self.support.centroids
-        squares = (point * point).sum(-1, keepdim=True) + (centroids * centroids).sum(-1)
-        inside = squares - 2.0 * (point @ centroids.T) <= self.support.radius**2
-        return inside.sum(-1).to(point.dtype)
+        return self.support.multiplicity(point).log() - self.log_volume

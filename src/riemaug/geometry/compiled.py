@@ -1,0 +1,340 @@
+"""Machine code for the kernel sums of the metric in one to three dimensions, made by numba when first used.
+
+Each point runs over its centroids in one pass and keeps its sums in registers; nothing of shape
+(points, centroids) is ever stored. A point's result depends on that point alone, so bits do not
+change with the batch. Points are (p, 2) or (p, 3); one dimension is the second axis of two.
+"""
+
+import inspect
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+SUMS, SUMS_AND_SLOPES, FLOW, COUNT = range(4)
+"""What `evaluate` computes; see there."""
+
+_FAST = {"contract", "reassoc", "nsz", "nnan", "ninf"}
+_LOG2_E = 1.4426950408889634
+_LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
+_LEAST_EXPONENT = -300.0
+_FAR = 1e150
+
+
+def compile_function(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+    """Return the compiled function; wrappers that check shapes in the tests are taken off first."""
+    return numba.njit(cache=True, **options)(inspect.unwrap(function))
+
+
+def _rint(typing_context, x):
+    def generate(context, builder, signature, arguments):
+        nearest = builder.module.declare_intrinsic("llvm.rint", [ir.DoubleType()])
+        return builder.call(nearest, arguments)
+
+    return types.float64(types.float64), generate
+
+
+def _power_of_two(typing_context, exponent):
+    def generate(context, builder, signature, arguments):
+        word = ir.IntType(64)
+        biased = builder.add(builder.fptosi(arguments[0], word), ir.Constant(word, 1023))
+        return builder.bitcast(builder.shl(biased, ir.Constant(word, 52)), ir.DoubleType())
+
+    return types.float64(types.float64), generate
+
+
+rint = intrinsic(inspect.unwrap(_rint))
+power_of_two = intrinsic(inspect.unwrap(_power_of_two))
+
+
+def _exp(x):
+    """exp(x) for x <= 0 within one unit in the last place: Taylor's series on |r| <= ln(2) / 2."""
+    x = max(x, _LEAST_EXPONENT)
+    exponent = rint(x * _LOG2_E)
+    r = x - exponent * _LN2_HIGH - exponent * _LN2_LOW
+    series = 1.0 / 479001600
+    series = series * r + 1.0 / 39916800
+    series = series * r + 1.0 / 3628800
+    series = series * r + 1.0 / 362880
+    series = series * r + 1.0 / 40320
+    series = series * r + 1.0 / 5040
+    series = series * r + 1.0 / 720
+    series = series * r + 1.0 / 120
+    series = series * r + 1.0 / 24
+    series = series * r + 1.0 / 6
+    series = series * r + 0.5
+    series = series * r + 1.0
+    series = series * r + 1.0
+    return series * power_of_two(exponent)
+
+
+exp = compile_function(_exp, fastmath=_FAST)
+
+
+def _sums_2(p, z, q, c, m, scale, start, stop, out):
+    x, y = z[p, 0], z[p, 1]
+    s11 = s12 = s22 = 0.0
+    for i in range(start, stop):
+        dx, dy = c[0, i] - x, c[1, i] - y
+        w = exp(-(dx * dx + dy * dy) * scale)
+        s11 += w * m[0, i]
+        s12 += w * m[1, i]
+        s22 += w * m[2, i]
+    out[p, 0] += s11
+    out[p, 1] += s12
+    out[p, 2] += s22
+
+
+def _sums_3(p, z, q, c, m, scale, start, stop, out):
+    x, y, t = z[p, 0], z[p, 1], z[p, 2]
+
+    s11 = s12 = s13 = s22 = s23 = s33 = 0.0
+    for i in range(start, stop):
+        dx, dy, dt = c[0, i] - x, c[1, i] - y, c[2, i] - t
+        w = exp(-(dx * dx + dy * dy + dt * dt) * scale)
+        s11 += w * m[0, i]
+        s12 += w * m[1, i]
+        s13 += w * m[2, i]
+        s22 += w * m[3, i]
+        s23 += w * m[4, i]
+        s33 += w * m[5, i]
+    out[p, 0] += s11
+    out[p, 1] += s12
+    out[p, 2] += s13
+    out[p, 3] += s22
+    out[p, 4] += s23
+    out[p, 5] += s33
+
+
+def _slopes_2(p, z, q, c, m, scale, start, stop, out):
+    x, y = z[p, 0], z[p, 1]
+    s11 = s12 = s22 = x11 = x12 = x22 = y11 = y12 = y22 = 0.0
+    for i in range(start, stop):
+        dx, dy = c[0, i] - x, c[1, i] - y
+        w = exp(-(dx * dx + dy * dy) * scale)
+        w11, w12, w22 = w * m[0, i], w * m[1, i], w * m[2, i]
+        s11 += w11
+        s12 += w12
+        s22 += w22
+        x11 += w11 * dx
+        x12 += w12 * dx
+        x22 += w22 * dx
+        y11 += w11 * dy
+        y12 += w12 * dy
+        y22 += w22 * dy
+    out[p, 0] += s11
+    out[p, 1] += s12
+    out[p, 2] += s22
+    out[p, 3] += x11
+    out[p, 4] += x12
+    out[p, 5] += x22
+    out[p, 6] += y11
+    out[p, 7] += y12
+    out[p, 8] += y22
+
+
+def _slopes_of_half_3(p, z, c, m, first, scale, start, stop, out):
+    """Add the sums of w, w dx, w dy, w dt times three of the six entries of the M_i (first = 0 or 3).
+
+    All six at once would need more registers than there are.
+    """
+    x, y, t = z[p, 0], z[p, 1], z[p, 2]
+    sa = sb = sc = xa = xb = xc = ya = yb = yc = ta = tb = tc = 0.0
+    for i in range(start, stop):
+        dx, dy, dt = c[0, i] - x, c[1, i] - y, c[2, i] - t
+        w = exp(-(dx * dx + dy * dy + dt * dt) * scale)
+        wa, wb, wc = w * m[first, i], w * m[first + 1, i], w * m[first + 2, i]
+        sa += wa
+        sb += wb
+        sc += wc
+        xa += wa * dx
+        xb += wb * dx
+        xc += wc * dx
+        ya += wa * dy
+        yb += wb * dy
+        yc += wc * dy
+        ta += wa * dt
+        tb += wb * dt
+        tc += wc * dt
+    sums = ((sa, sb, sc), (xa, xb, xc), (ya, yb, yc), (ta, tb, tc))
+    for block in range(4):
+        for k in range(3):
+            out[p, 6 * block + first + k] += sums[block][k]
+
+
+def _flow_2(p, z, q, c, m, scale, start, stop, out):
+    x, y, qx, qy = z[p, 0], z[p, 1], q[p, 0], q[p, 1]
+    vx = vy = gx = gy = 0.0
+    for i in range(start, stop):
+        dx, dy = c[0, i] - x, c[1, i] - y
+        w = exp(-(dx * dx + dy * dy) * scale)
+        px = m[0, i] * qx + m[1, i] * qy
+        py = m[1, i] * qx + m[2, i] * qy
+        a = w * (qx * px + qy * py)
+        vx += w * px
+        vy += w * py
+        gx += a * dx
+        gy += a * dy
+    out[p, 0] += vx
+    out[p, 1] += vy
+    out[p, 2] += gx
+    out[p, 3] += gy
+
+
+def _flow_3(p, z, q, c, m, scale, start, stop, out):
+    x, y, t, qx, qy, qt = z[p, 0], z[p, 1], z[p, 2], q[p, 0], q[p, 1], q[p, 2]
+
+    vx = vy = vt = gx = gy = gt = 0.0
+    for i in range(start, stop):
+        dx, dy, dt = c[0, i] - x, c[1, i] - y, c[2, i] - t
+        w = exp(-(dx * dx + dy * dy + dt * dt) * scale)
+        px = m[0, i] * qx + m[1, i] * qy + m[2, i] * qt
+        py = m[1, i] * qx + m[3, i] * qy + m[4, i] * qt
+        pt = m[2, i] * qx + m[4, i] * qy + m[5, i] * qt
+        a = w * (qx * px + qy * py + qt * pt)
+        vx += w * px
+        vy += w * py
+        vt += w * pt
+        gx += a * dx
+        gy += a * dy
+        gt += a * dt
+    out[p, 0] += vx
+    out[p, 1] += vy
+    out[p, 2] += vt
+    out[p, 3] += gx
+    out[p, 4] += gy
+    out[p, 5] += gt
+
+
+def _count(p, z, c, limit, start, stop, out):
+    found = 0.0
+    dim = c.shape[0]
+    for i in range(start, stop):
+        square = 0.0
+        for k in range(dim):
+            step = c[k, i] - z[p, k]
+            square += step * step
+        found += 1.0 if square <= limit else 0.0
+    out[p, 0] += found
+
+
+sums_2 = compile_function(_sums_2, fastmath=_FAST)
+sums_3 = compile_function(_sums_3, fastmath=_FAST)
+slopes_2 = compile_function(_slopes_2, fastmath=_FAST)
+slopes_of_half_3 = compile_function(_slopes_of_half_3, fastmath=_FAST)
+flow_2 = compile_function(_flow_2, fastmath=_FAST)
+flow_3 = compile_function(_flow_3, fastmath=_FAST)
+count = compile_function(_count)
+
+
+def _cell(value, origin, side, last):
+    """Index of the cell that holds a coordinate, cut to -1 ... last + 1."""
+    position = math.floor((value - origin) / side)
+    return int(min(max(position, -1.0), last + 1.0))
+
+
+cell = compile_function(_cell)
+
+
+def _find_rows(p, z, radius, origin, side, shape, starts, rows):
+    """Write the [start, stop) of stored centroids in cells within `radius` of point p; return their number.
+
+    Cells that follow each other on the last axis are stored one after the other: one row each.
+    """
+    found = 0
+    dim = z.shape[1]
+    x = z[p, 0] if dim == 3 else 0.0
+    y, t = z[p, dim - 2], z[p, dim - 1]
+    for ix in range(
+        max(0, cell(x - radius, origin[0], side[0], shape[0] - 1)),
+        min(shape[0] - 1, cell(x + radius, origin[0], side[0], shape[0] - 1)) + 1,
+    ):
+        low = origin[0] + ix * side[0]
+        dx = max(low - x, x - low - side[0], 0.0)
+        for iy in range(
+            max(0, cell(y - radius, origin[1], side[1], shape[1] - 1)),
+            min(shape[1] - 1, cell(y + radius, origin[1], side[1], shape[1] - 1)) + 1,
+        ):
+            low = origin[1] + iy * side[1]
+            dy = max(low - y, y - low - side[1], 0.0)
+            rest = radius * radius - dx * dx - dy * dy
+            if rest < 0.0:
+                continue
+            half = math.sqrt(rest)
+            first = max(0, cell(t - half, origin[2], side[2], shape[2] - 1))
+            last = min(shape[2] - 1, cell(t + half, origin[2], side[2], shape[2] - 1))
+            row = (ix * shape[1] + iy) * shape[2]
+            if last >= first and starts[row + last + 1] > starts[row + first]:
+                rows[found, 0], rows[found, 1] = starts[row + first], starts[row + last + 1]
+                found += 1
+    return found
+
+
+find_rows = compile_function(_find_rows)
+
+
+def _row_limit(radius, side, shape):
+    """Return how many rows `find_rows` can write."""
+    if radius == math.inf:
+        return 1
+    across = min(float(shape[0]), 2.0 * math.ceil(radius / side[0]) + 2.0)
+    down = min(float(shape[1]), 2.0 * math.ceil(radius / side[1]) + 2.0)
+    return int(across * down)
+
+
+row_limit = compile_function(_row_limit)
+
+
+def _evaluate(mode, points, momenta, c, m, scale, radius, origin, side, shape, starts, out):
+    """Fill `out` (p, columns) with the sums over the centroids within `radius` of each point.
+
+    SUMS: sum w M, entries on and above the diagonal. SUMS_AND_SLOPES: these, then
+    sum w (c - z)_k M for each k. FLOW: sum w M q, then sum w (q M q)(c - z). COUNT: how many
+    centroids are within `radius`. A radius of infinity takes all. Points that are not finite give NaN.
+    """
+    dim = points.shape[1]
+    rows = np.empty((row_limit(radius, side, shape), 2), np.int64)
+    for row in range(points.shape[0]):
+        p = np.uintp(row)
+        out[p, :] = 0.0
+        total, size = 0.0, 0.0
+        for k in range(dim):
+            total += 0.0 * points[p, k] + 0.0 * momenta[p, k]
+            size = max(size, abs(points[p, k]))
+        if total != 0.0:
+            out[p, :] = math.nan
+            continue
+        if size > _FAR:
+            continue
+        if radius == math.inf:
+            rows[0, 0], rows[0, 1] = 0, c.shape[1]
+            found = 1
+        else:
+            found = find_rows(p, points, radius, origin, side, shape, starts, rows)
+        for r in range(found):
+            start, stop = np.uintp(rows[r, 0]), np.uintp(rows[r, 1])
+            if mode == COUNT:
+                count(p, points, c, radius * radius, start, stop, out)
+            elif mode == SUMS:
+                if dim == 2:
+                    sums_2(p, points, momenta, c, m, scale, start, stop, out)
+                else:
+                    sums_3(p, points, momenta, c, m, scale, start, stop, out)
+            elif mode == FLOW:
+                if dim == 2:
+                    flow_2(p, points, momenta, c, m, scale, start, stop, out)
+                else:
+                    flow_3(p, points, momenta, c, m, scale, start, stop, out)
+            elif dim == 2:
+                slopes_2(p, points, momenta, c, m, scale, start, stop, out)
+            else:
+                slopes_of_half_3(p, points, c, m, 0, scale, start, stop, out)
+                slopes_of_half_3(p, points, c, m, 3, scale, start, stop, out)
+
+
+evaluate = compile_function(_evaluate)
