@@ -1,6 +1,6 @@
 """Batched linear algebra on small matrices; the only caller of `torch.linalg` in the package.
 
-Dimensions 1 and 2 are written out: element-wise formulas are faster than one LAPACK call a matrix
+Dimensions 1 to 3 are written out: element-wise formulas are faster than one LAPACK call a matrix
 and give the same bits whatever the batch size.
 """
 
@@ -24,8 +24,33 @@ def cholesky_factor(matrix: Matrix) -> Matrix:
         below = b / first
         last = (c - below * below).sqrt()
         return torch.stack([first, torch.zeros_like(first), below, last], -1).unflatten(-1, (2, 2))
+    if dim == 3:
+        return _cholesky_factor_3(matrix)
     factor, info = torch.linalg.cholesky_ex(matrix)
     return torch.where((info == 0)[..., None, None], factor, torch.full_like(factor, math.nan))
+
+
+def _cholesky_factor_3(matrix: Matrix) -> Matrix:
+    a, _, _, b, d, _, c, e, f = matrix.flatten(-2).unbind(-1)
+    l11 = a.sqrt()
+    l21, l31 = b / l11, c / l11
+    l22 = (d - l21 * l21).sqrt()
+    l32 = (e - l31 * l21) / l22
+    l33 = (f - l31 * l31 - l32 * l32).sqrt()
+    zero = torch.zeros_like(a)
+    return torch.stack([l11, zero, zero, l21, l22, zero, l31, l32, l33], -1).unflatten(-1, (3, 3))
+
+
+def _adjugate_and_determinant_3(matrix: Matrix) -> tuple[Matrix, Scalar]:
+    """Return adj A and det A, A^-1 = adj A / det A, of any 3 x 3 matrices."""
+    a, b, c, d, e, f, g, h, i = matrix.flatten(-2).unbind(-1)
+    first, second, third = e * i - f * h, f * g - d * i, d * h - e * g
+    entries = [
+        first, c * h - b * i, b * f - c * e,
+        second, a * i - c * g, c * d - a * f,
+        third, b * g - a * h, a * e - b * d,
+    ]  # fmt: skip
+    return torch.stack(entries, -1).unflatten(-1, (3, 3)), a * first + b * second + c * third
 
 
 def log_det_spd(matrix: Matrix) -> Scalar:
@@ -36,6 +61,14 @@ def log_det_spd(matrix: Matrix) -> Scalar:
     if dim == 2:
         a, _, b, c = matrix.flatten(-2).unbind(-1)
         return (a * c - b * b).log()
+    if dim == 3:
+        # Schur complements, as in Cholesky's: cofactors would cancel where C is nearly singular
+        a, _, _, b, d, _, c, e, f = matrix.flatten(-2).unbind(-1)
+        ratio, other = b / a, c / a
+        second = d - ratio * b
+        below = e - other * b
+        third = f - other * c - below * below / second
+        return (a * second * third).log()
     return log_det_of_factor(cholesky_factor(matrix))
 
 
@@ -51,6 +84,12 @@ def solve_lower(factor: Matrix, vector: Tangent) -> Tangent:
         x, y = vector.unbind(-1)
         first = x / a
         return torch.stack([first, (y - b * first) / c], -1)
+    if factor.shape[-1] == 3:
+        a, _, _, b, d, _, c, e, f = factor.flatten(-2).unbind(-1)
+        x, y, z = vector.unbind(-1)
+        first = x / a
+        second = (y - b * first) / d
+        return torch.stack([first, second, (z - c * first - e * second) / f], -1)
     return torch.linalg.solve_triangular(factor, vector[..., None], upper=False)[..., 0]
 
 
@@ -61,6 +100,12 @@ def solve_lower_transposed(factor: Matrix, vector: Tangent) -> Tangent:
         x, y = vector.unbind(-1)
         last = y / c
         return torch.stack([(x - b * last) / a, last], -1)
+    if factor.shape[-1] == 3:
+        a, _, _, b, d, _, c, e, f = factor.flatten(-2).unbind(-1)
+        x, y, z = vector.unbind(-1)
+        third = z / f
+        second = (y - e * third) / d
+        return torch.stack([(x - b * second - c * third) / a, second, third], -1)
     return torch.linalg.solve_triangular(factor.mT, vector[..., None], upper=True)[..., 0]
 
 
@@ -79,6 +124,12 @@ def spd_inverse(factor: Matrix) -> Matrix:
         off_diagonal = below * last
         entries = [first * first + below * below, off_diagonal, off_diagonal, last * last]
         return torch.stack(entries, -1).unflatten(-1, (2, 2))
+    if dim == 3:
+        columns = [torch.zeros_like(factor[..., 0]) for _ in range(3)]
+        for index, column in enumerate(columns):
+            column[..., index] = 1.0
+        half = torch.stack([solve_lower(factor, column) for column in columns], -1)
+        return half.mT @ half
     identity = torch.eye(dim, dtype=factor.dtype, device=factor.device).expand(factor.shape)
     half = torch.linalg.solve_triangular(factor, identity, upper=False)
     return half.mT @ half
@@ -112,6 +163,9 @@ def solve_general(matrix: Matrix, vector: Tangent) -> Tangent:
         a, b, c, d = matrix.flatten(-2).unbind(-1)
         x, y = vector.unbind(-1)
         return torch.stack([d * x - b * y, a * y - c * x], -1) / (a * d - b * c)[..., None]
+    if matrix.shape[-1] == 3:
+        adjugate, determinant = _adjugate_and_determinant_3(matrix)
+        return (adjugate * vector[..., None, :]).sum(-1) / determinant[..., None]
     solution, info = torch.linalg.solve_ex(matrix, vector[..., None])
     return torch.where((info == 0)[..., None], solution[..., 0], math.nan)
 
@@ -142,6 +196,8 @@ def log_abs_det(matrix: Matrix) -> Scalar:
     if matrix.shape[-1] == 2:
         a, b, c, d = matrix.flatten(-2).unbind(-1)
         return (a * d - b * c).abs().log()
+    if matrix.shape[-1] == 3:
+        return _adjugate_and_determinant_3(matrix)[1].abs().log()
     return torch.linalg.slogdet(matrix).logabsdet
 
 

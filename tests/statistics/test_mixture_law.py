@@ -10,7 +10,10 @@ import torch
 from riemaug.geometry import KernelMetric
 from riemaug.random import Stream
 from riemaug.samplers import MixtureSampler
+from riemaug.samplers.fitted import FitQuality
 from riemaug.samplers.independence import IndependenceSampler
+from riemaug.samplers.proposals import ProposalFitter
+from riemaug.samplers.target import Target
 from tests.metrics import GridLaw, random_metric
 from tests.statistics.checks import importance_reference, ks_pvalue, z_score
 
@@ -106,8 +109,9 @@ def test_local_moves_keep_the_law() -> None:
     metric = random_metric(2, 6, seed=7)
     support = metric.default_support()
     law = GridLaw(metric, support)
-    sampler = IndependenceSampler(metric, support, 1.0, 1024, Stream(0))
-    sampler.is_poor, sampler.num_steps = True, 20
+    target = Target(metric, support, 1.0)
+    fit = ProposalFitter(target, Stream(0)).fit()
+    sampler = IndependenceSampler(target, fit, FitQuality.of(fit), 1024, num_rounds=20)
     blocks = [sampler.block(Stream(1).block(index).generator()) for index in range(8)]
     points = torch.cat([block.points for block in blocks])
     values = torch.cat([2 * block.log_density for block in blocks])

@@ -16,7 +16,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-SUMS, SUMS_AND_SLOPES, FLOW, COUNT = range(4)
+SUMS, SUMS_AND_SLOPES, FLOW, COUNT, TWO_SUMS = range(5)
 """What `evaluate` computes; see there."""
 
 _FAST = {"contract", "reassoc", "nsz", "nnan", "ninf"}
@@ -24,6 +24,7 @@ _LOG2_E = 1.4426950408889634
 _LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 _LEAST_EXPONENT = -300.0
 _FAR = 1e150
+_BLOCK = 32
 
 
 def compile_function(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
@@ -211,6 +212,33 @@ def _flow_3(p, z, q, c, m, scale, start, stop, out):
     out[p, 5] += gt
 
 
+def _two_sums(p, z, c, m, scale, start, stop, out):
+    """Add sum w m for two columns m that need not be entries of a matrix."""
+    x, y, t = z[p, 0], z[p, 1], z[p, z.shape[1] - 1]
+    in_space = 1.0 if z.shape[1] == 3 else 0.0
+    last = c.shape[0] - 1
+    first = second = 0.0
+    for i in range(start, stop):
+        dx, dy, dt = c[0, i] - x, c[1, i] - y, in_space * (c[last, i] - t)
+        w = exp(-(dx * dx + dy * dy + dt * dt) * scale)
+        first += w * m[0, i]
+        second += w * m[1, i]
+    out[p, 0] += first
+    out[p, 1] += second
+
+
+def _weight_of_block(z, c, m, scale, start, stop):
+    """Return sum w m over one block of centroids, for z given by its coordinates."""
+    x, y, t = z
+    in_space = 1.0 if c.shape[0] == 3 else 0.0
+    last = c.shape[0] - 1
+    total = 0.0
+    for i in range(start, stop):
+        dx, dy, dt = c[0, i] - x, c[1, i] - y, in_space * (c[last, i] - t)
+        total += m[0, i] * exp(-(dx * dx + dy * dy + dt * dt) * scale)
+    return total
+
+
 def _count(p, z, c, limit, start, stop, out):
     found = 0.0
     dim = c.shape[0]
@@ -229,6 +257,8 @@ slopes_2 = compile_function(_slopes_2, fastmath=_FAST)
 slopes_of_half_3 = compile_function(_slopes_of_half_3, fastmath=_FAST)
 flow_2 = compile_function(_flow_2, fastmath=_FAST)
 flow_3 = compile_function(_flow_3, fastmath=_FAST)
+two_sums = compile_function(_two_sums, fastmath=_FAST)
+weight_of_block = compile_function(_weight_of_block, fastmath=_FAST)
 count = compile_function(_count)
 
 
@@ -295,7 +325,8 @@ def _evaluate(mode, points, momenta, c, m, scale, radius, origin, side, shape, s
 
     SUMS: sum w M, entries on and above the diagonal. SUMS_AND_SLOPES: these, then
     sum w (c - z)_k M for each k. FLOW: sum w M q, then sum w (q M q)(c - z). COUNT: how many
-    centroids are within `radius`. A radius of infinity takes all. Points that are not finite give NaN.
+    centroids are within `radius`. TWO_SUMS: sum w m of two columns m. A radius of infinity takes all.
+    Points that are not finite give NaN.
     """
     dim = points.shape[1]
     rows = np.empty((row_limit(radius, side, shape), 2), np.int64)
@@ -320,6 +351,8 @@ def _evaluate(mode, points, momenta, c, m, scale, radius, origin, side, shape, s
             start, stop = np.uintp(rows[r, 0]), np.uintp(rows[r, 1])
             if mode == COUNT:
                 count(p, points, c, radius * radius, start, stop, out)
+            elif mode == TWO_SUMS:
+                two_sums(p, points, c, m, scale, start, stop, out)
             elif mode == SUMS:
                 if dim == 2:
                     sums_2(p, points, momenta, c, m, scale, start, stop, out)
@@ -338,3 +371,40 @@ def _evaluate(mode, points, momenta, c, m, scale, radius, origin, side, shape, s
 
 
 evaluate = compile_function(_evaluate)
+
+
+def _choose(points, levels, c, m, scale, radius, origin, side, shape, starts, chosen):
+    """Write to `chosen` the first stored centroid at which the running sum of w m exceeds the level.
+
+    Whole blocks are added up at once; only the block in which the level is reached is gone through.
+    """
+    dim = points.shape[1]
+    rows = np.empty((row_limit(radius, side, shape), 2), np.int64)
+    for row in range(points.shape[0]):
+        p = np.uintp(row)
+        z = (points[p, 0], points[p, 1], points[p, dim - 1])
+        rest = levels[p]
+        found = 1
+        rows[0, 0], rows[0, 1] = 0, c.shape[1]
+        if radius < math.inf:
+            found = find_rows(p, points, radius, origin, side, shape, starts, rows)
+        chosen[p] = -1
+        for r in range(found):
+            for first in range(rows[r, 0], rows[r, 1], _BLOCK):
+                start, stop = np.uintp(first), np.uintp(min(first + _BLOCK, rows[r, 1]))
+                weight = weight_of_block(z, c, m, scale, start, stop)
+                if weight <= rest:
+                    rest -= weight
+                    continue
+                for i in range(start, stop):
+                    weight = weight_of_block(z, c, m, scale, i, i + np.uintp(1))
+                    chosen[p] = i
+                    if weight > rest:
+                        break
+                    rest -= weight
+                break
+            if chosen[p] >= 0:
+                break
+
+
+choose = compile_function(_choose)

@@ -7,7 +7,7 @@ from types import ModuleType
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from riemaug.geometry.neighbours import NeighbourGrid, truncation_radius
@@ -70,21 +70,21 @@ class _CompiledTable:
         mode: str,
         point: Float[Tensor, "n dim"],
         momentum: Float[Tensor, "n dim"],
-        entries: Float[np.ndarray, "columns size"],
+        entries: Float[np.ndarray, "rows size"],
         scale: float,
-        columns: int,
-    ) -> Float[Tensor, "n columns"]:
+        num_sums: int,
+    ) -> Float[Tensor, "n sums"]:
         """Return what `compiled.evaluate` makes of the points."""
         compiled = compiled_kernels()
         assert compiled is not None
-        out, grid = np.empty((len(point), columns)), self.grid
+        out, grid = np.empty((len(point), num_sums)), self.grid
         compiled.evaluate(
-            getattr(compiled, mode), self._padded(point), self._padded(momentum), self.centroids, entries,
+            getattr(compiled, mode), self.padded(point), self.padded(momentum), self.centroids, entries,
             scale, self.radius, grid.origin, grid.side, grid.shape, grid.starts, out,
         )  # fmt: skip
         return torch.from_numpy(out)
 
-    def _padded(self, rows: Float[Tensor, "n dim"]) -> Float[np.ndarray, "n work"]:
+    def padded(self, rows: Float[Tensor, "n dim"]) -> Float[np.ndarray, "n work"]:
         """Return contiguous rows; one dimension becomes the second of two."""
         array = rows.numpy()
         if self.dim > 1:
@@ -174,9 +174,48 @@ class CompiledKernels:
         return velocity[:, -self._dim :], pull[:, -self._dim :]
 
     def _run(
-        self, mode: str, point: Float[Tensor, "n dim"], momentum: Float[Tensor, "n dim"], columns: int
-    ) -> Float[Tensor, "n columns"]:
-        return self._table.run(mode, point, momentum, self._entries, self._scale, columns)
+        self, mode: str, point: Float[Tensor, "n dim"], momentum: Float[Tensor, "n dim"], num_sums: int
+    ) -> Float[Tensor, "n sums"]:
+        return self._table.run(mode, point, momentum, self._entries, self._scale, num_sums)
+
+
+class CompiledPairOfSums:
+    """sum_i exp(-|z - c_i|^2 / width^2) m_i for two columns m, and draws of i by these weights, d <= 3.
+
+    Parameters
+    ----------
+    centroids : Tensor (N, d), float64 on the CPU
+    columns : Tensor (N, 2)
+        Not negative.
+    width : float
+    radius : float
+        Kernels farther than this are left out; infinity for none.
+    """
+
+    def __init__(
+        self, centroids: Float[Tensor, "N dim"], columns: Float[Tensor, "N 2"], width: float, radius: float
+    ) -> None:
+        self._table = table = _CompiledTable(centroids.numpy(), radius)
+        self._scale = 1.0 / width**2
+        self._columns = np.zeros((2, table.size))
+        self._columns[:, : len(centroids)] = columns.numpy()[table.order].T
+
+    def sums(self, point: Float[Tensor, "n dim"]) -> Float[Tensor, "n 2"]:
+        """Return the two sums at each point."""
+        return self._table.run("TWO_SUMS", point, point, self._columns, self._scale, 2)
+
+    def choose(self, point: Float[Tensor, "n dim"], levels: Float[Tensor, " n"]) -> Int[Tensor, " n"]:
+        """Return the centroid at which the running sum of w m, first column, exceeds each level."""
+        table, grid = self._table, self._table.grid
+        compiled = compiled_kernels()
+        assert compiled is not None
+        chosen = np.empty(len(point), np.int64)
+        compiled.choose(
+            table.padded(point), levels.numpy(), table.centroids, self._columns, self._scale, table.radius,
+            grid.origin, grid.side, grid.shape, grid.starts, chosen,
+        )  # fmt: skip
+        # a level within rounding of the total takes the last centroid that was looked at
+        return torch.from_numpy(table.order[np.clip(chosen, 0, len(table.order) - 1)])
 
 
 class BufferedProducts:

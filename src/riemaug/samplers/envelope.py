@@ -1,16 +1,18 @@
 """Mixtures that lie above sqrt(det C)^b everywhere on S: what exact rejection proposes from.
 
 With u = tr C / d = sum_i t_i w_i + lambda and e = b d / 2, det C^(b/2) <= u^e (arithmetic and geometric
-mean of the eigenvalues), and for e <= 2 a bound F + A u + B u^2 of u^e is a mixture of normals at the
-centroids (from u), of normals midway between pairs of centroids (from u^2), and of a flat part:
+mean of the eigenvalues). A bound of u^e that is linear or quadratic in kernels is a mixture of normals
+at the centroids, of normals midway between pairs of centroids, and of a flat part:
 
 - e < 1: sum_i (t_i w_i)^e + lambda^e, or the tangent (1 - e) k^e + e k^(e-1) u, whichever has less mass;
-- 1 <= e <= 2: (2 - e) k^(e-1) u + (e - 1) k^(e-2) u^2, tangent to u^e at u = k.
+- 1 <= e <= 2: u^e = u u^(e-1), and each term t_i w_i of the first u takes a tangent of its own to the
+  second, u^(e-1) <= alpha_i + beta_i u with alpha = (2 - e) k^(e-1), beta = (e - 1) k^(e-2). The mass is
+  least where k_i is the mean of u under the kernel's normal: the density of the data around c_i.
 
-The mass is least at k = (mass of the higher power) / (mass of the lower one). For d = 2, b = 2 the
-determinant itself is such a mixture.
+For d = 2, b = 2 the determinant itself is a mixture over pairs.
 """
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -18,11 +20,18 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from riemaug._typing import Point, Scalar
+from riemaug._typing import Scalar
 from riemaug.geometry import KernelMetric, Support
+from riemaug.geometry.engine import LARGEST_COMPILED_DIM, CompiledPairOfSums, compiled_kernels, is_plain_array
+from riemaug.geometry.neighbours import truncation_radius
+from riemaug.linalg import log_det_spd
+from riemaug.samplers.diagnostics import mean_log_density
 from riemaug.samplers.flat import FlatPart
+from riemaug.samplers.pairs import PairTable, pairs_of_determinant, pairs_of_traces
 
-_ROWS_AT_ONCE = 512
+_LARGEST_DETERMINANT_TABLE = 2000
+_NEIGHBOURS_FROM = 1000
+_LEFT_OUT = 1e-9
 
 
 @dataclass(frozen=True)
@@ -39,31 +48,48 @@ class Proposal:
 
 
 @dataclass(frozen=True)
-class Pairs:
-    """Pair weights (p_i . q_j) exp(-|c_i - c_j|^2 / (2 T^2)), never held as an N x N table."""
-
-    left: Float[Tensor, "N features"]
-    right: Float[Tensor, "N features"]
-
-    def rows(self, metric: KernelMetric, index: Int[Tensor, " n"]) -> Float[Tensor, "n N"]:
-        """Return the weights of all pairs whose first member is `index`, (n, N)."""
-        kernel = torch.exp(metric.squared_distances(metric.centroids[index]) * (-0.5 / metric.bandwidth**2))
-        return ((self.left[index] @ self.right.T) * kernel).clamp_min(0.0)
-
-    def row_sums(self, metric: KernelMetric) -> Float[Tensor, " N"]:
-        """Return the total weight by first member, (N,)."""
-        everyone = torch.arange(metric.num_centroids, device=metric.centroids.device)
-        return torch.cat([self.rows(metric, part).sum(-1) for part in everyone.split(_ROWS_AT_ONCE)])
-
-
-@dataclass(frozen=True)
 class Bound:
-    """The bound F + A u + B u^2, or sum_i (t_i w_i)^e + lambda^e where `power` = e is given."""
+    """constant + sum_i t_i (alpha_i + beta_i u) w_i + lambda (alpha_0 + beta_0 u), a bound of u^e.
 
-    constant: float
-    linear: float
-    quadratic: float
+    Where `power` = e < 1 is given: sum_i (t_i w_i)^e + lambda^e instead.
+    """
+
+    alpha: Float[Tensor, " N"]
+    beta: Float[Tensor, " N"]
+    flat_alpha: float
+    flat_beta: float
+    constant: float = 0.0
     power: float | None = None
+
+    @property
+    def has_pairs(self) -> bool:
+        """Whether products of two kernels occur."""
+        return bool((self.beta > 0).any())
+
+
+class WeightedKernels:
+    """sum_i m_i exp(-power |z - c_i|^2 / T^2) for two columns m, compiled where that is possible."""
+
+    def __init__(self, metric: KernelMetric, columns: Float[Tensor, "N 2"], power: float) -> None:
+        self._metric, self._columns, self._power = metric, columns, power
+        self._compiled: CompiledPairOfSums | None = None
+        if metric.dim > LARGEST_COMPILED_DIM or compiled_kernels() is None:
+            return
+        if not is_plain_array(metric.centroids):
+            return
+        width, radius = metric.bandwidth / math.sqrt(power), math.inf
+        if metric.num_centroids > _NEIGHBOURS_FROM:
+            floor = _LEFT_OUT * metric.regularization**power
+            largest = float(columns.max()) or 1.0
+            radius = truncation_radius(metric.centroids.numpy(), width, largest, floor)
+        self._compiled = CompiledPairOfSums(metric.centroids, columns, width, radius)
+
+    def __call__(self, point: Float[Tensor, "n dim"]) -> Float[Tensor, "n 2"]:
+        """Return the two sums at each point."""
+        if self._compiled is not None:
+            return self._compiled.sums(point)
+        weights = self._metric.weights(point)
+        return (weights if self._power == 1.0 else weights**self._power) @ self._columns
 
 
 class Envelope:
@@ -82,99 +108,124 @@ class Envelope:
         self.inverse_temperature = inverse_temperature
         self.flat = FlatPart.of(support)
         self._scales = metric.kernels.unflatten(1, (metric.dim, metric.dim)).diagonal(dim1=1, dim2=2).mean(1)
-        self.is_exact = metric.dim == 2 and inverse_temperature == 2.0
-        exponent = 0.5 * metric.dim * inverse_temperature
-        self.bound, self.pairs, log_weights = _best_bound(
-            metric, self._scales, self.flat, exponent, self.is_exact
+        self.exponent = 0.5 * metric.dim * inverse_temperature
+        self.is_exact = (
+            metric.dim == 2
+            and inverse_temperature == 2.0
+            and metric.num_centroids <= _LARGEST_DETERMINANT_TABLE
         )
+        self.pairs: PairTable | None = None
+        row_sums = torch.zeros_like(self._scales)
+        if self.exponent > 1:
+            self.pairs = (
+                pairs_of_determinant(metric) if self.is_exact else pairs_of_traces(metric, self._scales)
+            )
+            row_sums = self.pairs.row_sums()
+        self.bound = self._best_bound(row_sums)
+        log_weights = self._log_weights(self.bound, row_sums)
         self.log_mass = float(torch.logsumexp(log_weights, 0))
         self._cumulative = torch.exp(log_weights - self.log_mass).cumsum(0)
-        single_power = self.bound.power or 1.0
-        self._single_scale = metric.bandwidth / math.sqrt(2.0 * single_power)
+        self._single_scale = metric.bandwidth / math.sqrt(2.0 * (self.bound.power or 1.0))
+        self._sums = self._weighted_kernels()
 
     def propose(self, num: int, generator: torch.Generator) -> Proposal:
         """Return `num` independent draws of the mixture."""
         metric, device = self.metric, self.metric.centroids.device
         centroids, count = metric.centroids, metric.num_centroids
-        uniforms = torch.rand((2, num), generator=generator, dtype=torch.float64, device=device)
+        uniform = torch.rand(num, generator=generator, dtype=torch.float64, device=device)
         noise = torch.randn((num, metric.dim), generator=generator, dtype=torch.float64, device=device)
-        component = torch.searchsorted(self._cumulative, uniforms[0] * self._cumulative[-1], right=True)
-        component = component.clamp_max(2 * count)
+        component = torch.searchsorted(self._cumulative, uniform.mul_(self._cumulative[-1]), right=True)
+        component.clamp_max_(2 * count)
         first = component % count
-        is_flat = component == 2 * count
-        means, scale = centroids[first], noise.new_full((num, 1), self._single_scale)
+        points = torch.add(centroids[first], noise, alpha=self._single_scale)
+        origin, thinning = first, torch.ones_like(uniform)
         if self.pairs is not None:
-            is_pair = ((component >= count) & ~is_flat)[:, None]
-            weights = self.pairs.rows(metric, first).cumsum(-1)
-            second = torch.searchsorted(weights, uniforms[1, :, None] * weights[:, -1:], right=True)[:, 0]
-            middle = 0.5 * (means + centroids[second.clamp_max(count - 1)])
-            means = torch.where(is_pair, middle, means)
-            scale = torch.where(is_pair, 0.5 * metric.bandwidth, scale)
-        flat_points, thinning = self.flat.draw(noise, generator)
-        points = torch.where(is_flat[:, None], flat_points, means + scale * noise)
-        origin = torch.where(is_flat, -1, first)
-        return Proposal(points, origin, torch.where(is_flat, thinning, 1.0))
+            where = ((component >= count) & (component < 2 * count)).nonzero()[:, 0]
+            level = torch.rand(len(where), generator=generator, dtype=torch.float64, device=device)
+            second = self.pairs.partners(first[where], level)
+            middle = 0.5 * (centroids[first[where]] + centroids[second])
+            points[where] = torch.add(middle, noise[where], alpha=0.5 * metric.bandwidth)
+        where = (component == 2 * count).nonzero()[:, 0]
+        if len(where):
+            points[where], thinning[where] = self.flat.draw(noise[where], generator)
+            origin[where] = -1
+        return Proposal(points, origin, thinning)
 
-    def log_densities(self, point: Point) -> tuple[Scalar, Scalar]:
+    def log_densities(self, point: Float[Tensor, "n dim"]) -> tuple[Scalar, Scalar]:
         """Return log pi at the points and the log of the bound of pi^b there."""
-        metric, bound = self.metric, self.bound
-        log_density = metric.log_density(point)
+        cometric = self.metric.cometric_matrix(point)
+        log_density = 0.5 * log_det_spd(cometric)
         if self.is_exact:
             return log_density, self.inverse_temperature * log_density
+        floor, bound = self.metric.regularization, self.bound
+        trace = cometric.diagonal(dim1=-2, dim2=-1).mean(-1)
         if bound.power is not None:
-            terms = metric.weights(point) ** bound.power @ self._scales**bound.power
-            return log_density, torch.log(terms + metric.regularization**bound.power)
-        trace = metric.weights(point) @ self._scales + metric.regularization
-        return log_density, torch.log(bound.constant + (bound.linear + bound.quadratic * trace) * trace)
+            assert self._sums is not None
+            return log_density, torch.log(self._sums(point)[:, 0] + floor**bound.power)
+        if self._sums is None:  # alpha and beta are the same for all
+            alpha, beta = float(bound.alpha[0]), float(bound.beta[0])
+            value = (trace - floor) * (alpha + beta * trace)
+        else:
+            alphas, betas = self._sums(point).unbind(1)
+            value = alphas + betas * trace
+        return log_density, torch.log(
+            bound.constant + value + floor * (bound.flat_alpha + bound.flat_beta * trace)
+        )
 
+    @functools.cached_property
+    def centroid_log_density(self) -> float:
+        """Mean of log pi over the centroids."""
+        return mean_log_density(self.metric, self.metric.centroids)
 
-def _best_bound(
-    metric: KernelMetric, scales: Float[Tensor, " N"], flat: FlatPart, exponent: float, is_exact: bool
-) -> tuple[Bound, Pairs | None, Float[Tensor, " components"]]:
-    """Return the bound of least mass, its pairs, and the log weights of singles, pair rows, flat part."""
-    pairs = _pairs_of(metric, scales, is_exact) if exponent > 1 else None
-    row_sums = torch.zeros_like(scales) if pairs is None else pairs.row_sums(metric)
+    def _weighted_kernels(self) -> WeightedKernels | None:
+        """Return the sums that the bound needs beside the trace of C."""
+        bound, scales = self.bound, self._scales
+        if bound.power is not None:
+            column = scales**bound.power
+            return WeightedKernels(self.metric, torch.stack([column, column], 1), bound.power)
+        if bool((bound.alpha == bound.alpha[0]).all() & (bound.beta == bound.beta[0]).all()):
+            return None
+        columns = torch.stack([scales * bound.alpha, scales * bound.beta], 1)
+        return WeightedKernels(self.metric, columns, 1.0)
 
-    def weigh(bound: Bound) -> Tensor:
-        return _log_weights(bound, metric, scales, row_sums, flat.log_volume)
+    def _best_bound(self, row_sums: Float[Tensor, " N"]) -> Bound:
+        """Return the bound of least mass."""
+        exponent, floor, scales = self.exponent, self.metric.regularization, self._scales
+        volume, area = math.exp(self.flat.log_volume), self._area
+        mean = area * float(scales.sum()) / volume + floor  # of u over the flat part's region
+        everywhere = torch.ones_like(scales)
+        if exponent >= 1 and self.is_exact:
+            return Bound(0 * everywhere, everywhere, 0.0, 1.0)
+        if exponent >= 1:
+            around = row_sums / scales.clamp_min(1e-300) * 2.0 ** (-0.5 * self.metric.dim) + floor
+            alpha = (2 - exponent) * around ** (exponent - 1)
+            beta = (exponent - 1) * around ** (exponent - 2)
+            flat_alpha, flat_beta = (
+                (2 - exponent) * mean ** (exponent - 1),
+                (exponent - 1) * mean ** (exponent - 2),
+            )
+            return Bound(alpha, beta, flat_alpha, flat_beta)
+        slope = exponent * mean ** (exponent - 1)
+        tangent = Bound(slope * everywhere, 0 * everywhere, slope, 0.0, (1 - exponent) * mean**exponent)
+        powers = Bound(everywhere, 0 * everywhere, 0.0, 0.0, power=exponent)
+        return min(
+            (tangent, powers), key=lambda bound: float(torch.logsumexp(self._log_weights(bound, row_sums), 0))
+        )
 
-    if exponent >= 1:
-        masses = [float(torch.logsumexp(weigh(Bound(0.0, a, b)), 0)) for a, b in ((1.0, 0.0), (0.0, 1.0))]
-        tangent = math.exp(masses[1] - masses[0]) if exponent > 1 else 1.0
-        linear = (2.0 - exponent) * tangent ** (exponent - 1.0)
-        bound = Bound(0.0, linear, (exponent - 1.0) * tangent ** (exponent - 2.0))
-        return bound, pairs, weigh(bound)
-    tangent = math.exp(float(torch.logsumexp(weigh(Bound(0.0, 1.0, 0.0)), 0)) - flat.log_volume)
-    linear = exponent * tangent ** (exponent - 1.0)
-    candidates = [Bound((1.0 - exponent) * tangent**exponent, linear, 0.0), Bound(0.0, 0.0, 0.0, exponent)]
-    best = min(candidates, key=lambda bound: float(torch.logsumexp(weigh(bound), 0)))
-    return best, None, weigh(best)
+    @property
+    def _area(self) -> float:
+        """Integral of one kernel, (pi T^2)^(d/2)."""
+        return (math.pi * self.metric.bandwidth**2) ** (0.5 * self.metric.dim)
 
-
-def _pairs_of(metric: KernelMetric, scales: Float[Tensor, " N"], is_exact: bool) -> Pairs:
-    """Return the pairs of u^2, or, for d = 2, of det C: 1/2 (M11 M'22 + M22 M'11 - 2 M12 M'12)."""
-    if not is_exact:
-        return Pairs(scales[:, None], scales[:, None])
-    first, off, _, last = metric.kernels.unbind(1)
-    return Pairs(torch.stack([first, last, off], 1), torch.stack([0.5 * last, 0.5 * first, -off], 1))
-
-
-def _log_weights(
-    bound: Bound,
-    metric: KernelMetric,
-    scales: Float[Tensor, " N"],
-    row_sums: Float[Tensor, " N"],
-    log_volume: float,
-) -> Float[Tensor, " components"]:
-    """Return the log masses of the mixture's components: N singles, N rows of pairs, the flat part."""
-    floor, power = metric.regularization, bound.power or 1.0
-    log_area = 0.5 * metric.dim * math.log(math.pi * metric.bandwidth**2)
-    if bound.power is None:
-        level = bound.constant + (bound.linear + bound.quadratic * floor) * floor
-        slope = bound.linear + 2.0 * bound.quadratic * floor
-    else:
-        level, slope = floor**power, 1.0
-    singles = power * scales.log() + math.log(slope) + log_area - 0.5 * metric.dim * math.log(power)
-    pair_area = log_area - 0.5 * metric.dim * math.log(2.0)
-    pairs = (bound.quadratic * row_sums).log() + pair_area
-    return torch.cat([singles, pairs, singles.new_tensor([math.log(level) + log_volume])])
+    def _log_weights(self, bound: Bound, row_sums: Float[Tensor, " N"]) -> Float[Tensor, " components"]:
+        """Return the log masses of the components: N singles, N rows of pairs, the flat part."""
+        floor, power, dim = self.metric.regularization, bound.power or 1.0, self.metric.dim
+        if bound.power is None:
+            level = bound.constant + floor * (bound.flat_alpha + bound.flat_beta * floor)
+            slopes = bound.alpha + bound.beta * floor + bound.flat_beta * floor
+        else:
+            level, slopes = floor**power, bound.alpha
+        log_area = math.log(self._area)
+        singles = power * self._scales.log() + slopes.log() + log_area - 0.5 * dim * math.log(power)
+        pairs = (bound.beta * row_sums).log() + log_area - 0.5 * dim * math.log(2.0)
+        return torch.cat([singles, pairs, singles.new_tensor([math.log(level) + self.flat.log_volume])])

@@ -12,6 +12,8 @@ from riemaug._typing import Point, Scalar
 from riemaug.samplers.envelope import Proposal
 from riemaug.samplers.flat import FlatPart
 
+_LEAST_EXPONENT = -300.0
+
 
 @dataclass(frozen=True)
 class GaussianMixture:
@@ -27,8 +29,10 @@ class GaussianMixture:
     flat : FlatPart
     center : Tensor (d,)
         Origin of the expanded squares below, so that they do not cancel.
-    precisions, slopes, offsets : Tensor (K, d * d), (K, d), (K,)
-        With y = z - center: log weight + log N(z; m_k, S_k) = offset + slope . y - y^T precision y / 2.
+    table : Tensor (d (d + 1) / 2 + d + 1, K)
+        Coefficients of log (weight times density) in the features y_i y_j (i <= j), y, 1 of y = z - center.
+    ceiling : float
+        The largest value that any weight times density takes, as a logarithm.
     """
 
     means: Float[Tensor, "K dim"]
@@ -36,9 +40,8 @@ class GaussianMixture:
     log_weights: Float[Tensor, " components"]
     flat: FlatPart
     center: Float[Tensor, " dim"]
-    precisions: Float[Tensor, "K square"]
-    slopes: Float[Tensor, "K dim"]
-    offsets: Float[Tensor, " K"]
+    table: Float[Tensor, "features K"]
+    ceiling: float
 
     @classmethod
     def of(
@@ -57,8 +60,12 @@ class GaussianMixture:
         slopes = (whitening.mT @ whitened[..., None])[..., 0]
         constant = -0.5 * (linalg.log_det_of_factor(factors) + means.shape[1] * math.log(2.0 * math.pi))
         offsets = weights[:-1] + constant - 0.5 * (whitened * whitened).sum(-1)
-        precisions = (whitening.mT @ whitening).flatten(1)
-        return cls(means, factors, weights, flat, center, precisions, slopes, offsets)
+        precisions = whitening.mT @ whitening
+        rows, columns = torch.triu_indices(*precisions.shape[1:], device=means.device)
+        squares = torch.where(rows == columns, -0.5, -1.0).to(means) * precisions[:, rows, columns]
+        table = torch.cat([squares, slopes, offsets[:, None]], 1).T.contiguous()
+        ceiling = float((weights[:-1] + constant).amax())
+        return cls(means, factors, weights, flat, center, table, ceiling)
 
     def with_tails(self, share: float, variance: float) -> "GaussianMixture":
         """Return the mixture with a `share` of each normal given `variance` times its covariance.
@@ -80,19 +87,31 @@ class GaussianMixture:
         component = torch.searchsorted(cumulative, uniform * cumulative[-1], right=True).clamp_max(count)
         index = component.clamp_max(count - 1)
         moved = self.means[index] + (self.covariance_factors[index] @ noise[..., None])[..., 0]
-        flat_points, _ = self.flat.draw(noise, generator)
-        is_flat = component == count
-        points = torch.where(is_flat[:, None], flat_points, moved)
-        return Proposal(points, torch.where(is_flat, -1, component), torch.ones_like(uniform))
+        where = (component == count).nonzero()[:, 0]
+        origin = component.clone()
+        if len(where):
+            # thinning is not applied: the density of the flat part counts overlapping balls
+            moved[where] = self.flat.draw(noise[where], generator)[0]
+            origin[where] = -1
+        return Proposal(moved, origin, torch.ones_like(uniform))
 
     def log_components(self, point: Point) -> Float[Tensor, "*batch components"]:
         """Return log (weight times density) of each component, (..., K + 1)."""
-        shifted = point - self.center
-        squares = (shifted[..., :, None] * shifted[..., None, :]).flatten(-2)
-        normals = self.offsets + shifted @ self.slopes.T - 0.5 * (squares @ self.precisions.T)
         flat = self.log_weights[-1] + self.flat.log_density(point)
-        return torch.cat([normals, flat[..., None]], -1)
+        return torch.cat([self._features(point) @ self.table, flat[..., None]], -1)
 
-    def log_density(self, point: Point) -> Scalar:
-        """Return the log density, exact on S, (...)."""
-        return torch.logsumexp(self.log_components(point), -1)
+    def log_density(self, point: Float[Tensor, "n dim"]) -> Scalar:
+        """Return the log density, exact on S, (n,).
+
+        The normals are added up relative to the largest value that any of them takes; what is 300
+        nats below it vanishes beside the flat part.
+        """
+        scaled = (self._features(point) @ self.table).sub_(self.ceiling).clamp_min_(_LEAST_EXPONENT).exp_()
+        flat = self.log_weights[-1] + self.flat.log_density(point)
+        return torch.logaddexp(scaled.sum(-1).log_().add_(self.ceiling), flat)
+
+    def _features(self, point: Point) -> Float[Tensor, "*batch features"]:
+        shifted = point - self.center
+        rows, columns = torch.triu_indices(point.shape[-1], point.shape[-1], device=point.device)
+        squares = shifted.index_select(-1, rows) * shifted.index_select(-1, columns)
+        return torch.cat([squares, shifted, torch.ones_like(shifted[..., :1])], -1)

@@ -1,7 +1,8 @@
 """The mixture sampler: independent draws of pi^b on S, exact where a tight envelope is at hand."""
 
-from dataclasses import dataclass
-from typing import ClassVar
+import functools
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 import torch
 
@@ -20,10 +21,12 @@ from riemaug.samplers.base import (
     positive_finite,
     support_for,
 )
-from riemaug.samplers.diagnostics import flat_mass, mean_log_density
 from riemaug.samplers.envelope import Envelope
+from riemaug.samplers.fitted import FitQuality, FittedSampler
 from riemaug.samplers.independence import IndependenceSampler
+from riemaug.samplers.proposals import ProposalFitter
 from riemaug.samplers.rejection import RejectionSampler
+from riemaug.samplers.target import Target
 
 LARGEST_EXACT_POWER = 4.0
 """Envelopes exist for b d up to here (powers of the trace up to the square)."""
@@ -32,12 +35,15 @@ LEAST_ACCEPTANCE = 0.01
 """Below this acceptance the fitted proposals are cheaper than exact rejection."""
 
 
-@dataclass(frozen=True)
-class _Source:
-    """What blocks come from: exactly one of the two."""
+@runtime_checkable
+class _Source(Protocol):
+    """What blocks of draws come from."""
 
-    rejection: RejectionSampler | None
-    independence: IndependenceSampler | None
+    block_size: int
+
+    def block(self, generator: torch.Generator) -> Block: ...
+
+    def diagnostics(self, drawn: Block) -> Diagnostics: ...
 
 
 class MixtureSampler(Sampler):
@@ -45,8 +51,9 @@ class MixtureSampler(Sampler):
 
     For b d <= 4 (Eq. 3 in up to four dimensions) the draws are exact, by rejection from a mixture of
     normals that lies above the density. Beyond, a mixture is fitted to the density and its draws are
-    corrected by independence Metropolis chains, one chain for each draw; the diagnostics say how
-    well the mixture fits, and chains with local moves take over where it does not.
+    corrected by rejection under a ceiling that leaves out a share of 0.0005 of the law's mass; the
+    diagnostics say how well the mixture fits, and where it does not (effective fraction below 0.1 or
+    Pareto k above 0.7), chains of proposals and local moves take over and say so.
 
     Parameters
     ----------
@@ -64,19 +71,25 @@ class MixtureSampler(Sampler):
         Not a kernel metric, b not positive, or a support of another dimension.
     """
 
-    name: ClassVar[str] = "mixture"
-    block_size: ClassVar[int] = 256
+    name = "mixture"
+    block_size = 4096
+    """Draws in a block of exact rejection."""
+
+    fitted_block_size = 512
+    """Draws in a block where proposals are fitted."""
 
     def __init__(
         self, metric: Metric, support: Support | None = None, *, inverse_temperature: float = 1.0
     ) -> None:
         if not isinstance(metric, KernelMetric):
             raise InvalidInputError(
-                f"the mixture sampler needs a KernelMetric, got {type(metric).__name__}; use the walk instead"
+                f"the mixture sampler needs a KernelMetric, got {type(metric).__name__}; "
+                "use the walk or hmc instead"
             )
         self.inverse_temperature = positive_finite("inverse_temperature", inverse_temperature)
         self.metric = in_double(metric)
         self.support = support_for(self.metric, support)
+        self._prepared: tuple[Stream, Callable[[], _Source]] | None = None
 
     @property
     def has_envelope(self) -> bool:
@@ -87,53 +100,38 @@ class MixtureSampler(Sampler):
     def sample(
         self, num_samples: int, random_state: int | Stream, progress: ProgressCallback | None = None
     ) -> Draws:
-        """Return `num_samples` independent draws; see `Sampler.sample`."""
+        """Return `num_samples` independent draws; see `Sampler.sample`.
+
+        What precedes the first draw (envelope, fit) is kept for further calls with the same random state.
+        """
         stream = as_stream(random_state)
         device = self.metric.centroids.device
-        source = self._source(stream)
-        drawer = source.rejection or source.independence
-        assert drawer is not None
+        if self._prepared is None or self._prepared[0] != stream:
+            self._prepared = (stream, self._prepare(stream.child("proposal")))
+        source = self._prepared[1]()
         drawn = draw_blocks(
-            lambda index: drawer.block(stream.block(index).generator(device)),
+            lambda index: source.block(stream.block(index).generator(device)),
             num_samples,
-            self.block_size,
+            source.block_size,
             empty_block(self.metric.dim, device),
             progress,
         )
-        if source.rejection is not None:
-            diagnostics = self._rejection_diagnostics(source.rejection, drawn)
-        else:
-            assert source.independence is not None
-            diagnostics = source.independence.diagnostics(drawn)
-        return Draws(drawn.points, drawn.log_density, drawn.origin, drawn.acceptance, diagnostics)
+        return Draws(
+            drawn.points, drawn.log_density, drawn.origin, drawn.acceptance, source.diagnostics(drawn)
+        )
 
-    def _source(self, stream: Stream) -> _Source:
-        """Return the exact sampler, or the fitted one where there is none or it accepts too little."""
-        preparation = stream.child("proposal")
+    @functools.cached_property
+    def _envelope(self) -> Envelope:
+        return Envelope(self.metric, self.support, self.inverse_temperature)
+
+    def _prepare(self, stream: Stream) -> Callable[[], _Source]:
+        """Return what makes fresh sources: exact ones, or fitted ones where exact ones accept too little."""
         if self.has_envelope:
-            envelope = Envelope(self.metric, self.support, self.inverse_temperature)
-            rejection = RejectionSampler(envelope, self.metric, self.support, self.block_size, preparation)
-            if rejection.pilot_acceptance >= LEAST_ACCEPTANCE:
-                return _Source(rejection, None)
-        return _Source(
-            None,
-            IndependenceSampler(
-                self.metric, self.support, self.inverse_temperature, self.block_size, preparation
-            ),
-        )
-
-    def _rejection_diagnostics(self, rejection: RejectionSampler, drawn: Block) -> Diagnostics:
-        tally = rejection.tally
-        count = drawn.log_density.numel()
-        return Diagnostics(
-            num_draws=count,
-            acceptance=tally.acceptance,
-            outside=tally.outside,
-            log_normalizer=rejection.log_normalizer,
-            expected_log_density=float(drawn.log_density.mean()) if count else None,
-            centroid_log_density=mean_log_density(self.metric, self.metric.centroids),
-            flat_mass=flat_mass(self.metric, drawn.log_density, self.inverse_temperature),
-            evaluations=tally.proposed,
-            converged=True,
-            message=f"Exact independent draws by rejection; {tally.acceptance:.1%} of proposals accepted.",
-        )
+            rejection = RejectionSampler(self._envelope, self.block_size, stream)
+            if rejection.tally.acceptance >= LEAST_ACCEPTANCE:
+                return rejection.fresh
+        target = Target(self.metric, self.support, self.inverse_temperature)
+        fit = ProposalFitter(target, stream).fit()
+        quality = FitQuality.of(fit)
+        kind = IndependenceSampler if quality.is_poor else FittedSampler
+        return lambda: kind(target, fit, quality, self.fitted_block_size)

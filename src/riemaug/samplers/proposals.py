@@ -23,6 +23,7 @@ from riemaug.samplers.target import POINTS_AT_ONCE, Target
 
 _MAX_COMPONENTS = 1000
 _ROUNDS = 6
+_PILOT_ROUNDS = 4
 _LEAST_FLAT_WEIGHT = 1e-3
 _VARIANCE_GRID = (0.7, 1.0, 1.4, 2.0, 2.8)
 _POINTS_OF_HESSIAN = 16
@@ -57,6 +58,11 @@ class Fit:
     component_origin: Int[Tensor, " K"]
     evaluations: int
 
+    def origin_of(self, component: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
+        """Return the centroids that components come from, -1 for the flat part; wide twins count as one."""
+        centroid = self.component_origin[component.clamp_min(0) % len(self.component_origin)]
+        return torch.where(component < 0, -1, centroid)
+
 
 class ProposalFitter:
     """Fits the proposals of one target.
@@ -90,7 +96,8 @@ class ProposalFitter:
         candidates = (plain, laplace, moved, moved.with_tails(_TAIL_SHARE, _TAIL_VARIANCE))
         fitted = [self._examine(mixture, self._num_draws) for mixture in candidates]
         fitted.sort(key=lambda proposal: proposal.effective_fraction, reverse=True)
-        return Fit(fitted[0], fitted[1], origin, self._evaluations)
+        best = self._examine(fitted[0].mixture, _PILOT_ROUNDS * self._num_draws)
+        return Fit(best, fitted[1], origin, self._evaluations)
 
     def _choose_components(self) -> Int[Tensor, " K"]:
         """Return the centroids that get a component: all, or a random choice of many."""

@@ -1,17 +1,18 @@
 """Exact, independent draws by rejection from an envelope."""
 
+import copy
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
-from riemaug.geometry import KernelMetric, Support
 from riemaug.random import Stream
-from riemaug.samplers.base import Block
+from riemaug.samplers.base import Block, Diagnostics
+from riemaug.samplers.diagnostics import flat_mass
 from riemaug.samplers.envelope import Envelope
 
-_PILOT_ROUNDS = 16
-_MAX_ROUND = 4096
+_PILOT = 4096
+_MAX_ROUND = 8192
 
 
 @dataclass
@@ -34,28 +35,28 @@ class RejectionSampler:
     Parameters
     ----------
     envelope : Envelope
-    metric : KernelMetric
-    support : Support
     block_size : int
         Draws in a block.
     stream : Stream
         Of the pilot, which fixes how many proposals are made at once.
     """
 
-    def __init__(
-        self, envelope: Envelope, metric: KernelMetric, support: Support, block_size: int, stream: Stream
-    ) -> None:
+    def __init__(self, envelope: Envelope, block_size: int, stream: Stream) -> None:
         self.envelope = envelope
-        self.support = support
+        self.metric, self.support = envelope.metric, envelope.flat.support
         self.block_size = block_size
         self.tally = Tally()
-        self._device = metric.centroids.device
-        generator = stream.generator(self._device)
-        for _ in range(_PILOT_ROUNDS):
-            self._round(block_size, generator)
+        self._device = self.metric.centroids.device
+        self._round(_PILOT, stream.generator(self._device))
         self.pilot_acceptance = self.tally.acceptance
-        wanted = 1.1 * block_size / max(self.pilot_acceptance, 1e-9) + 16
+        wanted = 1.05 * block_size / max(self.pilot_acceptance, 1e-9) + 16
         self._round_size = 32 * math.ceil(min(wanted, _MAX_ROUND) / 32)
+
+    def fresh(self) -> "RejectionSampler":
+        """Return the same sampler with a tally of its own, that of the pilot."""
+        twin = copy.copy(self)
+        twin.tally = replace(self.tally)
+        return twin
 
     @property
     def log_normalizer(self) -> float:
@@ -76,12 +77,28 @@ class RejectionSampler:
             torch.full((count,), self.pilot_acceptance, dtype=torch.float64, device=self._device),
         )
 
+    def diagnostics(self, drawn: Block) -> Diagnostics:
+        """Return what is known about `drawn`."""
+        tally, count = self.tally, drawn.log_density.numel()
+        return Diagnostics(
+            num_draws=count,
+            acceptance=tally.acceptance,
+            outside=tally.outside,
+            log_normalizer=self.log_normalizer,
+            expected_log_density=float(drawn.log_density.mean()) if count else None,
+            centroid_log_density=self.envelope.centroid_log_density,
+            flat_mass=flat_mass(self.metric, drawn.log_density, self.envelope.inverse_temperature),
+            evaluations=tally.proposed,
+            converged=True,
+            message=f"Exact independent draws by rejection; {tally.acceptance:.1%} of proposals accepted.",
+        )
+
     def _round(self, num: int, generator: torch.Generator) -> Block:
         """Propose `num` points and keep what is accepted."""
         proposal = self.envelope.propose(num, generator)
         log_density, log_bound = self.envelope.log_densities(proposal.points)
         log_ratio = self.envelope.inverse_temperature * log_density - log_bound
-        probability = log_ratio.exp().clamp_max(1.0) * proposal.thinning
+        probability = log_ratio.exp_().clamp_max_(1.0).mul_(proposal.thinning)
         inside = self.support.contains(proposal.points)
         # a cometric too ill-conditioned to factor gives NaN: such a point is not kept
         probability = torch.where(inside & ~probability.isnan(), probability, 0.0)
@@ -89,5 +106,5 @@ class RejectionSampler:
         self.tally.proposed += num
         self.tally.accepted += float(probability.sum())
         self.tally.outside += num - int(inside.sum())
-        keep = uniform < probability
+        keep = (uniform < probability).nonzero()[:, 0]
         return Block(proposal.points[keep], log_density[keep], proposal.origin[keep], probability[keep])
