@@ -240,14 +240,14 @@ def _weight_of_block(z, c, m, scale, start, stop):
 
 
 def _count(p, z, c, limit, start, stop, out):
+    """Add the number of centroids within the square root of `limit`."""
+    x, y, t = z[p, 0], z[p, 1], z[p, z.shape[1] - 1]
+    in_space = 1.0 if z.shape[1] == 3 else 0.0
+    last = c.shape[0] - 1
     found = 0.0
-    dim = c.shape[0]
     for i in range(start, stop):
-        square = 0.0
-        for k in range(dim):
-            step = c[k, i] - z[p, k]
-            square += step * step
-        found += 1.0 if square <= limit else 0.0
+        dx, dy, dt = c[0, i] - x, c[1, i] - y, in_space * (c[last, i] - t)
+        found += 1.0 if dx * dx + dy * dy + dt * dt <= limit else 0.0
     out[p, 0] += found
 
 
@@ -259,7 +259,7 @@ flow_2 = compile_function(_flow_2, fastmath=_FAST)
 flow_3 = compile_function(_flow_3, fastmath=_FAST)
 two_sums = compile_function(_two_sums, fastmath=_FAST)
 weight_of_block = compile_function(_weight_of_block, fastmath=_FAST)
-count = compile_function(_count)
+count = compile_function(_count, fastmath=_FAST)
 
 
 def _cell(value, origin, side, last):
@@ -308,6 +308,20 @@ def _find_rows(p, z, radius, origin, side, shape, starts, rows):
 find_rows = compile_function(_find_rows)
 
 
+def _fill_up(rows, found, size):
+    """Lengthen rows to whole multiples of the block, as far as the next row allows.
+
+    The centroids that come in are farther away than the radius: they do no harm, and the loops have no
+    remainder, which would be run through one by one.
+    """
+    for r in range(found):
+        wanted = rows[r, 0] + -(-(rows[r, 1] - rows[r, 0]) // _BLOCK) * _BLOCK
+        rows[r, 1] = min(wanted, rows[r + 1, 0] if r + 1 < found else size)
+
+
+fill_up = compile_function(_fill_up)
+
+
 def _row_limit(radius, side, shape):
     """Return how many rows `find_rows` can write."""
     if radius == math.inf:
@@ -320,18 +334,18 @@ def _row_limit(radius, side, shape):
 row_limit = compile_function(_row_limit)
 
 
-def _evaluate(mode, points, momenta, c, m, scale, radius, origin, side, shape, starts, out):
+def _evaluate(mode, points, momenta, c, m, scale, radius, origin, side, shape, starts, order, out):
     """Fill `out` (p, columns) with the sums over the centroids within `radius` of each point.
 
     SUMS: sum w M, entries on and above the diagonal. SUMS_AND_SLOPES: these, then
     sum w (c - z)_k M for each k. FLOW: sum w M q, then sum w (q M q)(c - z). COUNT: how many
     centroids are within `radius`. TWO_SUMS: sum w m of two columns m. A radius of infinity takes all.
-    Points that are not finite give NaN.
+    Points that are not finite give NaN; they are gone through in `order`.
     """
     dim = points.shape[1]
     rows = np.empty((row_limit(radius, side, shape), 2), np.int64)
     for row in range(points.shape[0]):
-        p = np.uintp(row)
+        p = np.uintp(order[row])
         out[p, :] = 0.0
         total, size = 0.0, 0.0
         for k in range(dim):
@@ -347,6 +361,8 @@ def _evaluate(mode, points, momenta, c, m, scale, radius, origin, side, shape, s
             found = 1
         else:
             found = find_rows(p, points, radius, origin, side, shape, starts, rows)
+            if mode != COUNT:
+                fill_up(rows, found, c.shape[1])
         for r in range(found):
             start, stop = np.uintp(rows[r, 0]), np.uintp(rows[r, 1])
             if mode == COUNT:
@@ -373,7 +389,7 @@ def _evaluate(mode, points, momenta, c, m, scale, radius, origin, side, shape, s
 evaluate = compile_function(_evaluate)
 
 
-def _choose(points, levels, c, m, scale, radius, origin, side, shape, starts, chosen):
+def _choose(points, levels, c, m, scale, radius, origin, side, shape, starts, order, chosen):
     """Write to `chosen` the first stored centroid at which the running sum of w m exceeds the level.
 
     Whole blocks are added up at once; only the block in which the level is reached is gone through.
@@ -381,13 +397,14 @@ def _choose(points, levels, c, m, scale, radius, origin, side, shape, starts, ch
     dim = points.shape[1]
     rows = np.empty((row_limit(radius, side, shape), 2), np.int64)
     for row in range(points.shape[0]):
-        p = np.uintp(row)
+        p = np.uintp(order[row])
         z = (points[p, 0], points[p, 1], points[p, dim - 1])
         rest = levels[p]
         found = 1
         rows[0, 0], rows[0, 1] = 0, c.shape[1]
         if radius < math.inf:
             found = find_rows(p, points, radius, origin, side, shape, starts, rows)
+            fill_up(rows, found, c.shape[1])
         chosen[p] = -1
         for r in range(found):
             for first in range(rows[r, 0], rows[r, 1], _BLOCK):

@@ -13,7 +13,7 @@ from torch import Tensor
 from riemaug.geometry.neighbours import NeighbourGrid, truncation_radius
 
 LARGEST_COMPILED_DIM = 3
-TRUNCATION = 1e-9
+TRUNCATION = 1e-7
 """Kernels left out add up to at most this share of lambda, in any entry of C."""
 
 LEAST_EXPONENT = -300.0
@@ -77,12 +77,18 @@ class _CompiledTable:
         """Return what `compiled.evaluate` makes of the points."""
         compiled = compiled_kernels()
         assert compiled is not None
-        out, grid = np.empty((len(point), num_sums)), self.grid
+        out, grid, order = np.empty((len(point), num_sums)), self.grid, self.order_of(point)
         compiled.evaluate(
             getattr(compiled, mode), self.padded(point), self.padded(momentum), self.centroids, entries,
-            scale, self.radius, grid.origin, grid.side, grid.shape, grid.starts, out,
+            scale, self.radius, grid.origin, grid.side, grid.shape, grid.starts, order, out,
         )  # fmt: skip
         return torch.from_numpy(out)
+
+    def order_of(self, point: Float[Tensor, "n dim"]) -> Int[np.ndarray, " n"]:
+        """Return an order that takes points of one neighbourhood together: their kernels are in the cache."""
+        if self.radius == math.inf or len(point) < _LANES:
+            return np.arange(len(point))
+        return np.argsort(self.grid.cells_of(point.numpy()), kind="stable")
 
     def padded(self, rows: Float[Tensor, "n dim"]) -> Float[np.ndarray, "n work"]:
         """Return contiguous rows; one dimension becomes the second of two."""
@@ -212,7 +218,7 @@ class CompiledPairOfSums:
         chosen = np.empty(len(point), np.int64)
         compiled.choose(
             table.padded(point), levels.numpy(), table.centroids, self._columns, self._scale, table.radius,
-            grid.origin, grid.side, grid.shape, grid.starts, chosen,
+            grid.origin, grid.side, grid.shape, grid.starts, table.order_of(point), chosen,
         )  # fmt: skip
         # a level within rounding of the total takes the last centroid that was looked at
         return torch.from_numpy(table.order[np.clip(chosen, 0, len(table.order) - 1)])

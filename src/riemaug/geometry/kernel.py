@@ -28,7 +28,7 @@ class KernelMetric(Metric):
 
     Every quantity is a product with the (B, N) matrix of weights; no (B, N, d, d) tensor is formed.
     Where no derivative is asked for, points on the CPU in float64 take compiled sums for d <= 3, which
-    look only at kernels near the point where there are many (left out: at most 1e-9 lambda in an
+    look only at kernels near the point where there are many (left out: at most 1e-7 lambda in an
     entry of C), and products in buffers above.
 
     Parameters
@@ -124,7 +124,7 @@ class KernelMetric(Metric):
         """Return w_i(z) = exp(-|z - c_i|^2 / T^2), in [0, 1], (..., N)."""
         own = (point * point).sum(-1, keepdim=True) * (1.0 / self.bandwidth**2)
         exponents = point @ self._directions
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or is_transformed(point):
             return (exponents - own - self._offsets).clamp_max(0.0).exp()
         # fresh memory for every (points, N) intermediate would cost more than the arithmetic
         return exponents.sub_(own).sub_(self._offsets).clamp_(LEAST_EXPONENT, 0.0).exp_()

@@ -49,11 +49,26 @@ class NeighbourGrid:
             side = side * max(1.1, (shape.prod() / limit) ** (1.0 / dim))
             shape = np.floor(extent / side) + 1.0
         shape = shape.astype(np.int64)
-        index = np.minimum(((padded - origin) / side).astype(np.int64), shape - 1)
-        flat = (index[:, 0] * shape[1] + index[:, 1]) * shape[2] + index[:, 2]
+        flat = _cells(padded, origin, side, shape)
         starts = np.zeros(int(shape.prod()) + 1, np.int64)
         np.cumsum(np.bincount(flat, minlength=int(shape.prod())), out=starts[1:])
         return cls(np.argsort(flat, kind="stable"), origin, side, shape, starts)
+
+    def cells_of(self, points: Float[np.ndarray, "n dim"]) -> Int[np.ndarray, " n"]:
+        """Return the number of the cell that each point lies in, or of the nearest one."""
+        padded = np.zeros((len(points), 3))
+        padded[:, 3 - points.shape[1] :] = np.nan_to_num(points)
+        return _cells(padded, self.origin, self.side, self.shape)
+
+
+def _cells(
+    points: Float[np.ndarray, "n 3"],
+    origin: Float[np.ndarray, " 3"],
+    side: Float[np.ndarray, " 3"],
+    shape: Int[np.ndarray, " 3"],
+) -> Int[np.ndarray, " n"]:
+    index = np.clip(np.floor((points - origin) / side), 0, shape - 1).astype(np.int64)
+    return (index[:, 0] * shape[1] + index[:, 1]) * shape[2] + index[:, 2]
 
 
 def truncation_radius(

@@ -56,12 +56,12 @@ class Support(nn.Module):
         counts = self._compiled_counts(point)
         if counts is not None:
             return counts.counts(point).nan_to_num_(0.0)
-        # |c|^2 - 2 z c + |z|^2 in one product; inf - inf is NaN, which is not within any radius
+        # |c|^2 - 2 z c + |z|^2 in one product
         lifted = torch.cat([-2.0 * point, torch.ones_like(point[:, :1])], 1)
         squares = (self.centroids * self.centroids).sum(1, keepdim=True)
         gaps = lifted @ torch.cat([self.centroids, squares], 1).T
         limit = self.radius**2 - (point * point).sum(-1, keepdim=True)
-        return (gaps <= limit).sum(-1).to(point.dtype)
+        return ((gaps <= limit) & limit.isfinite()).sum(-1).to(point.dtype)
 
     def _compiled_counts(self, point: Float[Tensor, "n dim"]) -> CompiledCounts | None:
         """Return the compiled counts of the present centroids if they can take these points."""

@@ -31,7 +31,7 @@ from riemaug.samplers.pairs import PairTable, pairs_of_determinant, pairs_of_tra
 
 _LARGEST_DETERMINANT_TABLE = 2000
 _NEIGHBOURS_FROM = 1000
-_LEFT_OUT = 1e-9
+_LEFT_OUT = 1e-7
 
 
 @dataclass(frozen=True)
