@@ -199,6 +199,36 @@ def test_transforms_and_moved_tensors_get_the_right_values() -> None:
     assert kernel_module.LARGEST_COMPILED_DIM == 3
 
 
+@pytest.mark.parametrize("dim", [1, 2, 3, 4])
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+@torch.no_grad()
+def test_whole_midpoint_paths_equal_their_steps(dim: int, sign: float) -> None:
+    metric = random_metric(dim, 50, seed=9)
+    point, momentum = 0.5 * points_and_momenta(dim)[0], 0.3 * points_and_momenta(dim)[1]
+    start, start_momentum = point.clone(), momentum.clone()
+    expected = Metric.midpoint_steps(PlainKernelMetric(metric), point, momentum, 6, 0.1, sign * 0.1)
+    for actual, value in zip(
+        metric.midpoint_steps(point, momentum, 6, 0.1, sign * 0.1), expected, strict=True
+    ):
+        torch.testing.assert_close(actual, value, rtol=1e-9, atol=1e-10)
+    assert torch.equal(point, start)
+    assert torch.equal(momentum, start_momentum)
+    single = metric.float().midpoint_steps(point.float(), momentum.float(), 6, 0.1, sign * 0.1)
+    torch.testing.assert_close(single[0].double(), expected[0], rtol=2e-4, atol=2e-4)
+
+
+@pytest.mark.parametrize(("dtype", "limit"), [(torch.float64, 1e-15), (torch.float32, 3e-7)])
+@torch.no_grad()
+def test_compiled_exponentials_are_as_good_as_their_type(dtype: torch.dtype, limit: float) -> None:
+    # one kernel of mass 1 in one dimension: C - lambda is the exponential itself
+    metric = KernelMetric(torch.zeros(1, 1, dtype=dtype), torch.ones(1, 1, 1, dtype=dtype), 1.0, 1e-300)
+    point = torch.linspace(0.0, 5.0, 4001, dtype=torch.float64).to(dtype)[:, None]
+    exact = torch.exp(-(point.double() ** 2))[:, 0]
+    scale = 1.0 + (point.double() ** 2)[:, 0]  # rounding of the exponent itself grows with it
+    error = (metric.cometric_matrix(point)[:, 0, 0].double() / exact - 1.0).abs() / scale
+    assert float(error.max()) < limit
+
+
 @torch.no_grad()
 def test_weights_far_away_do_not_slow_the_products_down_to_nothing() -> None:
     metric = random_metric(6, 20, seed=8)

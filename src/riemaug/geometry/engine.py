@@ -21,6 +21,9 @@ LEAST_EXPONENT = -300.0
 
 _LEAST_NEIGHBOURS = 1000
 _COLUMNS_AT_ONCE = 1024
+_LOG2_E = 1.0 / math.log(2.0)
+"""Compiled exponentials are powers of two."""
+
 _LANES = 32
 
 
@@ -45,9 +48,10 @@ def is_transformed(tensor: Tensor) -> bool:
     return False
 
 
-def is_plain_array(tensor: Tensor) -> bool:
-    """Return whether a tensor can be passed to compiled code: float64, on the CPU, not transformed."""
-    return tensor.dtype == torch.float64 and tensor.device.type == "cpu" and not is_transformed(tensor)
+def is_plain_array(tensor: Tensor, single: bool = False) -> bool:
+    """Return whether compiled code can take a tensor: float64 (float32 if `single`), CPU, no transform."""
+    has_type = tensor.dtype == torch.float64 or (single and tensor.dtype == torch.float32)
+    return has_type and tensor.device.type == "cpu" and not is_transformed(tensor)
 
 
 class _CompiledTable:
@@ -61,7 +65,7 @@ class _CompiledTable:
         self.order = self.grid.order if radius < math.inf else np.arange(count)
         # the last lanes repeat a centroid, without mass: loops then have no remainder
         self.size = -(-count // _LANES) * _LANES
-        self.centroids = np.zeros((self.work_dim, self.size))
+        self.centroids = np.zeros((self.work_dim, self.size), centroids.dtype)
         self.centroids[-self.dim :] = centroids[:1].T
         self.centroids[-self.dim :, :count] = centroids[self.order].T
 
@@ -71,13 +75,14 @@ class _CompiledTable:
         point: Float[Tensor, "n dim"],
         momentum: Float[Tensor, "n dim"],
         entries: Float[np.ndarray, "rows size"],
-        scale: float,
+        scale: float | np.floating,
         num_sums: int,
     ) -> Float[Tensor, "n sums"]:
         """Return what `compiled.evaluate` makes of the points."""
         compiled = compiled_kernels()
         assert compiled is not None
-        out, grid, order = np.empty((len(point), num_sums)), self.grid, self.order_of(point)
+        grid, order = self.grid, self.order_of(point)
+        out = np.empty((len(point), num_sums), self.centroids.dtype)
         compiled.evaluate(
             getattr(compiled, mode), self.padded(point), self.padded(momentum), self.centroids, entries,
             scale, self.radius, grid.origin, grid.side, grid.shape, grid.starts, order, out,
@@ -142,9 +147,10 @@ class CompiledKernels:
             largest = float(kernels.abs().max()) or 1.0
             radius = truncation_radius(centroids.numpy(), bandwidth, largest, TRUNCATION * regularization)
         self._table = table = _CompiledTable(centroids.numpy(), radius)
-        self._scale = 1.0 / bandwidth**2
+        self._bandwidth, self._regularization = bandwidth, regularization
+        self._scale = table.centroids.dtype.type(_LOG2_E / bandwidth**2)
         self._dim, work = dim, table.work_dim
-        square = np.zeros((table.size, work, work))
+        square = np.zeros((table.size, work, work), table.centroids.dtype)
         square[:count, -dim:, -dim:] = kernels.numpy().reshape(count, dim, dim)[table.order]
         rows, columns = np.triu_indices(work)
         self._entries = np.ascontiguousarray(square[:, rows, columns].T)
@@ -179,6 +185,27 @@ class CompiledKernels:
         velocity, pull = self._run("FLOW", point, momentum, 2 * self._table.work_dim).chunk(2, 1)
         return velocity[:, -self._dim :], pull[:, -self._dim :]
 
+    def midpoint(
+        self,
+        point: Float[Tensor, "n dim"],
+        momentum: Float[Tensor, "n dim"],
+        num_steps: int,
+        time_step: float,
+        force_step: float,
+    ) -> tuple[Float[Tensor, "n dim"], Float[Tensor, "n dim"]] | None:
+        """Return where the explicit midpoint rule leads in `num_steps`; None where kernels are left out."""
+        table, number = self._table, self._scale.dtype.type
+        if table.radius < math.inf:
+            return None
+        compiled = compiled_kernels()
+        assert compiled is not None
+        end, end_momentum = table.padded(point).copy(), table.padded(momentum).copy()
+        compiled.midpoint(
+            end, end_momentum, table.centroids, self._entries, self._scale, number(self._bandwidth**-2),
+            number(self._regularization), number(time_step), number(force_step), num_steps,
+        )  # fmt: skip
+        return torch.from_numpy(end[:, -self._dim :]), torch.from_numpy(end_momentum[:, -self._dim :])
+
     def _run(
         self, mode: str, point: Float[Tensor, "n dim"], momentum: Float[Tensor, "n dim"], num_sums: int
     ) -> Float[Tensor, "n sums"]:
@@ -202,7 +229,7 @@ class CompiledPairOfSums:
         self, centroids: Float[Tensor, "N dim"], columns: Float[Tensor, "N 2"], width: float, radius: float
     ) -> None:
         self._table = table = _CompiledTable(centroids.numpy(), radius)
-        self._scale = 1.0 / width**2
+        self._scale = _LOG2_E / width**2
         self._columns = np.zeros((2, table.size))
         self._columns[:, : len(centroids)] = columns.numpy()[table.order].T
 

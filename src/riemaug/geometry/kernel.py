@@ -178,6 +178,17 @@ class KernelMetric(Metric):
         velocity = (self._cometric_from(weights) @ momentum[..., None])[..., 0]
         return velocity, self._pull(weights * (outer @ self.kernels.T), point)
 
+    def midpoint_steps(
+        self, point: Point, momentum: Momentum, num_steps: int, time_step: float, force_step: float
+    ) -> tuple[Point, Momentum]:
+        """Return where the explicit midpoint rule leads; see `Metric.midpoint_steps`."""
+        engine = self._compiled(point, momentum)
+        if engine is not None and point.ndim == 2 and point.shape == momentum.shape:
+            end = engine.midpoint(point, momentum, num_steps, time_step, force_step)
+            if end is not None:
+                return end
+        return super().midpoint_steps(point, momentum, num_steps, time_step, force_step)
+
     def momentum_derivative(self, point: Point, momentum: Momentum) -> Matrix:
         """Return A with columns (dC/dz_k) q = (2/T^2) sum_i w_i (c_i - z)_k M_i q, (..., d, d)."""
         if self._compiled(point, momentum) is not None:
@@ -208,7 +219,7 @@ class KernelMetric(Metric):
         """Return the compiled sums if they can take these vectors and these tensors of the metric."""
         if self.dim > LARGEST_COMPILED_DIM or not self._is_plain(*vectors):
             return None
-        if not all(is_plain_array(tensor) for tensor in (*vectors, self.kernels)):
+        if not all(is_plain_array(tensor, single=True) for tensor in (*vectors, self.kernels)):
             return None
         engine = self._current_engine()
         return engine if isinstance(engine, CompiledKernels) else None
@@ -228,7 +239,11 @@ class KernelMetric(Metric):
         key = (self.centroids.data_ptr(), self.kernels.data_ptr())
         if self._engine is None or self._engine[0] != key:
             centroids, kernels = self.centroids.detach(), self.kernels.detach()
-            if self.dim <= LARGEST_COMPILED_DIM and is_plain_array(kernels) and compiled_kernels():
+            if (
+                self.dim <= LARGEST_COMPILED_DIM
+                and is_plain_array(kernels, single=True)
+                and compiled_kernels()
+            ):
                 engine = CompiledKernels(centroids, kernels, self.bandwidth, self.regularization)
             else:
                 engine = BufferedProducts(centroids, kernels, self.bandwidth)

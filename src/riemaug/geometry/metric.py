@@ -159,6 +159,24 @@ class Metric(nn.Module, ABC):
         """Return C(z) q and dH/dz of H = 1/2 q^T C(z) q: the two halves of Hamilton's equations, (..., d)."""
         return self.velocity_of(point, momentum), self.kinetic_gradient(point, momentum)
 
+    def midpoint_steps(
+        self, point: Point, momentum: Momentum, num_steps: int, time_step: float, force_step: float
+    ) -> tuple[Point, Momentum]:
+        """Return where `num_steps` of the explicit midpoint rule lead, (..., d) each.
+
+        A step takes the position along C(z) q for `time_step` and the momentum along dH/dz for
+        `force_step`, which is minus `time_step` for geodesics. A method of the metric, so that a whole
+        path can be followed in one piece of compiled code.
+        """
+        for _ in range(num_steps):
+            slope, gradient = self.velocity_and_gradient(point, momentum)
+            middle = point + 0.5 * time_step * slope
+            middle_momentum = momentum + 0.5 * force_step * gradient
+            slope, gradient = self.velocity_and_gradient(middle, middle_momentum)
+            point = point + time_step * slope
+            momentum = momentum + force_step * gradient
+        return point, momentum
+
     def momentum_of(self, point: Point, velocity: Tangent) -> Momentum:
         """Return q = G(z) v, (..., d)."""
         return linalg.solve_spd(self.cometric_factor(point), velocity)
