@@ -33,6 +33,7 @@ def _coefficients(dtype: type, degree: int) -> tuple[Any, ...]:
     """
 
     def slope(r: np.ndarray) -> np.ndarray:
+        r = np.where(r == 0.0, 1e-30, r)
         return np.expm1(r * math.log(2.0)) / r
 
     series = np.polynomial.Chebyshev.interpolate(slope, degree - 1, domain=[-0.5, 0.5])
