@@ -33,12 +33,16 @@ class Augmentor(BaseEstimator):
     preset : "paper"
         One perceptron model a class, two latent dimensions (the paper's Tables 4 and 5).
     model : "rhvae" or "vae"
-    sampler : "mixture", "walk", "walk-paper" or "prior", optional
-        By default the mixture sampler, or the prior for a plain VAE.
+    sampler : str, optional
+        Which law new latent points are drawn from, and how. "mixture": independent draws of the paper's
+        Eq. 3; "walk": exact Riemannian random walk; "hmc": Hamiltonian Monte Carlo; "prior": the standard
+        normal. "walk-paper" and "walk-paper-code" are the paper's algorithm as printed and with the sign of
+        its authors' code; neither samples Eq. 3, they are for comparison. By default the mixture sampler, or
+        the prior for a plain VAE.
     latent_dim, bandwidth, regularization, likelihood, max_epochs : optional
         Override the preset; see `riemaug.config.GeneratorConfig`.
     inverse_temperature : float
-        b > 0; draws follow pi^b.
+        b > 0; draws of the mixture sampler, the walk and HMC follow pi^b.
     random_state : int, optional
         None draws a seed at `fit`, kept as `random_state_`.
     device : str

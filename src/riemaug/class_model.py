@@ -14,7 +14,14 @@ from riemaug.errors import TrainingError
 from riemaug.geometry import KernelMetric
 from riemaug.models import RHVAE, LatentModel, ModelConfig, build_model
 from riemaug.random import Stream
-from riemaug.samplers import MixtureSampler, PaperWalk, PriorSampler, RiemannianRandomWalk, Sampler
+from riemaug.samplers import (
+    HMC,
+    MixtureSampler,
+    PaperWalk,
+    PriorSampler,
+    RiemannianRandomWalk,
+    Sampler,
+)
 from riemaug.training import EpochReport, History, Trainer, TrainingConfig
 
 BLOCK = 128
@@ -53,11 +60,10 @@ class ClassModel:
         metric = self.metric
         if name == "prior" or metric is None:
             return PriorSampler(self.model.config.latent_dim)
-        if name == "walk":
-            return RiemannianRandomWalk(metric, inverse_temperature=config.inverse_temperature)
-        if name == "walk-paper":
-            return PaperWalk(metric)
-        return MixtureSampler(metric, inverse_temperature=config.inverse_temperature)
+        if name in ("walk-paper", "walk-paper-code"):
+            return PaperWalk(metric, published_sign=name == "walk-paper-code")
+        kinds = {"mixture": MixtureSampler, "walk": RiemannianRandomWalk, "hmc": HMC}
+        return kinds[name](metric, inverse_temperature=config.inverse_temperature)
 
     def draw_stream(self, seed: int) -> Stream:
         """Return the stream of this class's draws."""

@@ -7,8 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from riemaug.models.config import ModelConfig, ModelKind, paper_model
 from riemaug.training.config import TrainingConfig, paper_training
 
-SamplerName = Literal["mixture", "walk", "walk-paper", "prior"]
-GEOMETRIC_SAMPLERS = ("mixture", "walk", "walk-paper")
+SamplerName = Literal["mixture", "walk", "walk-paper", "walk-paper-code", "hmc", "prior"]
+GEOMETRIC_SAMPLERS = ("mixture", "walk", "walk-paper", "walk-paper-code", "hmc")
+TEMPERED_SAMPLERS = ("mixture", "walk", "hmc")
+"""Those whose law is pi^b for any b."""
 
 
 class GeneratorConfig(BaseModel):
@@ -65,7 +67,8 @@ class SamplingConfig(BaseModel):
     Attributes
     ----------
     sampler : str, optional
-        "mixture" (default for an RHVAE), "walk", "walk-paper" or "prior" (default for a VAE).
+        "mixture" (default for an RHVAE), "walk", "hmc", "prior" (default for a VAE), or, for comparison,
+        "walk-paper" and "walk-paper-code".
     inverse_temperature : float
         b > 0: draws follow pi^b; 1 is the paper's Eq. 3, larger stays closer to the data.
     seed : int
@@ -83,7 +86,7 @@ class SamplingConfig(BaseModel):
         return self.sampler or ("mixture" if model == "rhvae" else "prior")
 
     def check_against(self, model: ModelKind) -> None:
-        """Raise InvalidInputError if the model has no metric and the sampler needs one."""
+        """Raise InvalidInputError if the sampler needs a metric that is missing or is given a b it lacks."""
         from riemaug.errors import InvalidInputError
 
         name = self.sampler_for(model)
@@ -92,10 +95,10 @@ class SamplingConfig(BaseModel):
                 f"sampler {name} needs a learned metric, a plain VAE has none; "
                 "choose --model rhvae or --sampler prior"
             )
-        if name in ("prior", "walk-paper") and self.inverse_temperature != 1.0:
+        if name not in TEMPERED_SAMPLERS and self.inverse_temperature != 1.0:
             raise InvalidInputError(
                 f"sampler {name} has no inverse temperature, got {self.inverse_temperature:g}; "
-                "choose --sampler mixture or walk, or leave it at 1"
+                "choose --sampler mixture, walk or hmc, or leave it at 1"
             )
 
 

@@ -132,7 +132,7 @@ OPTIONS = [
     (["--resize", "0x10"], ["--resize", "HxW"]),
     (["--resize", "8x8", "--pad"], ["--resize", "--pad"]),
     (["--pad", "--crop"], ["--pad", "--crop"]),
-    (["--sampler", "mcmc"], ["--sampler", "mixture", "walk", "prior", "'mcmc'"]),
+    (["--sampler", "mcmc"], ["--sampler", "mixture", "walk-paper-code", "hmc", "prior", "'mcmc'"]),
     (["--preset", "best"], ["--preset", "paper", "'best'"]),
     (["--likelihood", "poisson"], ["--likelihood", "bernoulli", "gaussian"]),
     (["--model", "gan"], ["--model", "rhvae", "vae"]),

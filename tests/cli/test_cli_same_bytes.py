@@ -33,7 +33,7 @@ def test_two_jobs_change_no_byte(digits, finished, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sampler", ["walk", "walk-paper", "prior", "mixture"])
+@pytest.mark.parametrize("sampler", ["walk", "walk-paper", "walk-paper-code", "hmc", "prior", "mixture"])
 def test_jobs_and_batches_change_no_byte_of_any_sampler(cli, digits, finished, tmp_path, sampler):
     options = ["--per-class", 300, "--seed", 5, "--sampler", sampler]
     for name, run in (("a", [1, 256]), ("b", [2, 7])):

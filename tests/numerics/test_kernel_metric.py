@@ -1,5 +1,6 @@
 """The kernel metric's closed forms against automatic differentiation and direct sums, in float64."""
 
+import copy
 import math
 
 import pytest
@@ -164,3 +165,27 @@ def test_singular_and_indefinite_matrices_are_flagged_not_hidden(dim: int) -> No
     assert not linalg.solve_general(zero, torch.ones(1, dim, dtype=torch.float64)).isfinite().any()
     assert float(linalg.log_abs_det(zero)) == -math.inf
     assert linalg.cholesky_factor(-torch.eye(dim).double()[None]).isnan().any()
+
+
+def test_a_deep_copy_has_a_life_of_its_own() -> None:
+    # closures in the public code make a copy follow its original
+    metric = random_metric(2, 5, seed=3)
+    point = torch.zeros(1, 2, dtype=torch.float64)
+    with torch.no_grad():
+        before = metric.cometric_matrix(point)
+        twin = copy.deepcopy(metric)
+        metric.kernels.mul_(2.0)
+        metric.centroids.add_(1.0)
+        torch.testing.assert_close(twin.cometric_matrix(point), before, rtol=0, atol=0)
+
+
+def test_no_tensor_of_points_by_kernels_by_entries_is_formed() -> None:
+    dim, num_centroids, num_points = 10, 400, 500
+    metric = random_metric(dim, num_centroids, seed=4)
+    point = torch.zeros(num_points, dim, dtype=torch.float64)
+    forbidden = num_points * num_centroids * dim * dim
+    with torch.no_grad(), torch.profiler.profile(profile_memory=True) as profile:
+        metric.velocity_and_gradient(point, point)
+        metric.log_density_and_gradient(point)
+    largest = max(abs(event.cpu_memory_usage) for event in profile.events())
+    assert 0 < largest < 8 * forbidden / 20

@@ -1,11 +1,11 @@
-"""The support S and the wrapped normal."""
+"""The support S and even draws from it."""
 
 import math
 
 import pytest
 import torch
 
-from riemaug.geometry import KernelMetric, Support, WrappedNormal
+from riemaug.geometry import KernelMetric, Support
 from riemaug.samplers.flat import FlatPart
 from tests.metrics import random_metric
 
@@ -45,27 +45,3 @@ def test_flat_proposals_cover_the_support_evenly(spread: float) -> None:
     grid = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1).flatten(0, 1)
     share = sum(float(support.contains(part).double().sum()) for part in grid.split(100000)) / num**2
     assert volume == pytest.approx(share * math.exp(support.log_box_volume()), rel=0.02)
-
-
-def test_wrapped_normal_of_a_constant_metric_is_the_normal() -> None:
-    # lambda I alone: geodesics are straight, so the draw is loc + the same noise
-    factors = torch.zeros(1, 2, 2, dtype=torch.float64)
-    metric = KernelMetric(torch.zeros(1, 2, dtype=torch.float64), factors, 1.0, 0.5)
-    covariance = torch.tensor([[0.5, 0.2], [0.2, 0.3]], dtype=torch.float64)
-    loc = torch.tensor([1.0, -1.0], dtype=torch.float64)
-    flow = WrappedNormal(loc, covariance, metric).sample(20000, torch.Generator().manual_seed(0))
-    assert flow.converged.all()
-    # 5 standard errors: 2e-6 to fail by chance
-    assert torch.allclose(flow.point.mean(0), loc, atol=5 * math.sqrt(0.5 / 20000))
-    assert torch.allclose(flow.point.T.cov(), covariance, atol=5 * 0.5 * math.sqrt(2 / 20000))
-
-
-def test_wrapped_normal_follows_the_metric() -> None:
-    metric = random_metric(2, 6, seed=1)
-    covariance = 0.5 * torch.eye(2, dtype=torch.float64)
-    bent = WrappedNormal(metric.centroids[0], covariance, metric).sample(
-        500, torch.Generator().manual_seed(0)
-    )
-    noise = torch.randn(500, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    straight = metric.centroids[0] + noise * math.sqrt(0.5)
-    assert float((bent.point - straight).norm(dim=-1).mean()) > 0.05

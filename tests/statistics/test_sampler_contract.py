@@ -10,16 +10,16 @@ from riemaug.errors import InvalidInputError
 from riemaug.geometry import ExplicitMidpoint, KernelMetric, Support
 from riemaug.random import Stream
 from riemaug.samplers import (
+    HMC,
+    ChainOptions,
     MixtureSampler,
-    PaperWalk,
     PriorSampler,
     RiemannianRandomWalk,
     Sampler,
     SamplingProgress,
 )
-from riemaug.samplers.diagnostics import effective_fraction, pareto_shape, summarize_chains
-from riemaug.samplers.independence import steps_to_converge
 from tests.metrics import PlainKernelMetric, random_metric
+from tests.statistics.chain_cases import chain_samplers
 
 
 def samplers() -> dict[str, Sampler]:
@@ -30,9 +30,7 @@ def samplers() -> dict[str, Sampler]:
         "mixture-2-squared": MixtureSampler(plane, inverse_temperature=2.0),
         "mixture-3": MixtureSampler(space),
         "mixture-5": MixtureSampler(random_metric(5, 4, seed=0, bandwidth=1.2)),
-        "walk": RiemannianRandomWalk(space, num_steps=20, num_integration_steps=2),
-        "walk-adaptive": RiemannianRandomWalk(plane, num_steps=20, adaptive=True),
-        "walk-paper": PaperWalk(plane, num_steps=20, num_integration_steps=2),
+        **chain_samplers(),
     }
 
 
@@ -70,8 +68,12 @@ def test_results_are_complete_at_every_size(name: str) -> None:
 
 def test_progress_is_told_after_each_block() -> None:
     seen: list[SamplingProgress] = []
-    MixtureSampler(random_metric(2, 4, seed=0)).sample(600, 0, seen.append)
-    assert [(progress.done, progress.total) for progress in seen] == [(256, 600), (512, 600), (600, 600)]
+    sampler = MixtureSampler(random_metric(2, 4, seed=0))
+    size = sampler.block_size
+    total = 2 * size + 88
+    sampler.sample(total, 0, seen.append)
+    done = [(progress.done, progress.total) for progress in seen]
+    assert done == [(size, total), (2 * size, total), (total, total)]
     assert all(0 < progress.acceptance <= 1 for progress in seen)
 
 
@@ -80,7 +82,12 @@ def test_the_metric_passed_in_is_left_alone() -> None:
     metric = KernelMetric(
         torch.randn(4, 2, generator=torch.Generator().manual_seed(0)), factors * 0.5, 0.8, 0.01
     )
-    for sampler in (MixtureSampler(metric), RiemannianRandomWalk(metric, num_steps=2)):
+    few = ChainOptions(num_steps=2, num_tuning_steps=2)
+    for sampler in (
+        MixtureSampler(metric),
+        RiemannianRandomWalk(metric, chains=few),
+        HMC(metric, chains=few),
+    ):
         draws = sampler.sample(3, 0)
         assert not draws.points.requires_grad
         torch.testing.assert_close(
@@ -100,8 +107,11 @@ def test_one_centroid_and_coincident_centroids(dim: int, regularization: float) 
         draws = MixtureSampler(metric).sample(200, 0)
         assert metric.default_support().contains(draws.points).all()
         assert draws.diagnostics.converged
-        walk = RiemannianRandomWalk(metric, num_steps=8).sample(16, 0)
-        assert walk.points.isfinite().all()
+        few = ChainOptions(num_steps=8, num_chains=16, num_tuning_steps=10)
+        for sampler in (RiemannianRandomWalk(metric, chains=few), HMC(metric, chains=few)):
+            drawn = sampler.sample(16, 0).points
+            assert drawn.isfinite().all()
+            assert metric.default_support().contains(drawn).all()
 
 
 def test_a_lone_kernel_in_two_dimensions_has_the_closed_form_normalizer() -> None:
@@ -133,98 +143,8 @@ def test_far_clusters_keep_their_shares() -> None:
     assert (draws.diagnostics.acceptance or 0) > 0.5
 
 
-def test_a_step_does_not_change_its_input() -> None:
-    metric = random_metric(2, 6, seed=0)
-    walk = RiemannianRandomWalk(metric)
-    state = walk.start(torch.Generator().manual_seed(0))
-    position = state.position.clone()
-    new, info = walk.step(state, torch.Generator().manual_seed(1))
-    assert torch.equal(state.position, position)
-    moved = (new.position != position).any(-1)
-    assert torch.equal(moved, info.is_accepted)
-    assert not (info.is_accepted & (info.is_divergent | info.is_outside)).any()
-    assert torch.equal(new.origin, state.origin)
-
-
-@pytest.mark.parametrize("covariance", [400.0, 1e300])
-def test_bad_proposals_are_rejected_and_counted_apart(covariance: float) -> None:
-    metric = random_metric(2, 6, seed=0)
-    generator = torch.Generator().manual_seed(0)
-    walk = RiemannianRandomWalk(metric, covariance=covariance, num_integration_steps=5)
-    state = walk.start(generator)
-    new, info = walk.step(state, generator)
-    bad = info.is_divergent | info.is_outside
-    assert int(info.is_outside.sum()) > 30
-    assert covariance < 1e3 or int(info.is_divergent.sum()) > 0
-    assert not (info.is_divergent & info.is_outside).any()
-    assert torch.equal(new.position[bad], state.position[bad])
-    assert float(info.acceptance_probability[bad].max()) == 0.0
-    assert walk.support.contains(new.position).all()
-    assert info.acceptance_probability.isfinite().all()
-
-
-def test_the_printed_walk_says_what_it_is() -> None:
-    diagnostics = PaperWalk(random_metric(2, 6, seed=0), num_steps=20).sample(4, 0).diagnostics
-    assert "does NOT sample Eq. 3" in diagnostics.message
-    assert diagnostics.converged is False
-
-
-def test_chains_that_remember_their_start_are_told_from_those_that_do_not() -> None:
-    generator = torch.Generator().manual_seed(0)
-    starts = torch.randn(128, 2, generator=generator, dtype=torch.float64)
-    noise = torch.randn(100, 1, 128, generator=generator, dtype=torch.float64)
-    good = summarize_chains(noise, starts)
-    stuck = summarize_chains(noise + 2 * starts[:, int(starts.std(0).argmax())], starts)
-    drifting = summarize_chains(noise + torch.linspace(0, 1, 100).double()[:, None, None], starts)
-    assert good is not None
-    assert stuck is not None
-    assert drifting is not None
-    assert good.has_converged
-    assert not stuck.has_converged
-    assert stuck.rhat > 1.5
-    assert drifting.drift > 10
-    assert not drifting.has_converged
-    assert summarize_chains(noise[:4], starts) is None
-
-
-def test_chains_that_hardly_move_have_not_converged() -> None:
-    # each begins in the law and keeps to a tenth of it: neither R-hat nor the drift can tell
-    generator = torch.Generator().manual_seed(1)
-    noise = torch.randn(100, 1, 256, generator=generator, dtype=torch.float64)
-    level = torch.randn(256, generator=generator, dtype=torch.float64)
-    starts = torch.randn(256, 2, generator=generator, dtype=torch.float64)
-    summary = summarize_chains(level + 0.1 * noise, starts)
-    assert summary is not None
-    assert summary.rhat < 1.1
-    assert summary.ess_per_chain < 1.75
-    assert not summary.has_converged
-
-
-@pytest.mark.parametrize("shape", [0.3, 0.5, 1.0])
-def test_pareto_shape_is_that_of_the_weights(shape: float) -> None:
-    # the estimate's own error at 20,000 draws is near 0.05
-    uniform = torch.rand(20000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    assert pareto_shape(-shape * uniform.log()) == pytest.approx(shape, abs=0.2)
-    assert pareto_shape(torch.zeros(1000, dtype=torch.float64)) == -math.inf
-    assert pareto_shape(torch.full((1000,), -math.inf)) == math.inf
-
-
-def test_effective_fraction_counts_equal_weights() -> None:
-    log_weights = torch.tensor([0.0, 0.0, -math.inf, -math.inf])
-    assert effective_fraction(log_weights) == pytest.approx(0.5)
-    assert effective_fraction(log_weights[2:]) == 0.0
-
-
-def test_steps_grow_with_the_largest_weight() -> None:
-    even = torch.zeros(1000, dtype=torch.float64)
-    assert steps_to_converge(even)[0] == 1
-    spiked = even.clone()
-    spiked[0] = math.log(20.0)
-    steps, distance = steps_to_converge(spiked)
-    # a chain at weight W leaves with chance about 1 / W, and 2 % of the law sits there
-    expected = math.log(1e-3 / (20 / 1019 + 1e-3)) / math.log(1 - 1019 / 1000 / 20)
-    assert steps == pytest.approx(expected, rel=0.1)
-    assert distance <= 1e-3
+def begin(metric: KernelMetric, start: torch.Tensor) -> None:
+    HMC(metric, chains=ChainOptions(start=start)).sample(3, 0)
 
 
 def test_parameters_out_of_range_are_refused_in_one_line() -> None:
@@ -234,7 +154,26 @@ def test_parameters_out_of_range_are_refused_in_one_line() -> None:
         (lambda: MixtureSampler(PlainKernelMetric(metric)), "needs a KernelMetric"),
         (lambda: MixtureSampler(metric, Support(torch.zeros(1, 3), 1.0)), "one dimension"),
         (lambda: RiemannianRandomWalk(metric, integrator=ExplicitMidpoint()), "reversible integrator"),
-        (lambda: RiemannianRandomWalk(metric, num_steps=0), "must be 1 or more"),
+        (lambda: RiemannianRandomWalk(metric, num_integration_steps=0), "must be 1 or more"),
+        (lambda: RiemannianRandomWalk(metric, target_acceptance=1.0), "between 0 and 1"),
+        (
+            lambda: RiemannianRandomWalk(metric, adaptive=True, covariance=0.0),
+            "covariance must be a positive",
+        ),
+        (lambda: HMC(metric, num_leapfrog_steps=0), "must be 1 or more"),
+        (lambda: HMC(metric, step_size=-0.1), "step_size must be a positive"),
+        (lambda: HMC(metric, step_size=0.1, adapt_scales=True), "with a tuned step only"),
+        (lambda: HMC(metric, scales=torch.ones(3)), "scales must be 2 positive"),
+        (lambda: HMC(metric, inverse_temperature=math.inf), "inverse_temperature must be"),
+        (lambda: HMC(PlainKernelMetric(metric)), "default support"),
+        (lambda: ChainOptions(num_steps=0), "num_steps must be 1 or more"),
+        (lambda: ChainOptions(num_chains=0), "num_chains must be 1 or more"),
+        (lambda: ChainOptions(burn_in=-1), "burn_in must be 0 or more"),
+        (lambda: ChainOptions(num_steps=10, thinning=11), "thinning must be from 1"),
+        (lambda: begin(metric, torch.zeros(3, 3)), "points of 2 coordinates, got 3"),
+        (lambda: begin(metric, torch.zeros(0, 2)), "m > 0"),
+        (lambda: begin(metric, torch.full((1, 2), 1e6)), "128 of 128 starts lie outside"),
+        (lambda: begin(metric, torch.full((1, 2), math.nan)), "where log pi is finite"),
         (lambda: RiemannianRandomWalk(metric, covariance=-1.0), "positive definite"),
         (lambda: RiemannianRandomWalk(metric, covariance=torch.ones(3)), "covariance must be a number"),
         (lambda: RiemannianRandomWalk(metric, covariance=torch.ones(2), adaptive=True), "one number"),

@@ -1,6 +1,7 @@
 """What a user may choose, and what is refused."""
 
 import math
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -8,10 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from riemaug.config import Amount, GeneratorConfig, SamplingConfig
+from riemaug.config import (
+    GEOMETRIC_SAMPLERS,
+    TEMPERED_SAMPLERS,
+    Amount,
+    GeneratorConfig,
+    SamplerName,
+    SamplingConfig,
+)
 from riemaug.errors import InvalidInputError
 from riemaug.models import ModelConfig, paper_model
 from riemaug.models.config import ModelKind
+from riemaug.report.words import SAMPLERS
 from riemaug.training import TrainingConfig, paper_training
 
 LARGE = 208 * 176
@@ -105,7 +114,17 @@ def test_the_default_sampler_follows_the_model() -> None:
     assert SamplingConfig(sampler="walk").sampler_for("rhvae") == "walk"
 
 
-@pytest.mark.parametrize("sampler", ["mixture", "walk", "walk-paper"])
+def test_the_samplers_are_those_of_the_manual() -> None:
+    names = {"mixture", "walk", "walk-paper", "walk-paper-code", "hmc", "prior"}
+    assert set(get_args(SamplerName)) == names
+    assert set(GEOMETRIC_SAMPLERS) == names - {"prior"}
+    assert set(SAMPLERS) == names
+    assert set(TEMPERED_SAMPLERS) < set(GEOMETRIC_SAMPLERS)
+    with pytest.raises(ValidationError):
+        SamplingConfig.model_validate({"sampler": "nuts"})
+
+
+@pytest.mark.parametrize("sampler", GEOMETRIC_SAMPLERS)
 def test_a_plain_vae_has_no_geometric_sampler(sampler: str) -> None:
     config = SamplingConfig.model_validate({"sampler": sampler})
     config.check_against("rhvae")
@@ -114,12 +133,13 @@ def test_a_plain_vae_has_no_geometric_sampler(sampler: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("sampler", ["prior", "walk-paper"])
+@pytest.mark.parametrize("sampler", ["prior", "walk-paper", "walk-paper-code"])
 def test_an_inverse_temperature_needs_a_sampler_that_has_one(sampler: str) -> None:
     config = SamplingConfig.model_validate({"sampler": sampler, "inverse_temperature": 2.0})
     with pytest.raises(InvalidInputError, match="has no inverse temperature, got 2"):
         config.check_against("rhvae")
-    SamplingConfig(sampler="mixture", inverse_temperature=2.0).check_against("rhvae")
+    for name in TEMPERED_SAMPLERS:
+        SamplingConfig.model_validate({"sampler": name, "inverse_temperature": 2.0}).check_against("rhvae")
 
 
 def test_a_plain_vae_has_no_inverse_temperature() -> None:

@@ -10,6 +10,7 @@ from riemaug.cli.augment import augment
 from riemaug.cli.demo import demo
 from riemaug.cli.fit import fit
 from riemaug.cli.inspect import inspect
+from riemaug.cli.interpolate import interpolate
 from riemaug.cli.sample import sample
 from riemaug.cli.text import printable, refusal
 from riemaug.errors import RiemaugError
@@ -27,6 +28,7 @@ app.command()(demo)
 app.command()(augment)
 app.command()(fit)
 app.command()(sample)
+app.command()(interpolate)
 app.command()(inspect)
 
 

@@ -119,8 +119,9 @@ IncludeReal = Annotated[
 Sampler = Annotated[
     str | None,
     typer.Option(
-        help="mixture (independent draws of Eq. 3; the default), walk (exact Riemannian random walk), "
-        "walk-paper (Alg. 1 as printed, for comparison: it does not sample Eq. 3), prior.",
+        help="mixture (independent draws of Eq. 3; the default), walk (exact Riemannian random walk), hmc "
+        "(Hamiltonian Monte Carlo), prior; for comparison, as neither samples Eq. 3: walk-paper (Alg. 1 as "
+        "printed), walk-paper-code (with the sign of the authors' code).",
         rich_help_panel=_SAMPLING,
     ),
 ]

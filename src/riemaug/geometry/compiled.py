@@ -3,6 +3,8 @@
 Each point runs over its centroids in one pass and keeps its sums in registers; nothing of shape
 (points, centroids) is ever stored. A point's result depends on that point alone, so bits do not
 change with the batch. Points are (p, 2) or (p, 3); one dimension is the second axis of two.
+
+All of it stands in one file because numba's cache notices changes of a function's own file alone.
 """
 
 import inspect

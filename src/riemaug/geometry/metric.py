@@ -6,6 +6,7 @@ differentiation; override a method where a closed form is at hand.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -85,6 +86,16 @@ class LocalGeometry:
         return (self.derivative.flatten(-2) @ self.metric.flatten(-2)[..., None])[..., 0]
 
 
+def _derivative_of(matrix: Callable[[Tensor], Tensor], point: Point) -> Float[Tensor, "*batch dim dim dim"]:
+    """Return the derivative of a matrix-valued function by automatic differentiation, [..., i, j, k]."""
+    dim = point.shape[-1]
+    flat = point.reshape(-1, dim)
+    if len(flat) == 0:  # vmap does not take empty batches whatever the function does
+        return point.new_zeros((*point.shape, dim, dim))
+    derivative = torch.func.vmap(torch.func.jacrev(matrix))(flat)
+    return derivative.reshape(*point.shape, dim, dim)
+
+
 class Metric(nn.Module, ABC):
     """A Riemannian metric G(z) on R^d, given by its inverse, the cometric C(z) = G(z)^-1.
 
@@ -134,9 +145,7 @@ class Metric(nn.Module, ABC):
 
     def cometric_derivative(self, point: Point) -> Float[Tensor, "*batch dim dim dim"]:
         """Return dC_ij / dz_k as [..., i, j, k]: the derivative index is last."""
-        flat = point.reshape(-1, self.dim)
-        derivative = torch.func.vmap(torch.func.jacrev(self.cometric_matrix))(flat)
-        return derivative.reshape(*point.shape, self.dim, self.dim)
+        return _derivative_of(self.cometric_matrix, point)
 
     def momentum_derivative(self, point: Point, momentum: Momentum) -> Matrix:
         """Return the matrix A with columns (dC/dz_k) q, (..., d, d)."""
@@ -239,9 +248,7 @@ class TensorMetric(Metric):
 
     def metric_derivative(self, point: Point) -> Float[Tensor, "*batch dim dim dim"]:
         """Return dG_ij / dz_k as [..., i, j, k]: the derivative index is last."""
-        flat = point.reshape(-1, self.dim)
-        derivative = torch.func.vmap(torch.func.jacrev(self.metric_matrix))(flat)
-        return derivative.reshape(*point.shape, self.dim, self.dim)
+        return _derivative_of(self.metric_matrix, point)
 
     def cometric_derivative(self, point: Point) -> Float[Tensor, "*batch dim dim dim"]:
         """Return dC_ij / dz_k = -(C (dG/dz_k) C)_ij as [..., i, j, k]."""

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from riemaug import linalg
 from riemaug.errors import NotFittedError
-from riemaug.geometry.integrators import GeneralizedLeapfrog, PhasePoint
+from riemaug.geometry.implicit import GeneralizedLeapfrog, PhasePoint
 from riemaug.geometry.kernel import KernelMetric
 from riemaug.geometry.metric import LocalGeometry
 from riemaug.models.base import LOG_2PI, LatentModel, Objective, Posterior, standard_normal_log_prob

@@ -183,6 +183,11 @@ _Reader = Callable[[float, str], tuple[Grade, str]]
 _KNOWN: dict[str, tuple[str, Callable[[float], str], _Reader]] = {
     "converged": ("Converged", lambda v: number(bool(v)), _converged),
     "acceptance": ("Acceptance", percent, _acceptance),
+    "step_size": (
+        "Step size",
+        number,
+        _info("How far the chains try to move at once; tuned beforehand where the sampler does so."),
+    ),
     "divergences": ("Divergences", lambda v: number(int(v)), _divergences),
     "rhat": ("R-hat", lambda v: number(v, 4), _rhat),
     "ess_bulk": ("Effective sample size, bulk", lambda v: number(round(v)), _ess("for averages")),

@@ -5,13 +5,12 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import ClassVar, TypeVar
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from riemaug._typing import Flag, Point, Scalar
 from riemaug.errors import InvalidInputError
 from riemaug.geometry import KernelMetric, Metric, Support
 from riemaug.random import Stream
@@ -28,13 +27,19 @@ class Diagnostics:
     num_draws : int
     acceptance : float or None
         Mean acceptance probability of the rejection sampler or of the chains.
+    step_size : float or None
+        Step that the chains took: of the leapfrog for HMC; for the walks the factor that tuning put on
+        the standard deviations of their velocities, 1 where it was left as given.
     divergences : int
-        Proposals that were not finite or whose implicit equations were not solved (all rejected).
+        Proposals that were not finite, whose implicit equations were not solved, or whose energy was off
+        by more than 1,000 (all rejected).
     outside : int
         Proposals rejected because they left the support S.
     rhat, ess_bulk, ess_tail : float or None
-        Of log pi along the second half of the chains. R-hat is the nested one, over groups of chains
-        that began in the same region; above 1.05 the chains still remember where they began.
+        The worst of log pi and of the coordinate along which the centroids spread most, over the steps
+        that are judged: what follows the burn-in of thinned chains, else the second half of each
+        chain. R-hat is the nested one, over groups of chains that began in the same region; above 1.02
+        (1.05 with few chains) the chains still remember where they began.
     effective_fraction : float or None
         Effective sample size of the importance weights of the proposals, divided by their number.
     khat : float or None
@@ -49,15 +54,17 @@ class Diagnostics:
         Share of the law's mass due to the regularisation: mean over the draws of
         (lambda^(d/2) / sqrt det C)^b, an estimate of lambda^(b d/2) |S| / Z.
     evaluations : int
-        Points at which the metric was evaluated.
+        Points at which the metric was evaluated, tuning included; a lower bound for chains that follow
+        implicit integrators.
     converged : bool or None
-        Whether the draws can be taken as draws of pi^b; never for the paper's walk; None if unknown.
+        Whether the draws can be taken as draws of pi^b; never for the paper's walks; None if unknown.
     message : str
         The same in plain words.
     """
 
     num_draws: int
     acceptance: float | None = None
+    step_size: float | None = None
     divergences: int = 0
     outside: int = 0
     rhat: float | None = None
@@ -127,11 +134,12 @@ class Sampler(ABC):
     """A law on the latent space that can be drawn from, reproducibly.
 
     Draws are made in blocks of `block_size`, each from its own generator and always whole, so that
-    draw i depends on the random state and on i alone, not on the number of draws asked for.
+    draw i depends on the random state and on i alone, not on the number of draws asked for. What a sampler
+    fits or tunes first has a generator of its own, too.
     """
 
-    name: ClassVar[str]
-    block_size: ClassVar[int]
+    name: str
+    block_size: int
 
     @abstractmethod
     def sample(
@@ -202,44 +210,12 @@ def empty_block(dim: int, device: torch.device) -> Block:
     return Block(none.reshape(0, dim), none, torch.empty(0, dtype=torch.int64, device=device), none)
 
 
-@dataclass(frozen=True)
-class ChainState:
-    """Where a batch of chains is.
-
-    Attributes
-    ----------
-    position : Tensor (n, d)
-    log_density : Tensor (n,)
-        log pi at the position (inverse temperature 1).
-    origin : Tensor (n,), int64
-        Index of the centroid where the chain began, -1 for none.
-    """
-
-    position: Point
-    log_density: Scalar
-    origin: Int[Tensor, " n"]
-
-
-@dataclass(frozen=True)
-class TransitionInfo:
-    """What happened in one step of a batch of chains, each field (n,).
-
-    `is_divergent`: the proposal was not finite, its ratio NaN, or its equations not solved.
-    `is_outside`: it was fine but outside the support. Both are rejected, with probability 0 here.
-    """
-
-    acceptance_probability: Scalar
-    is_accepted: Flag
-    is_divergent: Flag
-    is_outside: Flag
-
-
 def in_double(metric: AnyMetric) -> AnyMetric:
     """Return a detached copy of the metric in float64; the original is left as it is.
 
     A kernel metric is rebuilt from its tensors: in training they are not leaves and cannot be copied.
     """
-    if isinstance(metric, KernelMetric):
+    if type(metric) is KernelMetric:
         return type(metric)(
             metric.centroids.detach().double().clone(),
             metric.factors.detach().double().clone(),

@@ -1,20 +1,75 @@
-"""Driving batches of chains, and judging them."""
+"""Markov chains: their state, one Metropolis decision, and driving a batch of them."""
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from riemaug._typing import Point, Scalar
-from riemaug.geometry import Metric
-from riemaug.samplers.base import Block, ChainState, Diagnostics, TransitionInfo
-from riemaug.samplers.diagnostics import ChainSummary, flat_mass, mean_log_density, summarize_chains
+from riemaug._typing import Point, Scalar, Tangent
 
-_TRACED_BLOCKS = 8
+TRACED_CHAINS = 1024
+"""So many chains are traced for the diagnostics; the others only give draws."""
+
+OnStep = Callable[[int, float], None]
+"""Hears the number of steps done and the mean acceptance probability so far."""
+
+_TRACED_STEPS = 1024
 _STEPS_BETWEEN_WORDS = 10
+
+
+@dataclass(frozen=True)
+class ChainState:
+    """Where a batch of chains is.
+
+    Attributes
+    ----------
+    position : Tensor (n, d)
+    log_density : Tensor (n,)
+        log pi at the position (inverse temperature 1).
+    origin : Tensor (n,), int64
+        Index of the centroid where the chain began, -1 for none.
+    gradient : Tensor (n, d), optional
+        Gradient of log pi at the position, for kernels that use it.
+    """
+
+    position: Point
+    log_density: Scalar
+    origin: Int[Tensor, " n"]
+    gradient: Tangent | None = None
+
+    def moved_to(self, end: "ChainState", accept: Bool[Tensor, " n"]) -> "ChainState":
+        """Return the chains at `end` where they accept and where they are elsewhere.
+
+        What is not accepted may be NaN: it is left behind, not multiplied by zero.
+        """
+        gradient = None
+        if self.gradient is not None and end.gradient is not None:
+            gradient = torch.where(accept[:, None], end.gradient, self.gradient)
+        return ChainState(
+            torch.where(accept[:, None], end.position, self.position),
+            torch.where(accept, end.log_density, self.log_density),
+            self.origin,
+            gradient,
+        )
+
+
+@dataclass(frozen=True)
+class TransitionInfo:
+    """What happened in one step of a batch of chains, each field (n,).
+
+    `is_divergent`: the proposal was not finite, its ratio NaN, its equations not solved or its energy off
+    by more than 1,000. `is_outside`: it was fine but outside the support. Both are rejected, with
+    probability 0 here.
+    """
+
+    acceptance_probability: Float[Tensor, " n"]
+    is_accepted: Bool[Tensor, " n"]
+    is_divergent: Bool[Tensor, " n"]
+    is_outside: Bool[Tensor, " n"]
 
 
 @runtime_checkable
@@ -26,6 +81,36 @@ class Kernel(Protocol):
         ...
 
 
+def accept_or_stay(
+    state: ChainState,
+    end: ChainState,
+    log_ratio: Float[Tensor, " n"],
+    *,
+    is_divergent: Bool[Tensor, " n"],
+    is_inside: Bool[Tensor, " n"],
+    uniform: Float[Tensor, " n"],
+) -> tuple[ChainState, TransitionInfo]:
+    """Return the state after a Metropolis decision, made on the log of the ratio.
+
+    Parameters
+    ----------
+    state, end : ChainState
+        Where the chains are, and what is proposed to them.
+    log_ratio : Tensor (n,)
+        Log of the acceptance ratio; NaN counts as a divergence.
+    is_divergent, is_inside : Tensor (n,)
+        Proposals that failed, and those that lie where chains may go.
+    uniform : Tensor (n,)
+        Uniform numbers in [0, 1).
+    """
+    is_divergent = is_divergent | log_ratio.isnan()
+    is_outside = ~is_divergent & ~is_inside
+    log_ratio = torch.where(is_divergent | is_outside, -math.inf, log_ratio)
+    accept = uniform.log() < log_ratio
+    info = TransitionInfo(log_ratio.exp().clamp_max(1.0), accept, is_divergent, is_outside)
+    return state.moved_to(end, accept), info
+
+
 @dataclass(frozen=True)
 class ChainRun:
     """A run of n chains.
@@ -34,18 +119,27 @@ class ChainRun:
     ----------
     state : ChainState
         The last one.
-    start : Tensor (n, d)
-    trace : Tensor (steps, scalars, n)
-        log pi and the coordinate along which the starts spread most, over the second half of the run.
+    draws : ChainState
+        Without thinning the last state; else the thinned ones one after the other, each n chains long.
+    start : Tensor (chains, d)
+        Where the traced chains began.
+    trace : Tensor (entries, scalars, chains)
+        log pi and one coordinate, over what follows the burn-in of thinned chains, else over the second
+        half of the run. At most 1,024 evenly spaced entries of the first 1,024 chains, so that long runs
+        take no more memory.
     acceptance : Tensor (n,)
         Mean acceptance probability of each chain.
+    num_steps : int
+        Steps taken by each chain, burn-in included.
     divergences, outside : int
     """
 
     state: ChainState
-    start: Point
-    trace: Float[Tensor, "steps scalars n"]
-    acceptance: Scalar
+    draws: ChainState
+    start: Float[Tensor, "chains dim"]
+    trace: Float[Tensor, "entries scalars chains"]
+    acceptance: Float[Tensor, " n"]
+    num_steps: int
     divergences: int
     outside: int
 
@@ -55,84 +149,81 @@ def run_chains(
     state: ChainState,
     num_steps: int,
     generator: torch.Generator,
-    on_step: Callable[[int, float], None] | None = None,
+    on_step: OnStep | None = None,
+    *,
+    burn_in: int = 0,
+    thinning: int | None = None,
+    traced_axis: int | None = None,
 ) -> ChainRun:
-    """Take `num_steps` >= 1 steps from `state`.
+    """Take `burn_in` steps and then `num_steps` >= 1 more from `state`.
 
-    `on_step` hears, now and then, the number of steps done and the mean acceptance probability so far.
+    Parameters
+    ----------
+    kernel : Kernel
+    state : ChainState
+    num_steps, burn_in : int
+    generator : torch.Generator
+    on_step : callable, optional
+        Called now and then.
+    thinning : int, optional
+        Keep every so many-th state after the burn-in; by default the last state alone.
+    traced_axis : int, optional
+        The coordinate to trace; by default that along which the starts spread most.
     """
-    start, trace = state.position, []
-    axis = int((start.amax(0) - start.amin(0)).argmax())
+    total = burn_in + num_steps
+    first = burn_in if thinning else max(burn_in, (total + 1) // 2)
+    trace = _Trace(state, traced_axis, first, total)
+    kept: list[ChainState] = []
     acceptance = torch.zeros_like(state.log_density)
-    divergences = torch.zeros((), dtype=torch.int64, device=start.device)
+    divergences = torch.zeros((), dtype=torch.int64, device=acceptance.device)
     outside = torch.zeros_like(divergences)
-    for index in range(num_steps):
+    for index in range(total):
         state, info = kernel.step(state, generator)
         acceptance = acceptance + info.acceptance_probability
         divergences = divergences + info.is_divergent.sum()
         outside = outside + info.is_outside.sum()
+        trace.add(index, state)
+        if thinning is not None and index >= burn_in and (index + 1 - burn_in) % thinning == 0:
+            kept.append(state)
         if on_step is not None and index % _STEPS_BETWEEN_WORDS == 0:
             on_step(index + 1, float(acceptance.mean()) / (index + 1))
-        if 2 * index >= num_steps:
-            trace.append(torch.stack([state.log_density, state.position[:, axis]]))
+    draws = _joined(kept) if kept else state
     return ChainRun(
-        state, start, torch.stack(trace) if trace else _no_trace(state), acceptance / num_steps,
-        int(divergences), int(outside),
-    )  # fmt: skip
+        state, draws, trace.start, trace.values(), acceptance / total, total, int(divergences), int(outside)
+    )
 
 
-def _no_trace(state: ChainState) -> Float[Tensor, "steps scalars n"]:
-    return state.log_density.new_empty((0, 2, len(state.log_density)))
+def longest_axis(points: Point) -> int:
+    """Return the coordinate along which points (n, d) extend most."""
+    return int((points.amax(0) - points.amin(0)).argmax())
 
 
-@dataclass
-class ChainTally:
-    """What is kept of the runs of all blocks: counts, and the traces of the first eight."""
+def _joined(states: list[ChainState]) -> ChainState:
+    """Return the states one after the other, without gradients."""
+    return ChainState(
+        torch.cat([state.position for state in states]),
+        torch.cat([state.log_density for state in states]),
+        torch.cat([state.origin for state in states]),
+    )
 
-    steps: int = 0
-    divergences: int = 0
-    outside: int = 0
-    traces: list[Tensor] = field(default_factory=list)
-    starts: list[Tensor] = field(default_factory=list)
 
-    def add(self, run: ChainRun) -> None:
-        """Add one run; traces beyond the first blocks are dropped to bound the memory."""
-        self.steps += 2 * run.trace.shape[0] * run.trace.shape[2]
-        self.divergences += run.divergences
-        self.outside += run.outside
-        if len(self.traces) < _TRACED_BLOCKS:
-            self.traces.append(run.trace)
-            self.starts.append(run.start)
+class _Trace:
+    """The scalars kept along a run; see `ChainRun.trace`."""
 
-    def summary(self) -> ChainSummary | None:
-        """Return the diagnostics of the traces; None without runs or with too short ones."""
-        if not self.traces:
-            return None
-        return summarize_chains(torch.cat(self.traces, -1), torch.cat(self.starts))
+    def __init__(self, state: ChainState, axis: int | None, first: int, end: int) -> None:
+        self.start = state.position[:TRACED_CHAINS]
+        self._axis = longest_axis(self.start) if axis is None else axis
+        self._first, self._stride = first, max(1, math.ceil((end - first) / _TRACED_STEPS))
+        self._entries: list[Tensor] = []
 
-    def diagnostics(
-        self,
-        drawn: Block,
-        metric: Metric,
-        centroids: Point,
-        inverse_temperature: float,
-        evaluations: int,
-    ) -> Diagnostics:
-        """Return what is known about the last states `drawn` of these chains."""
-        chains, count = self.summary(), drawn.log_density.numel()
-        verdict = chains.describe() if chains else "Too few steps or chains to judge convergence."
-        return Diagnostics(
-            num_draws=count,
-            acceptance=float(drawn.acceptance.mean()) if count else None,
-            divergences=self.divergences,
-            outside=self.outside,
-            rhat=chains.rhat if chains else None,
-            ess_bulk=chains.ess_bulk if chains else None,
-            ess_tail=chains.ess_tail if chains else None,
-            expected_log_density=float(drawn.log_density.mean()) if count else None,
-            centroid_log_density=mean_log_density(metric, centroids),
-            flat_mass=flat_mass(metric, drawn.log_density, inverse_temperature),
-            evaluations=evaluations,
-            converged=chains.has_converged if chains else None,
-            message=verdict,
-        )
+    def add(self, index: int, state: ChainState) -> None:
+        """Keep what the state after step `index` has to say, if it is one of those to keep."""
+        if index >= self._first and (index - self._first) % self._stride == 0:
+            count = len(self.start)
+            self._entries.append(torch.stack([state.log_density[:count], state.position[:count, self._axis]]))
+
+    def values(self) -> Float[Tensor, "entries scalars chains"]:
+        """Return the trace."""
+        if not self._entries:
+            return self.start.new_empty((0, 2, len(self.start)))
+        return torch.stack(self._entries)
