@@ -43,6 +43,7 @@ def everything(metric: Metric, point: Tensor, momentum: Tensor) -> dict[str, Ten
         "local cometric": local.cometric,
         "derivative": local.derivative,
         "momentum_derivative": metric.momentum_derivative(point, momentum),
+        "momentum": metric.momentum_of(point, momentum),
     }
 
 
@@ -51,10 +52,10 @@ def everything(metric: Metric, point: Tensor, momentum: Tensor) -> dict[str, Ten
 def test_fast_and_plain_evaluations_agree(dim: int, num_centroids: int) -> None:
     metric = random_metric(dim, num_centroids, seed=dim)
     point, momentum = points_and_momenta(dim)
-    expected = everything(metric, point, momentum)  # gradients are on: the plain formulas
+    with torch.enable_grad():
+        expected = everything(metric, point.clone().requires_grad_(), momentum)  # the plain formulas
     assert metric._engine is None
-    with torch.no_grad():
-        actual = everything(metric, point, momentum)
+    actual = everything(metric, point, momentum)
     assert metric._engine is not None
     assert isinstance(metric._engine[1], ENGINES[dim])
     for name, value in expected.items():

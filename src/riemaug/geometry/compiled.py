@@ -18,13 +18,14 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic, overload
 
-SUMS, SUMS_AND_SLOPES, FLOW, COUNT, TWO_SUMS = range(5)
+SUMS, SUMS_AND_SLOPES, FLOW, COUNT, TWO_SUMS, ANY = range(6)
 """What `evaluate` computes; see there."""
 
 _FAST = {"contract", "reassoc", "nsz"}
 _LEAST_EXPONENT, _LEAST_EXPONENT_SINGLE = -430.0, -110.0
 _FAR = 1e150
 _BLOCK = 32
+_COLUMN_BLOCK = 64
 
 
 def _coefficients(dtype: type, degree: int) -> tuple[Any, ...]:
@@ -381,7 +382,8 @@ def _evaluate(mode, points, momenta, c, m, scale, radius, origin, side, shape, s
 
     SUMS: sum w M, entries on and above the diagonal. SUMS_AND_SLOPES: these, then
     sum w (c - z)_k M for each k. FLOW: sum w M q, then sum w (q M q)(c - z). COUNT: how many
-    centroids are within `radius`. TWO_SUMS: sum w m of two columns m. A radius of infinity takes all.
+    centroids are within `radius`. ANY: the same, or less once it is not zero. TWO_SUMS: sum w m of
+    two columns m. A radius of infinity takes all.
     Points that are not finite give NaN; they are gone through in `order`.
     """
     dim = points.shape[1]
@@ -403,11 +405,19 @@ def _evaluate(mode, points, momenta, c, m, scale, radius, origin, side, shape, s
             found = 1
         else:
             found = find_rows(p, points, radius, origin, side, shape, starts, rows)
-            if mode != COUNT:
+            if mode != COUNT and mode != ANY:
                 fill_up(rows, found, c.shape[1])
         for r in range(found):
             start, stop = np.uintp(rows[r, 0]), np.uintp(rows[r, 1])
-            if mode == COUNT:
+            if mode == ANY:
+                first = start
+                while first < stop and out[p, 0] == 0.0:
+                    following = min(first + np.uintp(_BLOCK), stop)
+                    count(p, points, c, radius * radius, first, following, out)
+                    first = following
+                if out[p, 0] > 0.0:
+                    break
+            elif mode == COUNT:
                 count(p, points, c, radius * radius, start, stop, out)
             elif mode == TWO_SUMS:
                 two_sums(p, points, c, m, scale, start, stop, out)
@@ -502,3 +512,49 @@ def _midpoint(points, momenta, c, m, scale, slope_scale, regularization, time_st
 
 
 midpoint = compile_function(_midpoint)
+
+
+def _factor_columns(packed, dim):
+    """Turn SPD matrices, each a column of entries (i, j <= i) row by row, into their Cholesky factors.
+
+    NaN where a matrix is not positive definite. All columns of a block take each operation together.
+    """
+    for first in range(0, packed.shape[1], _COLUMN_BLOCK):
+        start, stop = np.uintp(first), np.uintp(min(first + _COLUMN_BLOCK, packed.shape[1]))
+        for i in range(dim):
+            for j in range(i + 1):
+                entry = np.uintp(i * (i + 1) // 2 + j)
+                for k in range(j):
+                    left, right = np.uintp(i * (i + 1) // 2 + k), np.uintp(j * (j + 1) // 2 + k)
+                    for b in range(start, stop):
+                        packed[entry, b] -= packed[left, b] * packed[right, b]
+                pivot = np.uintp(j * (j + 1) // 2 + j)
+                for b in range(start, stop):
+                    value = packed[entry, b]
+                    packed[entry, b] = math.sqrt(value) if i == j else value / packed[pivot, b]
+
+
+def _solve_columns(factors, vectors):
+    """Turn vectors, the columns v, into (L L^T)^-1 v with the factors that `factor_columns` makes."""
+    dim = vectors.shape[0]
+    for first in range(0, vectors.shape[1], _COLUMN_BLOCK):
+        start, stop = np.uintp(first), np.uintp(min(first + _COLUMN_BLOCK, vectors.shape[1]))
+        for i in range(dim):
+            for k in range(i):
+                entry = np.uintp(i * (i + 1) // 2 + k)
+                for b in range(start, stop):
+                    vectors[np.uintp(i), b] -= factors[entry, b] * vectors[np.uintp(k), b]
+            for b in range(start, stop):
+                vectors[np.uintp(i), b] /= factors[np.uintp(i * (i + 1) // 2 + i), b]
+        for reverse in range(dim):
+            i = dim - 1 - reverse
+            for k in range(i + 1, dim):
+                entry = np.uintp(k * (k + 1) // 2 + i)
+                for b in range(start, stop):
+                    vectors[np.uintp(i), b] -= factors[entry, b] * vectors[np.uintp(k), b]
+            for b in range(start, stop):
+                vectors[np.uintp(i), b] /= factors[np.uintp(i * (i + 1) // 2 + i), b]
+
+
+factor_columns = compile_function(_factor_columns, fastmath={"contract"}, error_model="numpy")
+solve_columns = compile_function(_solve_columns, fastmath={"contract"}, error_model="numpy")

@@ -7,7 +7,7 @@ from types import ModuleType
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from riemaug.geometry.neighbours import NeighbourGrid, truncation_radius
@@ -20,6 +20,7 @@ LEAST_EXPONENT = -300.0
 """Kernel weights below exp(-300) count as that: far below any lambda, and products do not get subnormal."""
 
 _LEAST_NEIGHBOURS = 1000
+_CACHED = 4096
 _COLUMNS_AT_ONCE = 1024
 _LOG2_E = 1.0 / math.log(2.0)
 """Compiled exponentials are powers of two."""
@@ -91,7 +92,7 @@ class _CompiledTable:
 
     def order_of(self, point: Float[Tensor, "n dim"]) -> Int[np.ndarray, " n"]:
         """Return an order that takes points of one neighbourhood together: their kernels are in the cache."""
-        if self.radius == math.inf or len(point) < _LANES:
+        if self.radius == math.inf or self.size <= _CACHED or len(point) < _LANES:
             return np.arange(len(point))
         return np.argsort(self.grid.cells_of(point.numpy()), kind="stable")
 
@@ -118,6 +119,10 @@ class CompiledCounts:
     def counts(self, point: Float[Tensor, "n dim"]) -> Float[Tensor, " n"]:
         """Return the number of centroids within the radius; NaN for points that are not finite."""
         return self._table.run("COUNT", point, point, self._table.centroids, 1.0, 1)[:, 0]
+
+    def any(self, point: Float[Tensor, "n dim"]) -> Bool[Tensor, " n"]:
+        """Return whether a centroid is within the radius."""
+        return self._table.run("ANY", point, point, self._table.centroids, 1.0, 1)[:, 0] > 0
 
 
 class CompiledKernels:
@@ -262,16 +267,22 @@ class BufferedProducts:
     ----------
     centroids : Tensor (N, d)
     kernels : Tensor (N, d * d)
-    bandwidth : float
+    bandwidth, regularization : float
     """
 
     def __init__(
-        self, centroids: Float[Tensor, "N dim"], kernels: Float[Tensor, "N square"], bandwidth: float
+        self,
+        centroids: Float[Tensor, "N dim"],
+        kernels: Float[Tensor, "N square"],
+        bandwidth: float,
+        regularization: float,
     ) -> None:
-        count, dim = centroids.shape
-        self._scale = scale = 1.0 / bandwidth**2
+        dim = centroids.shape[1]
+        self._regularization = regularization
+        scale = 1.0 / bandwidth**2
         rows, columns = torch.tril_indices(dim, dim, device=centroids.device)
         self._rows, self._columns = rows, columns
+        self._diagonal = (rows == columns).nonzero()[:, 0]
         self._entries = kernels.unflatten(1, (dim, dim))[:, rows, columns].T.contiguous()
         double = torch.where(rows == columns, 1.0, 2.0).to(kernels)
         self._doubled = (self._entries * double[:, None]).T.contiguous()
@@ -293,6 +304,34 @@ class BufferedProducts:
             packed = torch.mm(self._weigh(z.T, space).T, self._entries.T)
             parts.append(packed.index_select(1, self._unpack).unflatten(1, (dim, dim)))
         return torch.cat(parts)
+
+    def log_det(self, point: Float[Tensor, "n dim"]) -> Float[Tensor, " n"]:
+        """Return log det C, (n,), for points on the CPU."""
+        parts = [self._factors(z)[self._diagonal].log_().sum(0) for z in point.split(_COLUMNS_AT_ONCE)]
+        return 2.0 * torch.cat(parts)
+
+    def solve(
+        self, point: Float[Tensor, "n dim"], velocity: Float[Tensor, "n dim"]
+    ) -> Float[Tensor, "n dim"]:
+        """Return C^-1 v, (n, d), for points on the CPU."""
+        compiled, parts = compiled_kernels(), []
+        assert compiled is not None
+        for z, v in zip(point.split(_COLUMNS_AT_ONCE), velocity.split(_COLUMNS_AT_ONCE), strict=True):
+            momentum = v.T.contiguous()
+            if momentum.data_ptr() == v.data_ptr():
+                momentum = momentum.clone()
+            compiled.solve_columns(self._factors(z).numpy(), momentum.numpy())
+            parts.append(momentum.T)
+        return torch.cat(parts)
+
+    def _factors(self, z: Float[Tensor, "n dim"]) -> Float[Tensor, "pairs n"]:
+        """Return the lower Cholesky factors of C as columns, in the workspace."""
+        compiled, space = compiled_kernels(), self._workspace_for(len(z))
+        assert compiled is not None
+        torch.mm(self._entries, self._weigh(z.T, space), out=space.packed)
+        space.packed[self._diagonal] += self._regularization
+        compiled.factor_columns(space.packed.numpy(), z.shape[1])
+        return space.packed
 
     def flow(
         self, point: Float[Tensor, "n dim"], momentum: Float[Tensor, "n dim"]

@@ -124,7 +124,7 @@ class KernelMetric(Metric):
         """Return w_i(z) = exp(-|z - c_i|^2 / T^2), in [0, 1], (..., N)."""
         own = (point * point).sum(-1, keepdim=True) * (1.0 / self.bandwidth**2)
         exponents = point @ self._directions
-        if torch.is_grad_enabled() or is_transformed(point):
+        if not self._is_plain(point) or is_transformed(point):
             return (exponents - own - self._offsets).clamp_max(0.0).exp()
         # fresh memory for every (points, N) intermediate would cost more than the arithmetic
         return exponents.sub_(own).sub_(self._offsets).clamp_(LEAST_EXPONENT, 0.0).exp_()
@@ -139,7 +139,18 @@ class KernelMetric(Metric):
 
     def log_density(self, point: Point) -> Scalar:
         """Return log sqrt det C(z), (...)."""
-        return 0.5 * linalg.log_det_spd(self.cometric_matrix(point))
+        engine = self._columns(point)
+        if engine is None:
+            return 0.5 * linalg.log_det_spd(self.cometric_matrix(point))
+        return 0.5 * engine.log_det(point.reshape(-1, self.dim)).reshape(point.shape[:-1])
+
+    def momentum_of(self, point: Point, velocity: Tangent) -> Momentum:
+        """Return q = G(z) v, (..., d)."""
+        engine = self._columns(point, velocity)
+        if engine is None or point.shape != velocity.shape:
+            return linalg.solve_spd(self.cometric_factor(point), velocity)
+        flat = point.reshape(-1, self.dim), velocity.reshape(-1, self.dim)
+        return engine.solve(*flat).reshape(velocity.shape)
 
     def log_volume_element(self, point: Point) -> Scalar:
         """Return log sqrt det G(z), (...): large where there are no data."""
@@ -158,6 +169,10 @@ class KernelMetric(Metric):
         inverse, log_det = linalg.spd_inverse_and_log_det(self._cometric_from(weights))
         traces = inverse.flatten(-2) @ self.kernels.T
         return 0.5 * log_det, self._pull(weights * traces, point)
+
+    def velocity_of(self, point: Point, momentum: Momentum) -> Tangent:
+        """Return v = C(z) q, (..., d)."""
+        return self.velocity_and_gradient(point, momentum)[0]
 
     def kinetic_gradient(self, point: Point, momentum: Momentum) -> Momentum:
         """Return dH/dz = sum_i w_i (q^T M_i q) (c_i - z) / T^2, (..., d)."""
@@ -231,8 +246,18 @@ class KernelMetric(Metric):
         engine = self._current_engine()
         return engine if isinstance(engine, BufferedProducts) else None
 
+    def _columns(self, *vectors: Tensor) -> BufferedProducts | None:
+        """Return the buffered products if their columns can go to compiled factorisations."""
+        if compiled_kernels() is None or not all(is_plain_array(v, single=True) for v in vectors):
+            return None
+        return self._products(*vectors)
+
     def _is_plain(self, *vectors: Tensor) -> bool:
-        return not torch.is_grad_enabled() and all(v.dtype == self.kernels.dtype for v in vectors)
+        """Return whether the vectors have the metric's type and no derivative can be asked for."""
+        tensors = (*vectors, self.kernels, self.centroids)
+        if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+            return False
+        return all(vector.dtype == self.kernels.dtype for vector in vectors)
 
     def _current_engine(self) -> CompiledKernels | BufferedProducts:
         """Return the engine of the present tensors, made anew after they were moved or replaced."""
@@ -246,7 +271,7 @@ class KernelMetric(Metric):
             ):
                 engine = CompiledKernels(centroids, kernels, self.bandwidth, self.regularization)
             else:
-                engine = BufferedProducts(centroids, kernels, self.bandwidth)
+                engine = BufferedProducts(centroids, kernels, self.bandwidth, self.regularization)
             self._engine = (key, engine)
         return self._engine[1]
 

@@ -44,6 +44,10 @@ class Support(nn.Module):
 
     def contains(self, point: Point) -> Flag:
         """Return whether each point lies in S, (...); points that are not finite do not."""
+        flat = point.detach().reshape(-1, self.centroids.shape[1])
+        counts = self._compiled_counts(flat)
+        if counts is not None:
+            return counts.any(flat).reshape(point.shape[:-1])
         return self.multiplicity(point) > 0
 
     def multiplicity(self, point: Point) -> Scalar:
