@@ -25,6 +25,7 @@ lint: $(STAMP)
 # The pictures of the README and the docs, made from what `make demo` leaves.
 figures: $(STAMP)
 	$(BIN)/python docs/make_figures.py
+	$(BIN)/python docs/make_law_figure.py
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

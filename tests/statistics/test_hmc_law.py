@@ -134,15 +134,15 @@ def test_explosive_steps_are_divergent_and_rejected() -> None:
 
 
 @pytest.mark.parametrize("target", [0.6, 0.8, 0.95])
-@pytest.mark.parametrize("dim", [1, 2, 5])
+@pytest.mark.parametrize("dim", [2, 5])
 def test_the_step_is_tuned_to_the_target(dim: int, target: float) -> None:
     metric = random_metric(dim, 12, seed=3)
-    sampler = HMC(metric, target_acceptance=target, chains=ChainOptions(num_steps=40, num_chains=256))
-    diagnostics = sampler.sample(256, 0).diagnostics
+    sampler = HMC(metric, target_acceptance=target, chains=ChainOptions(num_steps=30))
+    diagnostics = sampler.sample(128, 0).diagnostics
     assert diagnostics.acceptance == pytest.approx(target, abs=0.05)
     assert diagnostics.step_size == sampler.tuned(0).step_size
     assert diagnostics.step_size != sampler.step_size
-    assert diagnostics.evaluations == 256 * 5 * (100 + 40)
+    assert diagnostics.evaluations == 128 * 5 * (100 + 30)
 
 
 class Stretched(Metric):

@@ -117,17 +117,16 @@ def drift(walk: PaperWalk, law: GridLaw, num: int) -> float:
     return z_score(moved.log_density - state.log_density, 0.0)
 
 
-@pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize(
     ("dim", "published_sign", "power"),
     [(1, False, 2.0), (2, False, 1.0), (3, False, 2 / 3), (1, True, 4.0), (2, True, 3.0), (3, True, 8 / 3)],
 )
 def test_small_steps_of_the_paper_s_walks_keep_a_power_of_pi(
-    dim: int, published_sign: bool, power: float, seed: int
+    dim: int, published_sign: bool, power: float
 ) -> None:
     # pi^(2/d) as printed, pi^(2(1 + d)/d) with the published sign, for isotropic kernels; the step's own
     # bias is of order sigma and below the error of so many draws, the drift at a wrong power is above
-    metric = isotropic_metric(dim, 6, seed)
+    metric = isotropic_metric(dim, 6, seed=1)
     law = GridLaw(metric, metric.default_support())
     walk = paper_walk(metric, 0.1 if dim == 1 else 0.05, published_sign, 2)
     num = 200_000 if dim == 1 else 100_000
