@@ -1,7 +1,6 @@
 """The standard normal prior: what a plain VAE draws from."""
 
 import math
-from typing import ClassVar
 
 import torch
 
@@ -26,8 +25,8 @@ class PriorSampler(Sampler):
         Dimension d of the latent space, at least 1.
     """
 
-    name: ClassVar[str] = "prior"
-    block_size: ClassVar[int] = 256
+    name = "prior"
+    block_size = 256
 
     def __init__(self, dim: int) -> None:
         self.dim = dim
