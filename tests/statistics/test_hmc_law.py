@@ -42,17 +42,17 @@ class PublishedForce(KernelMetric):
 
 
 def test_the_published_force_loses_most_moves_in_ten_dimensions() -> None:
-    # the same leapfrog: 0.05 a step, ten steps
+    # measured: 0.996 with the gradient, 0.134 with the published force, same steps and noise
     metric = random_metric(10, 20, seed=10, bandwidth=1.5, regularization=1e-3)
     wrong = PublishedForce(metric.centroids, metric.factors, metric.bandwidth, metric.regularization)
     start = metric.centroids.repeat(20, 1)
     acceptance = []
     for case in (metric, wrong):
-        sampler = HMC(case, step_size=0.1, num_leapfrog_steps=15)
+        sampler = HMC(case, step_size=0.05, num_leapfrog_steps=10)
         run = run_chains(sampler, sampler.init(start), 15, torch.Generator().manual_seed(0))
         acceptance.append(float(run.acceptance.mean()))
     assert acceptance[0] > 0.98
-    assert acceptance[1] < 0.5
+    assert acceptance[1] < 0.25
 
 
 def test_the_force_is_the_gradient_of_log_pi() -> None:

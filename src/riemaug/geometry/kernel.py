@@ -162,8 +162,9 @@ class KernelMetric(Metric):
 
     def log_density_and_gradient(self, point: Point) -> tuple[Scalar, Tangent]:
         """Return 1/2 log det C(z), (...), and its gradient, (..., d), from one factorisation."""
-        if self._compiled(point) is not None:
-            local = self.local_geometry(point)
+        engine = self._compiled(point)
+        if engine is not None:
+            local = self._local_from(engine, point)
             return 0.5 * local.log_det_cometric(), 0.5 * local.log_det_gradient()
         weights = self.weights(point)
         inverse, log_det = linalg.spd_inverse_and_log_det(self._cometric_from(weights))
@@ -172,14 +173,18 @@ class KernelMetric(Metric):
 
     def velocity_of(self, point: Point, momentum: Momentum) -> Tangent:
         """Return v = C(z) q, (..., d)."""
-        return self.velocity_and_gradient(point, momentum)[0]
+        return self._motion(point, momentum)[0]
 
     def kinetic_gradient(self, point: Point, momentum: Momentum) -> Momentum:
         """Return dH/dz = sum_i w_i (q^T M_i q) (c_i - z) / T^2, (..., d)."""
-        return self.velocity_and_gradient(point, momentum)[1]
+        return self._motion(point, momentum)[1]
 
     def velocity_and_gradient(self, point: Point, momentum: Momentum) -> tuple[Tangent, Momentum]:
         """Return C(z) q and dH/dz from one evaluation of the weights, (..., d)."""
+        return self._motion(point, momentum)
+
+    def _motion(self, point: Point, momentum: Momentum) -> tuple[Tangent, Momentum]:
+        """Return C(z) q and dH/dz."""
         engine = self._compiled(point, momentum) or self._products(point, momentum)
         if engine is not None:
             flat_point, flat_momentum = torch.broadcast_tensors(point, momentum)
@@ -206,8 +211,9 @@ class KernelMetric(Metric):
 
     def momentum_derivative(self, point: Point, momentum: Momentum) -> Matrix:
         """Return A with columns (dC/dz_k) q = (2/T^2) sum_i w_i (c_i - z)_k M_i q, (..., d, d)."""
-        if self._compiled(point, momentum) is not None:
-            return self.local_geometry(point).momentum_derivative(momentum)
+        engine = self._compiled(point, momentum)
+        if engine is not None:
+            return self._local_from(engine, point).momentum_derivative(momentum)
         by_kernel = self.kernels.unflatten(1, (self.dim, self.dim)).flatten(0, 1)
         products = (momentum @ by_kernel.T).unflatten(-1, (self.num_centroids, self.dim))
         weighted = self.weights(point)[..., None] * products
@@ -218,17 +224,21 @@ class KernelMetric(Metric):
         """Return C and dC at the points from one evaluation of the weights and one product."""
         dim, engine = self.dim, self._compiled(point)
         if engine is not None:
-            kernels, slopes = engine.sums_and_slopes(point.reshape(-1, dim))
-            cometric = kernels.reshape(*point.shape, dim) + self._ridge
-            return LocalGeometry(
-                point, cometric, slopes.reshape(*point.shape, dim, dim) * (2.0 / self.bandwidth**2)
-            )
+            return self._local_from(engine, point)
         table = self._table if self._table is not None else self._product_table()
         plain, weighted = (self.weights(point) @ table).split([dim**2, dim**3], -1)
         kernels = plain.unflatten(-1, (dim, dim))
         scaled = point * (2.0 / self.bandwidth**2)
         pulled = kernels[..., None, :, :] * scaled[..., :, None, None]
         return LocalGeometry(point, kernels + self._ridge, weighted.unflatten(-1, (dim, dim, dim)) - pulled)
+
+    def _local_from(self, engine: CompiledKernels, point: Point) -> LocalGeometry:
+        """Return C and dC at the points by compiled sums."""
+        dim = self.dim
+        kernels, slopes = engine.sums_and_slopes(point.reshape(-1, dim))
+        cometric = kernels.reshape(*point.shape, dim) + self._ridge
+        derivative = slopes.reshape(*point.shape, dim, dim) * (2.0 / self.bandwidth**2)
+        return LocalGeometry(point, cometric, derivative)
 
     def _compiled(self, *vectors: Tensor) -> CompiledKernels | None:
         """Return the compiled sums if they can take these vectors and these tensors of the metric."""
