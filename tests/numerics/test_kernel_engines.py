@@ -1,12 +1,13 @@
 """The fast ways to evaluate a kernel metric against the plain one, in float64."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from riemaug.geometry import KernelMetric, Metric, Support
+from riemaug.geometry import KernelMetric, Metric, Support, compiled
 from riemaug.geometry import engine as engines
 from riemaug.geometry import kernel as kernel_module
 from riemaug.geometry.engine import BufferedProducts, CompiledKernels
@@ -237,3 +238,15 @@ def test_weights_far_away_do_not_slow_the_products_down_to_nothing() -> None:
     weights = metric.weights(far)
     assert (weights >= math.exp(-300.0)).all()  # none is subnormal
     torch.testing.assert_close(metric.cometric_matrix(far), 0.01 * torch.eye(6).double().expand(4, 6, 6))
+
+
+def test_functions_compile_where_no_cache_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = compiled.numba.njit
+
+    def without_cache(*args: Any, cache: bool = False, **options: Any) -> Any:
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return real(*args, **options)
+
+    monkeypatch.setattr(compiled.numba, "njit", without_cache)
+    assert compiled.compile_function(lambda x: x + 1)(2) == 3

@@ -48,7 +48,11 @@ _DOUBLE, _SINGLE = _coefficients(np.float64, 10), _coefficients(np.float32, 5)
 
 def compile_function(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     """Return the compiled function; wrappers that check shapes in the tests are taken off first."""
-    return numba.njit(cache=True, **options)(inspect.unwrap(function))
+    plain = inspect.unwrap(function)
+    try:
+        return numba.njit(cache=True, **options)(plain)
+    except RuntimeError:  # no folder to cache in can be written: compile anew in each process
+        return numba.njit(**options)(plain)
 
 
 def _rint(typing_context, x):
