@@ -14,6 +14,9 @@ from riemaug.samplers.target import Target
 
 LEAST_EFFECTIVE_FRACTION = 0.1
 LARGEST_KHAT = 0.7
+LARGEST_SHARE = 0.01
+"""Share of the largest weight in the sum up to which the shape of the tail does not matter."""
+
 DISTANCE = 5e-4
 """Share of the law's mass that may lie above the ceiling: the distance from it in total variation."""
 
@@ -29,6 +32,8 @@ class FitQuality:
     Attributes
     ----------
     effective_fraction, khat : float
+    largest_share : float
+        The largest weight, divided by the sum of all.
     log_ceiling : float
         The least ceiling M of the weights W with E[(W - M)+] <= DISTANCE E[W], as a logarithm.
     acceptance : float
@@ -37,6 +42,7 @@ class FitQuality:
 
     effective_fraction: float
     khat: float
+    largest_share: float
     log_ceiling: float
     acceptance: float
 
@@ -45,12 +51,18 @@ class FitQuality:
         """Judge the best proposal of a fit."""
         log_weights = fit.best.log_weights
         log_ceiling, acceptance = ceiling_of(log_weights, DISTANCE)
-        return cls(fit.best.effective_fraction, pareto_shape(log_weights), log_ceiling, acceptance)
+        largest = float(log_weights.softmax(0).max()) if math.isfinite(log_ceiling) else 1.0
+        return cls(fit.best.effective_fraction, pareto_shape(log_weights), largest, log_ceiling, acceptance)
 
     @property
     def is_poor(self) -> bool:
-        """Whether importance weights cannot be trusted to correct the proposal."""
-        return self.effective_fraction < LEAST_EFFECTIVE_FRACTION or not self.khat <= LARGEST_KHAT
+        """Whether importance weights cannot be trusted to correct the proposal.
+
+        A tail of weights that are all small says nothing by its shape: with n draws from a law of tail
+        index k the largest weight holds about n^(k - 1) of the sum, 0.04 for k = 0.7 and n = 32,000.
+        """
+        is_heavy = not self.khat <= LARGEST_KHAT and self.largest_share > LARGEST_SHARE
+        return self.effective_fraction < LEAST_EFFECTIVE_FRACTION or is_heavy
 
     def describe(self) -> str:
         """Return the figures in words."""

@@ -31,15 +31,15 @@ class IndependenceSampler:
     quality : FitQuality
     block_size : int
         Draws in a block.
-    num_rounds : int
-        Steps of each chain.
+    num_rounds : int, optional
+        Steps of each chain; 100 by default.
     """
 
     def __init__(
-        self, target: Target, fit: Fit, quality: FitQuality, block_size: int, num_rounds: int = _ROUNDS
+        self, target: Target, fit: Fit, quality: FitQuality, block_size: int, num_rounds: int | None = None
     ) -> None:
         self.target, self.fit, self.quality = target, fit, quality
-        self.block_size, self.num_rounds = block_size, num_rounds
+        self.block_size, self.num_rounds = block_size, num_rounds or _ROUNDS
         self._evaluations = fit.evaluations
         self._traces: list[Tensor] = []
         self._starts: list[Tensor] = []

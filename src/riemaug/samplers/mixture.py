@@ -52,8 +52,9 @@ class MixtureSampler(Sampler):
     For b d <= 4 (Eq. 3 in up to four dimensions) the draws are exact, by rejection from a mixture of
     normals that lies above the density. Beyond, a mixture is fitted to the density and its draws are
     corrected by rejection under a ceiling that leaves out a share of 0.0005 of the law's mass; the
-    diagnostics say how well the mixture fits, and where it does not (effective fraction below 0.1 or
-    Pareto k above 0.7), chains of proposals and local moves take over and say so.
+    diagnostics say how well the mixture fits. Where it does not (effective fraction below 0.1, or Pareto k
+    above 0.7 with single weights above 1 % of the sum), chains of proposals and local moves take over
+    and say so.
 
     Parameters
     ----------
