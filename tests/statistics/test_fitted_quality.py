@@ -49,7 +49,7 @@ def test_the_rule_that_falls_back(
 
 def test_a_poor_fit_falls_back_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("riemaug.samplers.fitted.LEAST_EFFECTIVE_FRACTION", 1.1)
-    monkeypatch.setattr("riemaug.samplers.independence._ROUNDS", 12)
+    monkeypatch.setattr("riemaug.samplers.independence._ROUNDS", 20)
     metric = random_metric(5, 8, seed=5, bandwidth=1.15)
     draws = MixtureSampler(metric).sample(512, 0)
     mean, error, _ = importance_reference(metric, 1.0, 100000)
