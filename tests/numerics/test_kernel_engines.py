@@ -10,8 +10,9 @@ from torch import Tensor
 from riemaug.geometry import KernelMetric, Metric, Support, compiled
 from riemaug.geometry import engine as engines
 from riemaug.geometry import kernel as kernel_module
-from riemaug.geometry.engine import BufferedProducts, CompiledKernels
+from riemaug.geometry.engine import CompiledKernels
 from riemaug.geometry.neighbours import NeighbourGrid, truncation_radius
+from riemaug.geometry.products import BufferedProducts
 from riemaug.samplers import MixtureSampler
 from tests.metrics import PlainKernelMetric, random_metric
 

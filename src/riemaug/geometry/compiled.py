@@ -215,19 +215,19 @@ def _slopes_of_half_3(p, z, c, m, first, scale, start, stop, out):
 
 def _flow_2(p, z, q, c, m, scale, start, stop, out):
     x, y, qx, qy = z[p, 0], z[p, 1], q[p, 0], q[p, 1]
-    xx, xy, yy = qx * qx, qx * qy + qx * qy, qy * qy
-    s11 = s12 = s22 = gx = gy = scale - scale
+    vx = vy = gx = gy = scale - scale
     for i in range(start, stop):
         dx, dy = c[0, i] - x, c[1, i] - y
         w = exp2(-(dx * dx + dy * dy) * scale)
-        s11 += w * m[0, i]
-        s12 += w * m[1, i]
-        s22 += w * m[2, i]
-        a = w * (xx * m[0, i] + xy * m[1, i] + yy * m[2, i])
+        px = w * (m[0, i] * qx + m[1, i] * qy)
+        py = w * (m[1, i] * qx + m[2, i] * qy)
+        a = qx * px + qy * py
+        vx += px
+        vy += py
         gx += a * dx
         gy += a * dy
-    out[p, 0] += s11 * qx + s12 * qy
-    out[p, 1] += s12 * qx + s22 * qy
+    out[p, 0] += vx
+    out[p, 1] += vy
     out[p, 2] += gx
     out[p, 3] += gy
 
@@ -562,3 +562,35 @@ def _solve_columns(factors, vectors):
 
 factor_columns = compile_function(_factor_columns, fastmath={"contract"}, error_model="numpy")
 solve_columns = compile_function(_solve_columns, fastmath={"contract"}, error_model="numpy")
+
+
+def _multiply_columns(packed, vectors, out):
+    """Write C v to the columns of `out`, C symmetric, a column of entries (i, j <= i) row by row."""
+    dim = vectors.shape[0]
+    for first in range(0, vectors.shape[1], _COLUMN_BLOCK):
+        start, stop = np.uintp(first), np.uintp(min(first + _COLUMN_BLOCK, vectors.shape[1]))
+        for i in range(dim):
+            row = np.uintp(i)
+            for b in range(start, stop):
+                out[row, b] = packed[np.uintp(i * (i + 1) // 2 + i), b] * vectors[row, b]
+            for j in range(i):
+                entry, column = np.uintp(i * (i + 1) // 2 + j), np.uintp(j)
+                for b in range(start, stop):
+                    out[row, b] += packed[entry, b] * vectors[column, b]
+                    out[column, b] += packed[entry, b] * vectors[row, b]
+
+
+def _square_columns(vectors, packed):
+    """Write the products v_i v_j, j <= i, row by row to the columns of `packed`."""
+    dim = vectors.shape[0]
+    for first in range(0, vectors.shape[1], _COLUMN_BLOCK):
+        start, stop = np.uintp(first), np.uintp(min(first + _COLUMN_BLOCK, vectors.shape[1]))
+        for i in range(dim):
+            for j in range(i + 1):
+                entry = np.uintp(i * (i + 1) // 2 + j)
+                for b in range(start, stop):
+                    packed[entry, b] = vectors[np.uintp(i), b] * vectors[np.uintp(j), b]
+
+
+multiply_columns = compile_function(_multiply_columns, fastmath={"contract"})
+square_columns = compile_function(_square_columns)

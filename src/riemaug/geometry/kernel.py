@@ -9,14 +9,13 @@ from riemaug._typing import Matrix, Momentum, Point, Scalar, Tangent
 from riemaug.errors import InvalidInputError
 from riemaug.geometry.engine import (
     LARGEST_COMPILED_DIM,
-    LEAST_EXPONENT,
-    BufferedProducts,
     CompiledKernels,
     compiled_kernels,
     is_plain_array,
     is_transformed,
 )
 from riemaug.geometry.metric import LocalGeometry, Metric
+from riemaug.geometry.products import LEAST_EXPONENT, BufferedProducts
 from riemaug.geometry.support import Support
 
 MOMENT_TABLE_LIMIT = 2**24
@@ -148,6 +147,8 @@ class KernelMetric(Metric):
         """Return q = G(z) v, (..., d)."""
         engine = self._columns(point, velocity)
         if engine is None or point.shape != velocity.shape:
+            if self.dim <= LARGEST_COMPILED_DIM:  # closed forms: fewer operations than by a factor
+                return linalg.solve_general(self.cometric_matrix(point), velocity)
             return linalg.solve_spd(self.cometric_factor(point), velocity)
         flat = point.reshape(-1, self.dim), velocity.reshape(-1, self.dim)
         return engine.solve(*flat).reshape(velocity.shape)
@@ -202,7 +203,7 @@ class KernelMetric(Metric):
         self, point: Point, momentum: Momentum, num_steps: int, time_step: float, force_step: float
     ) -> tuple[Point, Momentum]:
         """Return where the explicit midpoint rule leads; see `Metric.midpoint_steps`."""
-        engine = self._compiled(point, momentum)
+        engine = self._compiled(point, momentum) or self._products(point, momentum)
         if engine is not None and point.ndim == 2 and point.shape == momentum.shape:
             end = engine.midpoint(point, momentum, num_steps, time_step, force_step)
             if end is not None:
