@@ -171,6 +171,8 @@ def test_everything_works_without_the_compiler(monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setattr(f"riemaug.geometry.{module}.compiled_kernels", lambda: None)
     for module in ("envelope", "pairs"):
         monkeypatch.setattr(f"riemaug.samplers.{module}.compiled_kernels", lambda: None)
+    for module in ("kernel", "products"):
+        monkeypatch.setattr(f"riemaug.geometry.{module}.compiled_columns", lambda: None)
     plain = random_metric(2, 30, seed=6)
     with torch.no_grad():
         actual = everything(plain, *points_and_momenta(2))

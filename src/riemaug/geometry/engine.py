@@ -33,6 +33,16 @@ def compiled_kernels() -> ModuleType | None:
     return compiled
 
 
+@functools.cache
+def compiled_columns() -> ModuleType | None:
+    """Return the compiled functions of small matrices, or None where numba is not installed."""
+    try:
+        from riemaug.geometry import compiled_columns as columns
+    except ImportError:
+        return None
+    return columns
+
+
 def is_transformed(tensor: Tensor) -> bool:
     """Return whether a tensor takes part in forward-mode differentiation or a `torch.func` transform."""
     if torch.autograd.forward_ad.unpack_dual(tensor).tangent is not None:

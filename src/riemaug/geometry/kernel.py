@@ -10,6 +10,7 @@ from riemaug.errors import InvalidInputError
 from riemaug.geometry.engine import (
     LARGEST_COMPILED_DIM,
     CompiledKernels,
+    compiled_columns,
     compiled_kernels,
     is_plain_array,
     is_transformed,
@@ -259,7 +260,7 @@ class KernelMetric(Metric):
 
     def _columns(self, *vectors: Tensor) -> BufferedProducts | None:
         """Return the buffered products if their columns can go to compiled factorisations."""
-        if compiled_kernels() is None or not all(is_plain_array(v, single=True) for v in vectors):
+        if compiled_columns() is None or not all(is_plain_array(v, single=True) for v in vectors):
             return None
         return self._products(*vectors)
 

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from riemaug.geometry.engine import compiled_kernels
+from riemaug.geometry.engine import compiled_columns
 
 LEAST_EXPONENT = -300.0
 """Kernel weights below exp(-300) count as that: far below any lambda, and products do not get subnormal."""
@@ -72,7 +72,7 @@ class BufferedProducts:
         self, point: Float[Tensor, "n dim"], velocity: Float[Tensor, "n dim"]
     ) -> Float[Tensor, "n dim"]:
         """Return C^-1 v, (n, d), for points on the CPU."""
-        compiled, parts = compiled_kernels(), []
+        compiled, parts = compiled_columns(), []
         assert compiled is not None
         for z, v in zip(point.split(_COLUMNS_AT_ONCE), velocity.split(_COLUMNS_AT_ONCE), strict=True):
             momentum = v.T.contiguous()
@@ -84,7 +84,7 @@ class BufferedProducts:
 
     def _factors(self, z: Float[Tensor, "n dim"]) -> Float[Tensor, "pairs n"]:
         """Return the lower Cholesky factors of C as columns, in the workspace."""
-        compiled, space = compiled_kernels(), self._workspace_for(len(z))
+        compiled, space = compiled_columns(), self._workspace_for(len(z))
         assert compiled is not None
         torch.mm(self._entries, self._weigh(z.T, space), out=space.packed)
         space.packed[self._diagonal] += self._regularization
@@ -142,7 +142,7 @@ class BufferedProducts:
 
     def _times(self, space: "_Workspace", q: Float[Tensor, "dim n"]) -> Float[Tensor, "dim n"]:
         """Return the products of the packed matrices with the columns of q."""
-        compiled = compiled_kernels() if q.device.type == "cpu" else None
+        compiled = compiled_columns() if q.device.type == "cpu" else None
         if compiled is None:
             dim = len(q)
             square = space.packed.index_select(0, self._unpack).unflatten(0, (dim, dim))
@@ -153,7 +153,7 @@ class BufferedProducts:
 
     def _squares(self, space: "_Workspace", q: Float[Tensor, "dim n"]) -> Float[Tensor, "pairs n"]:
         """Return the packed products of the columns of q with themselves, in the workspace."""
-        compiled = compiled_kernels() if q.device.type == "cpu" else None
+        compiled = compiled_columns() if q.device.type == "cpu" else None
         if compiled is None:
             return q.index_select(0, self._rows).mul_(q.index_select(0, self._columns))
         compiled.square_columns(q.numpy(), space.packed.numpy())
