@@ -1,12 +1,16 @@
 """The fast ways to evaluate a kernel metric against the plain one, in float64."""
 
+import copy
 import math
+import pickle
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from riemaug.errors import InvalidInputError
 from riemaug.geometry import KernelMetric, Metric, Support, compiled
 from riemaug.geometry import engine as engines
 from riemaug.geometry import kernel as kernel_module
@@ -253,3 +257,65 @@ def test_functions_compile_where_no_cache_can_be_written(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(compiled.numba, "njit", without_cache)
     assert compiled.compile_function(lambda x: x + 1)(2) == 3
+
+
+def test_threads_do_not_mix_their_results() -> None:
+    metric = random_metric(6, 30, seed=10)
+    points = [points_and_momenta(6, 200)[0] * (1.0 + 0.1 * k) for k in range(8)]
+    expected = [metric.log_density(point) for point in points]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(10):
+            for actual, value in zip(pool.map(metric.log_density, points), expected, strict=True):
+                assert torch.equal(actual, value)
+
+
+@pytest.mark.parametrize("dim", [2, 5])
+def test_loaded_copied_and_pickled_metrics_are_those_of_their_tensors(dim: int) -> None:
+    first, second = random_metric(dim, 9, seed=11), random_metric(dim, 9, seed=12)
+    point, momentum = points_and_momenta(dim)
+    expected = everything(second, point, momentum)
+    everything(first, point, momentum)  # its engine is there before the tensors change
+    first.load_state_dict(second.state_dict())
+    support = second.default_support()
+    support.contains(point)
+    for metric in (first, copy.deepcopy(second), pickle.loads(pickle.dumps(second))):
+        for name, value in everything(metric, point, momentum).items():
+            torch.testing.assert_close(value, expected[name])
+    assert len(pickle.dumps(second)) < 20000 * dim
+    assert torch.equal(pickle.loads(pickle.dumps(support)).contains(point), support.contains(point))
+
+
+def test_inference_mode_leaves_nothing_behind() -> None:
+    metric = random_metric(5, 9, seed=13)
+    point, momentum = points_and_momenta(5)
+    with torch.inference_mode():
+        expected = metric.velocity_and_gradient(point, momentum)[0].clone()
+    torch.testing.assert_close(metric.velocity_and_gradient(point, momentum)[0], expected)
+
+
+def test_where_the_origin_is_does_not_matter() -> None:
+    near = random_metric(5, 9, seed=14)
+    far = KernelMetric(near.centroids + 1e5, near.factors, near.bandwidth, near.regularization)
+    point, momentum = points_and_momenta(5)
+    for here, there in zip(
+        near.velocity_and_gradient(point, momentum),
+        far.velocity_and_gradient(point + 1e5, momentum),
+        strict=True,
+    ):
+        torch.testing.assert_close(there, here, rtol=1e-8, atol=1e-9)
+
+
+def test_a_subclass_with_its_own_cometric_is_evaluated_by_it() -> None:
+    class Doubled(KernelMetric):
+        def cometric_matrix(self, point: Tensor) -> Tensor:
+            return 2.0 * super().cometric_matrix(point)
+
+    for dim in (2, 5):
+        base = random_metric(dim, 6, seed=15)
+        metric = Doubled(base.centroids, base.factors, base.bandwidth, base.regularization)
+        point, _ = points_and_momenta(dim)
+        torch.testing.assert_close(
+            metric.log_density(point), base.log_density(point) + 0.5 * dim * math.log(2.0)
+        )
+        with pytest.raises(InvalidInputError, match="needs a KernelMetric, got Doubled"):
+            MixtureSampler(metric)

@@ -1,14 +1,17 @@
 """How well a fitted proposal is judged, and what is done where it is poor."""
 
 import math
+import pickle
 
 import pytest
 import torch
 
+from riemaug.errors import InvalidInputError
+from riemaug.geometry import KernelMetric
 from riemaug.samplers import MixtureSampler
 from riemaug.samplers.fitted import DISTANCE, FitQuality, ceiling_of
 from tests.metrics import random_metric
-from tests.statistics.checks import importance_reference
+from tests.statistics.checks import importance_reference, z_score
 
 
 def test_the_ceiling_leaves_out_the_share_it_is_asked_for() -> None:
@@ -37,7 +40,8 @@ def test_equal_weights_are_all_accepted_and_none_are_refused() -> None:
         (0.9, 0.3, 1e-4, False),
         (0.05, 0.3, 1e-4, True),
         (0.9, 0.9, 1e-4, False),  # bounded weights: the tail's shape says nothing
-        (0.5, 0.9, 0.2, True),
+        (0.3, 0.9, 1e-4, True),
+        (0.9, 0.9, 0.2, True),
         (0.5, math.nan, 0.2, True),
     ],
 )
@@ -75,3 +79,30 @@ def test_further_calls_of_one_sampler_change_nothing() -> None:
         again = sampler.sample(300, 0)
         assert torch.equal(first.points, again.points)
         assert first.diagnostics == again.diagnostics
+
+
+def test_isolated_kernels_beyond_a_thousand_all_get_their_share() -> None:
+    # a lattice of 1,100 equal, disjoint kernels in d = 5: draws are spread evenly over all of them
+    axes = [torch.arange(5.0) * 12.0] * 4 + [torch.arange(2.0) * 12.0]
+    lattice = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1).flatten(0, -2)[:1100].double()
+    factors = torch.eye(5, dtype=torch.float64).expand(1100, 5, 5)
+    draws = MixtureSampler(KernelMetric(lattice, factors, 1.0, 1e-3)).sample(4000, 0)
+    nearest = torch.cdist(draws.points, lattice).argmin(-1)
+    first_half = (nearest < 550).double()
+    # |z| < 4.5: 7e-6 by chance
+    assert abs(z_score(first_half, 0.5)) < 4.5
+    assert len(nearest.unique()) > 1000  # 4,000 draws leave out about 29 of 1,100
+    assert draws.diagnostics.converged
+
+
+def test_samplers_can_be_sent_to_other_processes() -> None:
+    for dim in (2, 5):
+        sampler = MixtureSampler(random_metric(dim, 8, seed=8, bandwidth=1.0))
+        expected = sampler.sample(20, 0).points
+        assert torch.equal(pickle.loads(pickle.dumps(sampler)).sample(20, 0).points, expected)
+
+
+def test_too_many_centroids_to_fit_are_refused() -> None:
+    metric = KernelMetric(torch.zeros(20001, 5).double(), torch.zeros(20001, 5, 5).double(), 1.0, 0.1)
+    with pytest.raises(InvalidInputError, match="at most 20000 centroids where b d > 4, got 20001"):
+        MixtureSampler(metric).sample(1, 0)

@@ -30,6 +30,10 @@ class Flow:
     converged: Flag
 
 
+_ENTRIES_AT_ONCE = 2**23
+"""Entries of dC/dz that the Lagrangian leapfrog holds at once."""
+
+
 class GeodesicIntegrator(ABC):
     """A scheme for the geodesic flow in (position, velocity), time 0 to 1 in equal sub-steps."""
 
@@ -94,6 +98,12 @@ class LagrangianLeapfrog(GeodesicIntegrator):
 
     def flow(self, metric: Metric, point: Point, velocity: Tangent, num_steps: int) -> Flow:
         """Follow geodesics for unit time, adding up log |Jacobian| of each sub-step."""
+        at_once = max(1, _ENTRIES_AT_ONCE // point.shape[-1] ** 3)
+        if point.ndim == 2 and len(point) > at_once:  # dC/dz of all points would not fit
+            parts = zip(point.split(at_once), velocity.split(at_once), strict=True)
+            flows = [self.flow(metric, z, v, num_steps) for z, v in parts]
+            names = ("point", "velocity", "log_jacobian", "converged")
+            return Flow(*(torch.cat([getattr(flow, name) for flow in flows]) for name in names))
         half = 0.5 * sub_step(num_steps)
         identity = torch.eye(point.shape[-1], dtype=point.dtype, device=point.device)
         local = metric.local_geometry(point)

@@ -1,8 +1,11 @@
 """The kernel metric of the RHVAE: a sum of Gaussian kernels around the encoded training data."""
 
+import math
+from typing import Any
+
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from riemaug import linalg
 from riemaug._typing import Matrix, Momentum, Point, Scalar, Tangent
@@ -64,18 +67,25 @@ class KernelMetric(Metric):
         regularization: float,
     ) -> None:
         super().__init__()
-        if not (bandwidth > 0 and regularization > 0):
+        if not (0 < bandwidth < math.inf and 0 < regularization < math.inf):
             raise InvalidInputError(
                 f"bandwidth and regularization must be positive, got {bandwidth} and {regularization}"
             )
         if len(centroids) == 0:
             raise InvalidInputError("a kernel metric needs at least one centroid, got none")
+        expected = (*centroids.shape, centroids.shape[-1])
+        if centroids.ndim != 2 or factors.shape != expected or factors.dtype != centroids.dtype:
+            raise InvalidInputError(
+                "a kernel metric needs centroids (N, d) and factors (N, d, d) of one type, got "
+                f"{tuple(centroids.shape)} of {centroids.dtype} and {tuple(factors.shape)} of {factors.dtype}"
+            )
         self.bandwidth = float(bandwidth)
         self.regularization = float(regularization)
         self.register_buffer("centroids", centroids)
         self.register_buffer("factors", factors)
         self.register_buffer("kernels", (factors @ factors.mT).flatten(1), persistent=False)
         self._register_products()
+        self.register_load_state_dict_post_hook(_remake_products)
         self._engine: tuple[tuple[int, int], CompiledKernels | BufferedProducts] | None = None
 
     def _register_products(self) -> None:
@@ -269,6 +279,8 @@ class KernelMetric(Metric):
         tensors = (*vectors, self.kernels, self.centroids)
         if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
             return False
+        if type(self).cometric_matrix is not KernelMetric.cometric_matrix:
+            return False
         return all(vector.dtype == self.kernels.dtype for vector in vectors)
 
     def _current_engine(self) -> CompiledKernels | BufferedProducts:
@@ -306,3 +318,15 @@ class KernelMetric(Metric):
         """Return sum_i a_i (c_i - z) / T^2, (..., d)."""
         total = coefficients.sum(-1, keepdim=True)
         return (coefficients @ self.centroids - total * point) / self.bandwidth**2
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is copied and sent to other processes: not what can be made anew."""
+        return {**self.__dict__, "_engine": None}
+
+
+def _remake_products(metric: nn.Module, _incompatible_keys: object) -> None:
+    """Bring what is derived from the tensors up to date after other ones were loaded."""
+    assert isinstance(metric, KernelMetric)
+    metric.kernels = (metric.factors @ metric.factors.mT).flatten(1)
+    metric._register_products()
+    metric._engine = None

@@ -1,5 +1,6 @@
 """Kernel sums as matrix products in buffers, for any dimension and device."""
 
+import threading
 from dataclasses import dataclass
 
 import torch
@@ -48,11 +49,14 @@ class BufferedProducts:
         numbers = torch.arange(len(rows), device=centroids.device)
         symmetric[rows, columns] = symmetric[columns, rows] = numbers
         self._unpack = symmetric.flatten()
+        # |z|^2 - 2 z c + |c|^2 cancels the less, the nearer the origin is to the data
+        self._center = centroids.mean(0, keepdim=True).T.contiguous()
+        centroids = centroids - self._center.T
         self._centroids = centroids.T.contiguous()
         squares = (centroids * centroids).sum(1, keepdim=True)
         ones = torch.ones_like(squares)
         self._exponents = torch.cat([(2.0 * scale) * centroids, -scale * ones, -scale * squares], 1)
-        self._workspace: _Workspace | None = None
+        self._workspaces: dict[int, _Workspace] = {}
 
     def sums(self, point: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim dim"]:
         """Return sum_i w_i M_i."""
@@ -138,7 +142,7 @@ class BufferedProducts:
         torch.mm(self._doubled, self._squares(space, q), out=space.quadratic)
         weights.mul_(space.quadratic)
         total = (q * velocity).sum(0)  # sum_i w_i q^T M_i q
-        return velocity, torch.mm(self._centroids, weights) - total * z
+        return velocity, torch.mm(self._centroids, weights) - total * (z - self._center)
 
     def _times(self, space: "_Workspace", q: Float[Tensor, "dim n"]) -> Float[Tensor, "dim n"]:
         """Return the products of the packed matrices with the columns of q."""
@@ -162,21 +166,25 @@ class BufferedProducts:
     def _weigh(self, z: Float[Tensor, "dim n"], space: "_Workspace") -> Float[Tensor, "N n"]:
         """Return the weights of the points in the columns of z, in the workspace."""
         dim = len(z)
-        space.lifted[:dim] = z
-        torch.sum(z * z, 0, out=space.lifted[dim])
+        shifted = torch.sub(z, self._center, out=space.lifted[:dim])
+        torch.sum(shifted * shifted, 0, out=space.lifted[dim])
         torch.mm(self._exponents, space.lifted, out=space.weights)
         return space.weights.clamp_(LEAST_EXPONENT, 0.0).exp_()
 
     def _workspace_for(self, num: int) -> "_Workspace":
         """Return uninitialised arrays for `num` points, the same as long as the number does not change."""
-        if self._workspace is None or self._workspace.lifted.shape[1] != num:
+        thread = threading.get_ident()  # each has its own: results must not mix
+        space = self._workspaces.get(thread)
+        if space is None or space.lifted.shape[1] != num:
             dim, pairs, count = len(self._centroids), len(self._entries), len(self._exponents)
             new = self._exponents.new_empty
-            self._workspace = _Workspace(
-                torch.cat([new((dim + 1, num)), new((1, num)).fill_(1.0)]),
-                *(new((rows, num)) for rows in (count, count, pairs)),
-            )
-        return self._workspace
+            with torch.inference_mode(False):  # it may be used outside that mode later
+                space = _Workspace(
+                    torch.cat([new((dim + 1, num)), new((1, num)).fill_(1.0)]),
+                    *(new((rows, num)) for rows in (count, count, pairs)),
+                )
+            self._workspaces[thread] = space
+        return space
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,14 @@
 """The compact set S of Eq. 3: where the samplers' law lives."""
 
 import math
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from riemaug._typing import Flag, Point, Scalar
+from riemaug.errors import InvalidInputError
 from riemaug.geometry.engine import LARGEST_COMPILED_DIM, CompiledCounts, compiled_kernels, is_plain_array
 
 _POINTS_AT_ONCE = 1024
@@ -24,12 +26,19 @@ class Support(nn.Module):
     centroids : Tensor (N, d)
     radius : float
         Positive, in latent units.
+
+    Raises
+    ------
+    InvalidInputError
+        A radius that is not positive and finite.
     """
 
     centroids: Tensor
 
     def __init__(self, centroids: Float[Tensor, "N dim"], radius: float) -> None:
         super().__init__()
+        if not 0 < radius < math.inf:
+            raise InvalidInputError(f"the radius of a support must be positive and finite, got {radius}")
         self.radius = float(radius)
         self.register_buffer("centroids", centroids)
         self._counts: tuple[int, CompiledCounts] | None = None
@@ -86,3 +95,7 @@ class Support(nn.Module):
         """Return the logarithm of the bounding box's volume."""
         lower, upper = self.bounding_box()
         return float(torch.log(upper - lower).sum())
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is copied and sent to other processes: not what can be made anew."""
+        return {**self.__dict__, "_counts": None}

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from riemaug import linalg
 from riemaug._typing import Flag, Matrix, Point, Scalar, Tangent
+from riemaug.errors import InvalidInputError
 from riemaug.geometry.exp_derivative import ExpDerivative, exp_with_derivative
 from riemaug.geometry.geodesic import exp
 from riemaug.geometry.integrators import Flow, GeodesicIntegrator
@@ -68,8 +69,13 @@ class WrappedNormal:
     def sample(self, num_samples: int, generator: torch.Generator) -> Flow:
         """Return `num_samples` draws, (n, d), as the flow that made them (with its status)."""
         shape = (num_samples, self.loc.shape[0])
+        factor = linalg.cholesky_factor(self.covariance)
+        if not bool(factor.isfinite().all() & (factor.diagonal() > 0).all()):
+            raise InvalidInputError(
+                f"covariance must be symmetric positive definite, got {self.covariance.tolist()}"
+            )
         noise = torch.randn(shape, generator=generator, dtype=self.loc.dtype, device=self.loc.device)
-        velocity = noise @ linalg.cholesky_factor(self.covariance).T
+        velocity = noise @ factor.T
         return self._flow(velocity)
 
     def log_prob(self, point: Point) -> WrappedDensity:

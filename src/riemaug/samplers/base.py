@@ -170,6 +170,17 @@ class Block:
     origin: Int[Tensor, " n"]
     acceptance: Float[Tensor, " n"]
 
+    def repeated(self, count: int) -> "Block":
+        """Return room for `count` draws like these, filled with zeros."""
+        columns = (self.points, self.log_density, self.origin, self.acceptance)
+        return Block(*(column.new_zeros((count, *column.shape[1:])) for column in columns))
+
+    def write(self, start: int, part: "Block") -> None:
+        """Put the draws of another block in the places from `start` on."""
+        places = slice(start, start + len(part.log_density))
+        self.points[places], self.log_density[places] = part.points, part.log_density
+        self.origin[places], self.acceptance[places] = part.origin, part.acceptance
+
     def first(self, count: int) -> "Block":
         """Return the first `count` draws."""
         return Block(
@@ -187,21 +198,15 @@ def draw_blocks(
     """Join blocks 0, 1, ... of `draw` until there are `num_samples` draws; cut the last one."""
     if num_samples < 0:
         raise InvalidInputError(f"num_samples must be 0 or more, got {num_samples}")
-    blocks, total = [empty], 0.0
+    joined, total = empty.repeated(num_samples), 0.0
     for index in range(math.ceil(num_samples / block_size)):
-        block = draw(index)
-        done = min(num_samples, (index + 1) * block_size)
-        count = done - index * block_size
-        blocks.append(block.first(count))
-        total += float(block.acceptance[:count].sum())
+        start, done = index * block_size, min(num_samples, (index + 1) * block_size)
+        part = draw(index).first(done - start)
+        joined.write(start, part)
+        total += float(part.acceptance.sum())
         if progress is not None:
             progress(SamplingProgress(done, num_samples, total / done))
-    return Block(
-        torch.cat([block.points for block in blocks]),
-        torch.cat([block.log_density for block in blocks]),
-        torch.cat([block.origin for block in blocks]),
-        torch.cat([block.acceptance for block in blocks]),
-    )
+    return joined
 
 
 def empty_block(dim: int, device: torch.device) -> Block:
@@ -216,13 +221,18 @@ def in_double(metric: AnyMetric) -> AnyMetric:
     A kernel metric is rebuilt from its tensors: in training they are not leaves and cannot be copied.
     """
     if type(metric) is KernelMetric:
-        return type(metric)(
+        double = type(metric)(
             metric.centroids.detach().double().clone(),
             metric.factors.detach().double().clone(),
             metric.bandwidth,
             metric.regularization,
         )
-    return copy.deepcopy(metric).double()
+    else:
+        double = copy.deepcopy(metric).double()
+    for name, tensor in double.named_buffers():
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise InvalidInputError(f"the metric must be finite, its {name} holds NaN or infinity")
+    return double
 
 
 def support_for(metric: Metric, support: Support | None) -> Support:

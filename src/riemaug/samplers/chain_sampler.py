@@ -318,6 +318,8 @@ class ChainTally:
         """Return what is known about the draws `drawn` of these chains."""
         chains, count = self.summary(), drawn.log_density.numel()
         verdict = chains.describe() if chains else "Too few steps or chains to judge convergence."
+        if not kernel.has_stated_law:
+            verdict = f"As to a law of their own: {verdict}"
         diagnostics = Diagnostics(
             num_draws=count,
             acceptance=float(drawn.acceptance.mean()) if count else None,

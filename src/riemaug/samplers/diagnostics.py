@@ -12,6 +12,7 @@ from riemaug.geometry import KernelMetric, Metric
 
 LEAST_ESS_PER_CHAIN = 1.75
 _SUPERCHAINS = 8
+_LEAST_SHARE_THAT_MOVES = 0.1
 _POINTS_AT_ONCE = 1024
 
 
@@ -93,6 +94,9 @@ def _summarize_scalar(trace: Float[Tensor, "steps chains"]) -> ChainSummary:
     middle = steps // 2
     change = trace[middle:].mean(0) - trace[:middle].mean(0)
     error = float(change.std()) / math.sqrt(chains)
+    if float((trace.amax(0) > trace.amin(0)).double().mean()) < _LEAST_SHARE_THAT_MOVES:
+        # constant chains would pass for independent draws
+        return ChainSummary(math.inf, 0.0, 0.0, 0.0, 0.0)
     ess_bulk = _number(array_stats.ess(by_chain))
     return ChainSummary(
         rhat=_number(array_stats.rhat_nested(by_chain, superchain_ids=groups)),
@@ -112,7 +116,10 @@ def pareto_shape(log_weights: Float[Tensor, " n"]) -> float:
         return math.inf
     if float(finite.max() - finite.min()) < 1e-12:
         return -math.inf
-    _, shape = array_stats.psislw(-finite.cpu().numpy())  # it takes log likelihoods: minus log weights
+    try:
+        _, shape = array_stats.psislw(-finite.cpu().numpy())  # it takes log likelihoods: minus log weights
+    except ValueError:  # the largest weights are all equal: there is no tail
+        return -math.inf
     return _number(shape)
 
 

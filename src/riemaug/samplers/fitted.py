@@ -15,7 +15,8 @@ from riemaug.samplers.target import Target
 LEAST_EFFECTIVE_FRACTION = 0.1
 LARGEST_KHAT = 0.7
 LARGEST_SHARE = 0.01
-"""Share of the largest weight in the sum up to which the shape of the tail does not matter."""
+GOOD_EFFECTIVE_FRACTION = 0.5
+"""A fit this good, no weight of which has more than that share, is not judged by the shape of the tail."""
 
 DISTANCE = 5e-4
 """Share of the law's mass that may lie above the ceiling: the distance from it in total variation."""
@@ -61,7 +62,8 @@ class FitQuality:
         A tail of weights that are all small says nothing by its shape: with n draws from a law of tail
         index k the largest weight holds about n^(k - 1) of the sum, 0.04 for k = 0.7 and n = 32,000.
         """
-        is_heavy = not self.khat <= LARGEST_KHAT and self.largest_share > LARGEST_SHARE
+        is_good = self.effective_fraction >= GOOD_EFFECTIVE_FRACTION and self.largest_share <= LARGEST_SHARE
+        is_heavy = not self.khat <= LARGEST_KHAT and not is_good
         return self.effective_fraction < LEAST_EFFECTIVE_FRACTION or is_heavy
 
     def describe(self) -> str:
@@ -164,7 +166,7 @@ class FittedSampler:
             )
         if distance > LARGEST_DISTANCE_SEEN:
             return f"The draws are within {distance:.4f} of the law only ({figures}).", False
-        reach = f"within {max(distance, DISTANCE):.4f} of the law in total variation"
+        reach = f"within {max(distance, DISTANCE):.4f} of the law, as far as the proposal reaches"
         return f"Independent draws from a fitted mixture, {reach} ({figures}).", True
 
     def _round(self, generator: torch.Generator) -> Block:

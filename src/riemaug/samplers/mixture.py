@@ -53,8 +53,8 @@ class MixtureSampler(Sampler):
     normals that lies above the density. Beyond, a mixture is fitted to the density and its draws are
     corrected by rejection under a ceiling that leaves out a share of 0.0005 of the law's mass; the
     diagnostics say how well the mixture fits. Where it does not (effective fraction below 0.1, or Pareto k
-    above 0.7 with single weights above 1 % of the sum), chains of proposals and local moves take over
-    and say so.
+    above 0.7 in a fit whose effective fraction is below 0.5 or one of whose weights has 1 % of the sum),
+    chains of proposals and local moves take over and say so.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ class MixtureSampler(Sampler):
     def __init__(
         self, metric: Metric, support: Support | None = None, *, inverse_temperature: float = 1.0
     ) -> None:
-        if not isinstance(metric, KernelMetric):
+        if type(metric) is not KernelMetric:  # a subclass may have another density than its kernels
             raise InvalidInputError(
                 f"the mixture sampler needs a KernelMetric, got {type(metric).__name__}; "
                 "use the walk or hmc instead"
@@ -135,4 +135,4 @@ class MixtureSampler(Sampler):
         fit = ProposalFitter(target, stream).fit()
         quality = FitQuality.of(fit)
         kind = IndependenceSampler if quality.is_poor else FittedSampler
-        return lambda: kind(target, fit, quality, self.fitted_block_size)
+        return functools.partial(kind, target, fit, quality, self.fitted_block_size)

@@ -4,6 +4,7 @@ import math
 
 import torch
 
+from riemaug.errors import InvalidInputError
 from riemaug.random import Stream, as_stream
 from riemaug.samplers.base import (
     Block,
@@ -29,6 +30,8 @@ class PriorSampler(Sampler):
     block_size = 256
 
     def __init__(self, dim: int) -> None:
+        if dim < 1:
+            raise InvalidInputError(f"the latent dimension must be 1 or more, got {dim}")
         self.dim = dim
 
     def sample(

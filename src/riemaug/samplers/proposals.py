@@ -15,13 +15,19 @@ from torch import Tensor
 
 from riemaug import linalg
 from riemaug._typing import Matrix, Point
+from riemaug.errors import InvalidInputError
 from riemaug.random import Stream
 from riemaug.samplers.diagnostics import effective_fraction
 from riemaug.samplers.flat import FlatPart
 from riemaug.samplers.gaussian_mixture import GaussianMixture
 from riemaug.samplers.target import POINTS_AT_ONCE, Target
 
-_MAX_COMPONENTS = 1000
+_MOST_MOVED = 1000
+"""Up to so many components are fitted one by one; of more, all with one covariance, only the weights."""
+
+MOST_COMPONENTS = 20000
+"""Every centroid has a component, or its mass would be missed: more of them are too many to fit."""
+
 _ROUNDS = 6
 _PILOT_ROUNDS = 4
 _LEAST_FLAT_WEIGHT = 1e-3
@@ -71,9 +77,20 @@ class ProposalFitter:
     ----------
     target : Target
     stream : Stream
+
+    Raises
+    ------
+    InvalidInputError
+        More centroids than `MOST_COMPONENTS`.
     """
 
     def __init__(self, target: Target, stream: Stream) -> None:
+        count = target.metric.num_centroids
+        if count > MOST_COMPONENTS:
+            raise InvalidInputError(
+                f"proposals are fitted for at most {MOST_COMPONENTS} centroids where b d > 4, got {count}; "
+                "use the hmc or walk sampler"
+            )
         self.target = target
         self.flat = FlatPart.of(target.support)
         self._generator = stream.generator(target.metric.centroids.device)
@@ -84,26 +101,31 @@ class ProposalFitter:
 
     def fit(self) -> Fit:
         """Run the three stages and keep the best on fresh draws."""
-        origin = self._choose_components()
-        centers = self.target.metric.centroids[origin]
+        centers = self.target.metric.centroids
         plain = self._one_variance(centers)
-        laplace = self._laplace(centers)
-        for _ in range(_ROUNDS):
-            laplace = self._improve(laplace, weights_only=True)
-        moved = laplace
-        for _ in range(_ROUNDS):
-            moved = self._improve(moved, weights_only=False)
-        candidates = (plain, laplace, moved, moved.with_tails(_TAIL_SHARE, _TAIL_VARIANCE))
-        fitted = [self._examine(mixture, self._num_draws) for mixture in candidates]
+        if len(centers) <= _MOST_MOVED:
+            laplace = self._laplace(centers)
+            for _ in range(_ROUNDS):
+                laplace = self._improve(laplace, weights_only=True)
+            moved = laplace
+            for _ in range(_ROUNDS):
+                moved = self._improve(moved, weights_only=False)
+            others = (laplace, moved, moved.with_tails(_TAIL_SHARE, _TAIL_VARIANCE))
+        else:
+            weighted = plain
+            for _ in range(_ROUNDS):
+                weighted = self._improve(weighted, weights_only=True)
+            others = (weighted, weighted.with_tails(_TAIL_SHARE, _TAIL_VARIANCE))
+        first = self._examine(plain, self._num_draws)
+        fitted = [self._examine(mixture, self._num_draws) for mixture in others]
         fitted.sort(key=lambda proposal: proposal.effective_fraction, reverse=True)
-        best = self._examine(fitted[0].mixture, _PILOT_ROUNDS * self._num_draws)
-        return Fit(best, fitted[1], origin, self._evaluations)
-
-    def _choose_components(self) -> Int[Tensor, " K"]:
-        """Return the centroids that get a component: all, or a random choice of many."""
-        centroids = self.target.metric.centroids
-        order = torch.randperm(len(centroids), generator=self._generator, device=centroids.device)
-        return order[:_MAX_COMPONENTS].sort().values
+        # the check on log Z is of the other kind: normals at the centroids, or what was fitted from them
+        best, check = fitted[0], first
+        if first.effective_fraction > best.effective_fraction:
+            best, check = first, best
+        best = self._examine(best.mixture, _PILOT_ROUNDS * self._num_draws)
+        origin = torch.arange(len(centers), device=centers.device)
+        return Fit(best, check, origin, self._evaluations)
 
     def _examine(self, mixture: GaussianMixture, num: int) -> FittedProposal:
         """Return the proposal with the importance weights of `num` fresh draws."""
