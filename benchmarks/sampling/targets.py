@@ -51,13 +51,20 @@ def _step_targets(name: str, row: dict) -> list[Target]:
     if step:
         others = (("published form's", published), ("reference's, scaled", reference))
         targets += [
-            Target(f"{name}: steps a second over the {words}", other / step, LEAST_STEP_RATIO[name])
+            Target(f"{name}: steps a second in float64 over the {words}", other / step, LEAST_STEP_RATIO[name])
             for words, other in others
             if other
         ]
+    single = row.get("walk", {}).get("seconds_a_step_float32")
+    if single and published:
+        label = f"{name}: steps a second over the published form's, both in float32"
+        targets.append(Target(label, published / single, LEAST_STEP_RATIO[name]))
+    if single and floor:
+        label = f"{name}: time of a step over the floor, both in float32"
+        targets.append(Target(label, single / floor["float32"]["seconds"], LARGEST_FLOOR_RATIO, False))
     if step and floor:
         ratio = step / floor["float64"]["seconds"]
-        targets.append(Target(f"{name}: time of a step over the floor", ratio, LARGEST_FLOOR_RATIO, False))
+        targets.append(Target(f"{name}: time of a step over the floor, both in float64", ratio, LARGEST_FLOOR_RATIO, False))
     return targets
 
 

@@ -245,6 +245,13 @@ def test_an_output_that_is_in_use_is_left_alone(
     assert everything_in(model) == before
 
 
+def test_an_end_away_from_the_data_is_told(interpolate: Interpolate) -> None:
+    done = interpolate("cat:@1e4,0", "cat:1")
+    assert done.code == 0
+    assert "A lies outside the support" in " ".join((done.out + done.err).split())
+    assert "B lies outside" not in done.out + done.err
+
+
 @pytest.mark.parametrize("steps", [2, "many"])
 def test_steps_have_a_least_number(interpolate: Interpolate, tmp_path: Path, steps: object) -> None:
     done = interpolate("cat:0", "cat:1", "--steps", steps)

@@ -49,6 +49,12 @@ def interpolate(
         console.say(
             "[yellow]warning[/yellow] the geodesic did not converge: what is shown is the shortest path found"
         )
+    for letter, place in (("A", "start"), ("B", "end")):
+        if not document[place]["in_support"]:
+            console.say(
+                f"[yellow]warning[/yellow] {letter} lies outside the support of the training data: frames near "
+                "it mean nothing"
+            )
     shortest, straight = document["geodesic"]["length"], document["straight_line"]["length"]
     console.say(
         f"length from A to B in the metric: geodesic {shortest:.3g}, straight line {straight:.3g} "

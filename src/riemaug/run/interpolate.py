@@ -114,8 +114,8 @@ def interpolate(model_folder: Path, start: str, end: str, out: Path, steps: int)
         "riemaug_version": __version__,
         "model_sha256": description["tensors_sha256"],
         "class": model.name,
-        "start": _end_fields(ends[0], first),
-        "end": _end_fields(ends[1], last),
+        "start": _end_fields(ends[0], first, metric),
+        "end": _end_fields(ends[1], last, metric),
         "steps": steps,
         "converged": converged,
         **{path.name.replace(" ", "_"): _path_fields(path) for path in paths},
@@ -177,8 +177,13 @@ def _at_equal_steps(curve: Float[Tensor, "time dim"], steps: int) -> Float[Tenso
     return torch.lerp(curve[before], curve[before + 1], (place - before)[:, None])
 
 
-def _end_fields(end: Endpoint, point: Float[Tensor, " dim"]) -> dict[str, Any]:
-    return {"source": end.source or None, "index": end.index, "point": _rounded(point.tolist())}
+def _end_fields(end: Endpoint, point: Float[Tensor, " dim"], metric: KernelMetric) -> dict[str, Any]:
+    return {
+        "source": end.source or None,
+        "index": end.index,
+        "point": _rounded(point.tolist()),
+        "in_support": bool(metric.default_support().contains(point)),
+    }
 
 
 def _path_fields(path: LatentPath) -> dict[str, Any]:
