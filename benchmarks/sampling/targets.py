@@ -51,7 +51,9 @@ def _step_targets(name: str, row: dict) -> list[Target]:
     if step:
         others = (("published form's", published), ("reference's, scaled", reference))
         targets += [
-            Target(f"{name}: steps a second in float64 over the {words}", other / step, LEAST_STEP_RATIO[name])
+            Target(
+                f"{name}: steps a second in float64 over the {words}", other / step, LEAST_STEP_RATIO[name]
+            )
             for words, other in others
             if other
         ]
@@ -64,7 +66,11 @@ def _step_targets(name: str, row: dict) -> list[Target]:
         targets.append(Target(label, single / floor["float32"]["seconds"], LARGEST_FLOOR_RATIO, False))
     if step and floor:
         ratio = step / floor["float64"]["seconds"]
-        targets.append(Target(f"{name}: time of a step over the floor, both in float64", ratio, LARGEST_FLOOR_RATIO, False))
+        targets.append(
+            Target(
+                f"{name}: time of a step over the floor, both in float64", ratio, LARGEST_FLOOR_RATIO, False
+            )
+        )
     return targets
 
 

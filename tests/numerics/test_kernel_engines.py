@@ -63,7 +63,7 @@ def test_fast_and_plain_evaluations_agree(dim: int, num_centroids: int) -> None:
     assert metric._engine is None
     actual = everything(metric, point, momentum)
     assert metric._engine is not None
-    assert isinstance(metric._engine[1], ENGINES[dim])
+    assert isinstance(metric._engine.engine, ENGINES[dim])
     for name, value in expected.items():
         torch.testing.assert_close(
             actual[name], value, rtol=1e-11, atol=1e-12, msg=lambda m, n=name: f"{n}: {m}"
@@ -283,6 +283,20 @@ def test_loaded_copied_and_pickled_metrics_are_those_of_their_tensors(dim: int) 
             torch.testing.assert_close(value, expected[name])
     assert len(pickle.dumps(second)) < 20000 * dim
     assert torch.equal(pickle.loads(pickle.dumps(support)).contains(point), support.contains(point))
+
+
+@pytest.mark.parametrize("dim", [2, 5])
+def test_tensors_changed_in_place_or_moved_are_noticed(dim: int) -> None:
+    metric = random_metric(dim, 9, seed=12)
+    point, momentum = points_and_momenta(dim)
+    metric.velocity_of(point, momentum)
+    metric.kernels.mul_(2.0)
+    doubled = metric.velocity_of(point, momentum)
+    rounded = metric.float().double()
+    again = KernelMetric(rounded.centroids, rounded.factors, rounded.bandwidth, rounded.regularization)
+    again.kernels = rounded.kernels
+    assert not torch.equal(rounded.velocity_of(point, momentum), doubled)
+    assert torch.equal(rounded.velocity_of(point, momentum), again.velocity_of(point, momentum))
 
 
 def test_inference_mode_leaves_nothing_behind() -> None:

@@ -52,8 +52,8 @@ def interpolate(
     for letter, place in (("A", "start"), ("B", "end")):
         if not document[place]["in_support"]:
             console.say(
-                f"[yellow]warning[/yellow] {letter} lies outside the support of the training data: frames near "
-                "it mean nothing"
+                f"[yellow]warning[/yellow] {letter} lies outside the support of the training data: frames "
+                "near it mean nothing"
             )
     shortest, straight = document["geodesic"]["length"], document["straight_line"]["length"]
     console.say(

@@ -1,6 +1,7 @@
 """The kernel metric of the RHVAE: a sum of Gaussian kernels around the encoded training data."""
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -24,6 +25,25 @@ from riemaug.geometry.support import Support
 
 MOMENT_TABLE_LIMIT = 2**24
 """Up to this many entries (N d^3) the table for dC/dz is kept; above, it is made at each call."""
+
+
+@dataclass(frozen=True)
+class _EngineOf:
+    """An engine, and the very tensors that it was made of, in the state in which it was made."""
+
+    centroids: Tensor
+    kernels: Tensor
+    versions: tuple[int, int]
+    engine: CompiledKernels | BufferedProducts
+
+    def is_of(self, centroids: Tensor, kernels: Tensor, versions: tuple[int, int]) -> bool:
+        """Return whether nothing has changed since."""
+        return centroids is self.centroids and kernels is self.kernels and versions == self.versions
+
+
+def _version(tensor: Tensor) -> int:
+    """Return how often a tensor was changed in place; tensors of inference mode do not count."""
+    return 0 if tensor.is_inference() else tensor._version
 
 
 class KernelMetric(Metric):
@@ -86,7 +106,7 @@ class KernelMetric(Metric):
         self.register_buffer("kernels", (factors @ factors.mT).flatten(1), persistent=False)
         self._register_products()
         self.register_load_state_dict_post_hook(_remake_products)
-        self._engine: tuple[tuple[int, int], CompiledKernels | BufferedProducts] | None = None
+        self._engine: _EngineOf | None = None
 
     def _register_products(self) -> None:
         """Keep what every evaluation needs: on small batches the number of operations is the cost."""
@@ -284,20 +304,20 @@ class KernelMetric(Metric):
         return all(vector.dtype == self.kernels.dtype for vector in vectors)
 
     def _current_engine(self) -> CompiledKernels | BufferedProducts:
-        """Return the engine of the present tensors, made anew after they were moved or replaced."""
-        key = (self.centroids.data_ptr(), self.kernels.data_ptr())
-        if self._engine is None or self._engine[0] != key:
+        """Return the engine of the present tensors, made anew after they were moved, replaced or changed."""
+        known = self._engine
+        versions = (_version(self.centroids), _version(self.kernels))
+        if known is None or not known.is_of(self.centroids, self.kernels, versions):
             centroids, kernels = self.centroids.detach(), self.kernels.detach()
-            if (
-                self.dim <= LARGEST_COMPILED_DIM
-                and is_plain_array(kernels, single=True)
-                and compiled_kernels()
-            ):
-                engine = CompiledKernels(centroids, kernels, self.bandwidth, self.regularization)
-            else:
-                engine = BufferedProducts(centroids, kernels, self.bandwidth, self.regularization)
-            self._engine = (key, engine)
-        return self._engine[1]
+            can_compile = self.dim <= LARGEST_COMPILED_DIM and compiled_kernels() is not None
+            with torch.inference_mode(False):  # it may be used outside that mode later
+                if can_compile and is_plain_array(kernels, single=True):
+                    engine = CompiledKernels(centroids, kernels, self.bandwidth, self.regularization)
+                else:
+                    engine = BufferedProducts(centroids, kernels, self.bandwidth, self.regularization)
+            known = _EngineOf(self.centroids, self.kernels, versions, engine)
+            self._engine = known
+        return known.engine
 
     def cometric_derivative(self, point: Point) -> Float[Tensor, "*batch dim dim dim"]:
         """Return dC_ij / dz_k = (2/T^2) sum_i w_i (c_i - z)_k M_i, [..., i, j, k]."""

@@ -41,7 +41,7 @@ class Support(nn.Module):
             raise InvalidInputError(f"the radius of a support must be positive and finite, got {radius}")
         self.radius = float(radius)
         self.register_buffer("centroids", centroids)
-        self._counts: tuple[int, CompiledCounts] | None = None
+        self._counts: tuple[Tensor, CompiledCounts] | None = None
 
     @classmethod
     def of_kernels(
@@ -82,9 +82,8 @@ class Support(nn.Module):
             return None
         if not (is_plain_array(point) and is_plain_array(self.centroids)):
             return None
-        key = self.centroids.data_ptr()
-        if self._counts is None or self._counts[0] != key:
-            self._counts = (key, CompiledCounts(self.centroids.detach(), self.radius))
+        if self._counts is None or self._counts[0] is not self.centroids:
+            self._counts = (self.centroids, CompiledCounts(self.centroids.detach(), self.radius))
         return self._counts[1]
 
     def bounding_box(self) -> tuple[Float[Tensor, " dim"], Float[Tensor, " dim"]]:
