@@ -6,12 +6,14 @@ file would fail by chance with probability 2e-3 under fresh seeds.
 
 import pytest
 import torch
+from scipy import stats
 
 from riemaug.geometry import KernelMetric
 from riemaug.random import Stream
 from riemaug.samplers import MixtureSampler
 from riemaug.samplers.fitted import FitQuality
 from riemaug.samplers.independence import IndependenceSampler
+from riemaug.samplers.pairs import DensePairs, NeighbourPairs, pairs_of_traces
 from riemaug.samplers.proposals import ProposalFitter
 from riemaug.samplers.target import Target
 from tests.metrics import GridLaw, random_metric
@@ -119,3 +121,32 @@ def test_local_moves_keep_the_law() -> None:
     assert ks_pvalue(points, law) > 1e-5
     torch.testing.assert_close(values, 2 * metric.log_density(points))
     assert "local moves" in sampler.diagnostics(blocks[0]).message
+
+
+@pytest.mark.parametrize(("dim", "power"), [(2, 1.0), (2, 1.5), (3, 1.0)])
+def test_many_centroids_seen_by_neighbours(dim: int, power: float) -> None:
+    metric = random_metric(dim, 1500, seed=8, regularization=1e-3, spread=3.0)
+    sampler = MixtureSampler(metric, inverse_temperature=power)
+    mean, error, log_normalizer = importance_reference(metric, power, 60000)
+    draws = sampler.sample(20000, 0)
+    values = 2 * draws.log_density
+    own = float(values.std()) / len(values) ** 0.5
+    assert abs(float(values.mean()) - mean) < 4.5 * (error**2 + own**2) ** 0.5
+    assert draws.diagnostics.log_normalizer == pytest.approx(log_normalizer, abs=0.03)
+
+
+def test_partners_come_by_their_weights() -> None:
+    metric = random_metric(3, 1500, seed=9, spread=2.0)
+    scales = torch.rand(1500, generator=torch.Generator().manual_seed(0), dtype=torch.float64) + 0.1
+    near, dense = pairs_of_traces(metric, scales), DensePairs(metric, scales[:, None], scales[:, None])
+    assert isinstance(near, NeighbourPairs)
+    torch.testing.assert_close(near.row_sums(), dense.row_sums(), rtol=1e-5, atol=0)
+    first = torch.full((40000,), 7)
+    uniform = torch.rand(40000, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    counts = torch.bincount(near.partners(first, uniform), minlength=1500).double()
+    weights = dense._rows(first[:1])[0]
+    expected = 40000 * weights / weights.sum()
+    often = expected >= 5
+    chi_square = float(((counts - expected) ** 2 / expected)[often].sum())
+    assert stats.chi2.sf(chi_square, int(often.sum()) - 1) > 1e-5
+    assert int(counts[~often].sum()) < 1.5 * float(expected[~often].sum()) + 30

@@ -147,17 +147,25 @@ def test_dependent_draws_count_for_less() -> None:
 
 def test_targets_are_judged_on_what_was_measured() -> None:
     results = {
-        "floor": {"d=2": {"float64": {"seconds": 0.002}, "reference_seconds_scaled": 0.3}},
-        "walk": {"d=2": {"seconds_a_step": 0.004}},
+        "floor": {
+            "d=2": {
+                "float64": {"seconds": 0.002},
+                "float32": {"seconds": 0.001},
+                "reference_seconds_scaled": 0.3,
+            }
+        },
+        "walk": {"d=2": {"seconds_a_step": 0.004, "seconds_a_step_float32": 0.002}},
         "published": {"d=2": {"seconds_a_step": 0.2, "draws_per_second": 25.0}},
         "pythae": {"d=2": {"left_out": "no --peers-python given"}},
     }
     met = {target.name: target.is_met for target in targets.all_targets(results)}
     assert met == {
         "d=2: published form restated, over its reference time scaled": True,
-        "d=2: steps a second over the published form's": False,
-        "d=2: steps a second over the reference's, scaled": True,
-        "d=2: time of a step over the floor": True,
+        "d=2: steps a second in float64 over the published form's": False,
+        "d=2: steps a second in float64 over the reference's, scaled": True,
+        "d=2: steps a second over the published form's, both in float32": True,
+        "d=2: time of a step over the floor, both in float64": True,
+        "d=2: time of a step over the floor, both in float32": True,
     }
     assert targets.all_targets({}) == []
 

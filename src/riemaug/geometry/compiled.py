@@ -18,13 +18,14 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic, overload
 
-SUMS, SUMS_AND_SLOPES, FLOW, COUNT, TWO_SUMS, ANY = range(6)
+SUMS, SUMS_AND_SLOPES, FLOW, COUNT, TWO_SUMS, ANY, SUMS_AND_TWO = range(7)
 """What `evaluate` computes; see there."""
 
 _FAST = {"contract", "reassoc", "nsz"}
 _LEAST_EXPONENT, _LEAST_EXPONENT_SINGLE = -430.0, -110.0
 _FAR = 1e150
 _BLOCK = 32
+_NEAR = 0.16
 
 
 def _coefficients(dtype: type, degree: int) -> tuple[Any, ...]:
@@ -273,6 +274,50 @@ def _two_sums(p, z, c, m, scale, start, stop, out):
     out[p, 1] += second
 
 
+def _sums_and_two_2(p, z, c, m, scale, start, stop, out):
+    """Add what `sums_2` does, and sum w m of the two columns after the entries of the M_i."""
+    x, y = z[p, 0], z[p, 1]
+    s11 = s12 = s22 = first = second = scale - scale
+    for i in range(start, stop):
+        dx, dy = c[0, i] - x, c[1, i] - y
+        w = exp2(-(dx * dx + dy * dy) * scale)
+        s11 += w * m[0, i]
+        s12 += w * m[1, i]
+        s22 += w * m[2, i]
+        first += w * m[3, i]
+        second += w * m[4, i]
+    out[p, 0] += s11
+    out[p, 1] += s12
+    out[p, 2] += s22
+    out[p, 3] += first
+    out[p, 4] += second
+
+
+def _sums_and_two_3(p, z, c, m, scale, start, stop, out):
+    """Add what `sums_3` does, and sum w m of the two columns after the entries of the M_i."""
+    x, y, t = z[p, 0], z[p, 1], z[p, 2]
+    s11 = s12 = s13 = s22 = s23 = s33 = first = second = scale - scale
+    for i in range(start, stop):
+        dx, dy, dt = c[0, i] - x, c[1, i] - y, c[2, i] - t
+        w = exp2(-(dx * dx + dy * dy + dt * dt) * scale)
+        s11 += w * m[0, i]
+        s12 += w * m[1, i]
+        s13 += w * m[2, i]
+        s22 += w * m[3, i]
+        s23 += w * m[4, i]
+        s33 += w * m[5, i]
+        first += w * m[6, i]
+        second += w * m[7, i]
+    out[p, 0] += s11
+    out[p, 1] += s12
+    out[p, 2] += s13
+    out[p, 3] += s22
+    out[p, 4] += s23
+    out[p, 5] += s33
+    out[p, 6] += first
+    out[p, 7] += second
+
+
 def _weight_of_block(z, c, m, scale, start, stop):
     """Return sum w m over one block of centroids, for z given by its coordinates."""
     x, y, t = z
@@ -304,6 +349,8 @@ slopes_of_half_3 = compile_function(_slopes_of_half_3, fastmath=_FAST)
 flow_2 = compile_function(_flow_2, fastmath=_FAST)
 flow_3 = compile_function(_flow_3, fastmath=_FAST)
 two_sums = compile_function(_two_sums, fastmath=_FAST)
+sums_and_two_2 = compile_function(_sums_and_two_2, fastmath=_FAST)
+sums_and_two_3 = compile_function(_sums_and_two_3, fastmath=_FAST)
 weight_of_block = compile_function(_weight_of_block, fastmath=_FAST)
 count = compile_function(_count, fastmath=_FAST)
 
@@ -320,7 +367,8 @@ cell = compile_function(_cell)
 def _find_rows(p, z, radius, origin, side, shape, starts, rows):
     """Write the [start, stop) of stored centroids in cells within `radius` of point p; return their number.
 
-    Cells that follow each other on the last axis are stored one after the other: one row each.
+    Cells that follow each other on the last axis are stored one after the other: one row each. The
+    third column tells the rows that pass near z.
     """
     found = 0
     dim = z.shape[1]
@@ -347,6 +395,7 @@ def _find_rows(p, z, radius, origin, side, shape, starts, rows):
             row = (ix * shape[1] + iy) * shape[2]
             if last >= first and starts[row + last + 1] > starts[row + first]:
                 rows[found, 0], rows[found, 1] = starts[row + first], starts[row + last + 1]
+                rows[found, 2] = 1 if dx * dx + dy * dy <= _NEAR * radius * radius else 0
                 found += 1
     return found
 
@@ -386,11 +435,11 @@ def _evaluate(mode, points, momenta, c, m, scale, radius, origin, side, shape, s
     SUMS: sum w M, entries on and above the diagonal. SUMS_AND_SLOPES: these, then
     sum w (c - z)_k M for each k. FLOW: sum w M q, then sum w (q M q)(c - z). COUNT: how many
     centroids are within `radius`. ANY: the same, or less once it is not zero. TWO_SUMS: sum w m of
-    two columns m. A radius of infinity takes all.
+    two columns m. SUMS_AND_TWO: SUMS, then these. A radius of infinity takes all.
     Points that are not finite give NaN; they are gone through in `order`.
     """
     dim = points.shape[1]
-    rows = np.empty((row_limit(radius, side, shape), 2), np.int64)
+    rows = np.empty((row_limit(radius, side, shape), 3), np.int64)
     for row in range(points.shape[0]):
         p = np.uintp(order[row])
         out[p, :] = 0.0
@@ -422,6 +471,11 @@ def _evaluate(mode, points, momenta, c, m, scale, radius, origin, side, shape, s
                     break
             elif mode == COUNT:
                 count(p, points, c, radius * radius, start, stop, out)
+            elif mode == SUMS_AND_TWO:
+                if dim == 2:
+                    sums_and_two_2(p, points, c, m, scale, start, stop, out)
+                else:
+                    sums_and_two_3(p, points, c, m, scale, start, stop, out)
             elif mode == TWO_SUMS:
                 two_sums(p, points, c, m, scale, start, stop, out)
             elif mode == SUMS:
@@ -447,21 +501,25 @@ evaluate = compile_function(_evaluate)
 def _choose(points, levels, c, m, scale, radius, origin, side, shape, starts, order, chosen):
     """Write to `chosen` the first stored centroid at which the running sum of w m exceeds the level.
 
-    Whole blocks are added up at once; only the block in which the level is reached is gone through.
+    Whole blocks are added up at once; only the block in which the level is reached is gone through. Rows
+    near the point come first: they hold nearly all of the weight.
     """
     dim = points.shape[1]
-    rows = np.empty((row_limit(radius, side, shape), 2), np.int64)
+    rows = np.empty((row_limit(radius, side, shape), 3), np.int64)
     for row in range(points.shape[0]):
         p = np.uintp(order[row])
         z = (points[p, 0], points[p, 1], points[p, dim - 1])
         rest = levels[p]
         found = 1
-        rows[0, 0], rows[0, 1] = 0, c.shape[1]
+        rows[0, 0], rows[0, 1], rows[0, 2] = 0, c.shape[1], 1
         if radius < math.inf:
             found = find_rows(p, points, radius, origin, side, shape, starts, rows)
             fill_up(rows, found, c.shape[1])
         chosen[p] = -1
-        for r in range(found):
+        for turn in range(2 * found):
+            r = turn % found
+            if rows[r, 2] != (1 if turn < found else 0):
+                continue
             for first in range(rows[r, 0], rows[r, 1], _BLOCK):
                 start, stop = np.uintp(first), np.uintp(min(first + _BLOCK, rows[r, 1]))
                 weight = weight_of_block(z, c, m, scale, start, stop)

@@ -142,6 +142,10 @@ class CompiledKernels:
     kernels : Tensor (N, d * d)
         The M_i, flat.
     bandwidth, regularization : float
+    columns : Tensor (N, 2), optional
+        Two more numbers for each kernel, not negative, for `sums_and_two`.
+    truncation : float
+        What is left out, as a share of lambda.
     """
 
     def __init__(
@@ -150,22 +154,32 @@ class CompiledKernels:
         kernels: Float[Tensor, "N square"],
         bandwidth: float,
         regularization: float,
+        columns: Float[Tensor, "N 2"] | None = None,
+        truncation: float = TRUNCATION,
     ) -> None:
         count, dim = centroids.shape
         radius = math.inf
         if count > _LEAST_NEIGHBOURS:
             largest = float(kernels.abs().max()) or 1.0
-            radius = truncation_radius(centroids.numpy(), bandwidth, largest, TRUNCATION * regularization)
+            if columns is not None:
+                largest = max(largest, float(columns.max()))
+            radius = truncation_radius(centroids.numpy(), bandwidth, largest, truncation * regularization)
         self._table = table = _CompiledTable(centroids.numpy(), radius)
         self._bandwidth, self._regularization = bandwidth, regularization
         self._scale = table.centroids.dtype.type(_LOG2_E / bandwidth**2)
         self._dim, work = dim, table.work_dim
         square = np.zeros((table.size, work, work), table.centroids.dtype)
         square[:count, -dim:, -dim:] = kernels.numpy().reshape(count, dim, dim)[table.order]
-        rows, columns = np.triu_indices(work)
-        self._entries = np.ascontiguousarray(square[:, rows, columns].T)
+        upper, right = np.triu_indices(work)
+        self._entries = np.ascontiguousarray(square[:, upper, right].T)
         symmetric = np.zeros((work, work), np.int64)
-        symmetric[rows, columns] = symmetric[columns, rows] = np.arange(len(rows))
+        symmetric[upper, right] = symmetric[right, upper] = np.arange(len(upper))
+        self._all_entries = self._entries
+        if columns is not None:
+            two = np.zeros((2, table.size))
+            two[:, :count] = columns.numpy()[table.order].T
+            self._all_entries = np.concatenate([self._entries, two])
+            self._entries = self._all_entries[: len(upper)]
         self._unpack = torch.from_numpy(symmetric[-dim:, -dim:].flatten())
 
     @property
@@ -177,6 +191,15 @@ class CompiledKernels:
         """Return sum_i w_i M_i."""
         packed = self._run("SUMS", point, point, len(self._entries))
         return packed.index_select(1, self._unpack).unflatten(1, (self._dim, self._dim))
+
+    def sums_and_two(
+        self, point: Float[Tensor, "n dim"]
+    ) -> tuple[Float[Tensor, "n dim dim"], Float[Tensor, "n 2"]]:
+        """Return sum_i w_i M_i and sum_i w_i m_i of the two columns m, in one pass."""
+        size = len(self._all_entries)
+        packed = self._table.run("SUMS_AND_TWO", point, point, self._all_entries, self._scale, size)
+        square = packed.index_select(1, self._unpack).unflatten(1, (self._dim, self._dim))
+        return square, packed[:, -2:]
 
     def sums_and_slopes(
         self, point: Float[Tensor, "n dim"]

@@ -20,9 +20,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from riemaug._typing import Scalar
+from riemaug._typing import Matrix, Scalar
 from riemaug.geometry import KernelMetric, Support
-from riemaug.geometry.engine import LARGEST_COMPILED_DIM, CompiledPairOfSums, compiled_kernels, is_plain_array
+from riemaug.geometry.engine import (
+    LARGEST_COMPILED_DIM,
+    CompiledKernels,
+    CompiledPairOfSums,
+    compiled_kernels,
+    is_plain_array,
+)
 from riemaug.geometry.neighbours import truncation_radius
 from riemaug.linalg import log_det_spd
 from riemaug.samplers.diagnostics import mean_log_density
@@ -31,7 +37,9 @@ from riemaug.samplers.pairs import PairTable, pairs_of_determinant, pairs_of_tra
 
 _LARGEST_DETERMINANT_TABLE = 2000
 _NEIGHBOURS_FROM = 1000
-_LEFT_OUT = 1e-7
+LEFT_OUT = 1e-6
+"""Kernels that the envelope and the density leave out, as a share of lambda: a change of the law that no
+sample of fewer than 1e10 draws could show."""
 
 
 @dataclass(frozen=True)
@@ -68,28 +76,39 @@ class Bound:
 
 
 class WeightedKernels:
-    """sum_i m_i exp(-power |z - c_i|^2 / T^2) for two columns m, compiled where that is possible."""
+    """C, and sum_i m_i exp(-power |z - c_i|^2 / T^2) for two columns m, compiled where that is possible."""
 
     def __init__(self, metric: KernelMetric, columns: Float[Tensor, "N 2"], power: float) -> None:
         self._metric, self._columns, self._power = metric, columns, power
         self._compiled: CompiledPairOfSums | None = None
+        self._together: CompiledKernels | None = None
         if metric.dim > LARGEST_COMPILED_DIM or compiled_kernels() is None:
             return
         if not is_plain_array(metric.centroids):
             return
+        if power == 1.0:
+            self._together = CompiledKernels(
+                metric.centroids, metric.kernels, metric.bandwidth, metric.regularization, columns, LEFT_OUT
+            )
+            return
         width, radius = metric.bandwidth / math.sqrt(power), math.inf
         if metric.num_centroids > _NEIGHBOURS_FROM:
-            floor = _LEFT_OUT * metric.regularization**power
+            floor = LEFT_OUT * metric.regularization**power
             largest = float(columns.max()) or 1.0
             radius = truncation_radius(metric.centroids.numpy(), width, largest, floor)
         self._compiled = CompiledPairOfSums(metric.centroids, columns, width, radius)
 
-    def __call__(self, point: Float[Tensor, "n dim"]) -> Float[Tensor, "n 2"]:
-        """Return the two sums at each point."""
+    def __call__(self, point: Float[Tensor, "n dim"]) -> tuple[Matrix, Float[Tensor, "n 2"]]:
+        """Return C and the two sums at each point."""
+        if self._together is not None:
+            sums, two = self._together.sums_and_two(point)
+            sums.diagonal(dim1=-2, dim2=-1).add_(self._metric.regularization)
+            return sums, two
+        cometric = self._metric.cometric_matrix(point)
         if self._compiled is not None:
-            return self._compiled.sums(point)
+            return cometric, self._compiled.sums(point)
         weights = self._metric.weights(point)
-        return (weights if self._power == 1.0 else weights**self._power) @ self._columns
+        return cometric, (weights if self._power == 1.0 else weights**self._power) @ self._columns
 
 
 class Envelope:
@@ -153,20 +172,22 @@ class Envelope:
 
     def log_densities(self, point: Float[Tensor, "n dim"]) -> tuple[Scalar, Scalar]:
         """Return log pi at the points and the log of the bound of pi^b there."""
-        cometric = self.metric.cometric_matrix(point)
+        cometric, sums = (
+            (self.metric.cometric_matrix(point), None) if self._sums is None else self._sums(point)
+        )
         log_density = 0.5 * log_det_spd(cometric)
         if self.is_exact:
             return log_density, self.inverse_temperature * log_density
         floor, bound = self.metric.regularization, self.bound
         trace = cometric.diagonal(dim1=-2, dim2=-1).mean(-1)
         if bound.power is not None:
-            assert self._sums is not None
-            return log_density, torch.log(self._sums(point)[:, 0] + floor**bound.power)
-        if self._sums is None:  # alpha and beta are the same for all
+            assert sums is not None
+            return log_density, torch.log(sums[:, 0] + floor**bound.power)
+        if sums is None:  # alpha and beta are the same for all
             alpha, beta = float(bound.alpha[0]), float(bound.beta[0])
             value = (trace - floor) * (alpha + beta * trace)
         else:
-            alphas, betas = self._sums(point).unbind(1)
+            alphas, betas = sums.unbind(1)
             value = alphas + betas * trace
         return log_density, torch.log(
             bound.constant + value + floor * (bound.flat_alpha + bound.flat_beta * trace)

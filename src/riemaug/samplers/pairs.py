@@ -15,7 +15,7 @@ from riemaug.geometry import KernelMetric
 from riemaug.geometry.engine import LARGEST_COMPILED_DIM, CompiledPairOfSums, compiled_kernels, is_plain_array
 from riemaug.geometry.neighbours import truncation_radius
 
-LEFT_OUT = 1e-6
+LEFT_OUT = 1e-5
 """Neighbours that are left out weigh at most this share of a row."""
 
 _ROWS_AT_ONCE = 256
