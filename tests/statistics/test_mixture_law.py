@@ -127,7 +127,7 @@ def test_local_moves_keep_the_law() -> None:
 def test_many_centroids_seen_by_neighbours(dim: int, power: float) -> None:
     metric = random_metric(dim, 1500, seed=8, regularization=1e-3, spread=3.0)
     sampler = MixtureSampler(metric, inverse_temperature=power)
-    mean, error, log_normalizer = importance_reference(metric, power, 60000)
+    mean, error, log_normalizer = importance_reference(metric, power, 20000)
     draws = sampler.sample(20000, 0)
     values = 2 * draws.log_density
     own = float(values.std()) / len(values) ** 0.5
