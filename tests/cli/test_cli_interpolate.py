@@ -180,7 +180,7 @@ def test_a_sample_has_several_names(interpolate: Interpolate, start: str, end: s
 
 def test_ends_may_be_latent_points(interpolate: Interpolate) -> None:
     document = interpolate("cat:@0.5,-1", "@-0.25,2e-1", "--json").document
-    assert document["start"] == {"source": None, "index": None, "point": [0.5, -1.0]}
+    assert document["start"] == {"source": None, "index": None, "point": [0.5, -1.0], "in_support": True}
     assert document["end"]["point"] == [-0.25, 0.2]
     assert document["geodesic"]["points"][0] == [0.5, -1.0]
 
