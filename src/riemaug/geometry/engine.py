@@ -60,6 +60,15 @@ def is_plain_array(tensor: Tensor, single: bool = False) -> bool:
     return has_type and tensor.device.type == "cpu" and not is_transformed(tensor)
 
 
+def can_compile(*tensors: Tensor, single: bool = False) -> bool:
+    """Return whether compiled sums take these tensors, of last dimension d; see `is_plain_array`."""
+    return (
+        tensors[0].shape[-1] <= LARGEST_COMPILED_DIM
+        and compiled_kernels() is not None
+        and all(is_plain_array(tensor, single) for tensor in tensors)
+    )
+
+
 class _CompiledTable:
     """Centroids laid out for the compiled loops, behind a grid where that spares most of them."""
 

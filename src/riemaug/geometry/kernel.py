@@ -14,8 +14,8 @@ from riemaug.errors import InvalidInputError
 from riemaug.geometry.engine import (
     LARGEST_COMPILED_DIM,
     CompiledKernels,
+    can_compile,
     compiled_columns,
-    compiled_kernels,
     is_plain_array,
     is_transformed,
 )
@@ -274,9 +274,7 @@ class KernelMetric(Metric):
 
     def _compiled(self, *vectors: Tensor) -> CompiledKernels | None:
         """Return the compiled sums if they can take these vectors and these tensors of the metric."""
-        if self.dim > LARGEST_COMPILED_DIM or not self._is_plain(*vectors):
-            return None
-        if not all(is_plain_array(tensor, single=True) for tensor in (*vectors, self.kernels)):
+        if not (self._is_plain(*vectors) and can_compile(self.centroids, *vectors, single=True)):
             return None
         engine = self._current_engine()
         return engine if isinstance(engine, CompiledKernels) else None
@@ -309,9 +307,8 @@ class KernelMetric(Metric):
         versions = (_version(self.centroids), _version(self.kernels))
         if known is None or not known.is_of(self.centroids, self.kernels, versions):
             centroids, kernels = self.centroids.detach(), self.kernels.detach()
-            can_compile = self.dim <= LARGEST_COMPILED_DIM and compiled_kernels() is not None
             with torch.inference_mode(False):  # it may be used outside that mode later
-                if can_compile and is_plain_array(kernels, single=True):
+                if can_compile(centroids, single=True):
                     engine = CompiledKernels(centroids, kernels, self.bandwidth, self.regularization)
                 else:
                     engine = BufferedProducts(centroids, kernels, self.bandwidth, self.regularization)

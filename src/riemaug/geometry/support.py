@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from riemaug._typing import Flag, Point, Scalar
 from riemaug.errors import InvalidInputError
-from riemaug.geometry.engine import LARGEST_COMPILED_DIM, CompiledCounts, compiled_kernels, is_plain_array
+from riemaug.geometry.engine import CompiledCounts, can_compile
 
 _POINTS_AT_ONCE = 1024
 
@@ -78,9 +78,7 @@ class Support(nn.Module):
 
     def _compiled_counts(self, point: Float[Tensor, "n dim"]) -> CompiledCounts | None:
         """Return the compiled counts of the present centroids if they can take these points."""
-        if self.centroids.shape[1] > LARGEST_COMPILED_DIM or compiled_kernels() is None:
-            return None
-        if not (is_plain_array(point) and is_plain_array(self.centroids)):
+        if not can_compile(self.centroids, point):
             return None
         if self._counts is None or self._counts[0] is not self.centroids:
             self._counts = (self.centroids, CompiledCounts(self.centroids.detach(), self.radius))

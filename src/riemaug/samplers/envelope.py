@@ -22,13 +22,7 @@ from torch import Tensor
 
 from riemaug._typing import Matrix, Scalar
 from riemaug.geometry import KernelMetric, Support
-from riemaug.geometry.engine import (
-    LARGEST_COMPILED_DIM,
-    CompiledKernels,
-    CompiledPairOfSums,
-    compiled_kernels,
-    is_plain_array,
-)
+from riemaug.geometry.engine import CompiledKernels, CompiledPairOfSums, can_compile
 from riemaug.geometry.neighbours import truncation_radius
 from riemaug.linalg import log_det_spd
 from riemaug.samplers.diagnostics import mean_log_density
@@ -82,9 +76,7 @@ class WeightedKernels:
         self._metric, self._columns, self._power = metric, columns, power
         self._compiled: CompiledPairOfSums | None = None
         self._together: CompiledKernels | None = None
-        if metric.dim > LARGEST_COMPILED_DIM or compiled_kernels() is None:
-            return
-        if not is_plain_array(metric.centroids):
+        if not can_compile(metric.centroids):
             return
         if power == 1.0:
             self._together = CompiledKernels(

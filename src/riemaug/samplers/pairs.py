@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from riemaug.geometry import KernelMetric
-from riemaug.geometry.engine import LARGEST_COMPILED_DIM, CompiledPairOfSums, compiled_kernels, is_plain_array
+from riemaug.geometry.engine import CompiledPairOfSums, can_compile
 from riemaug.geometry.neighbours import truncation_radius
 
 LEFT_OUT = 1e-5
@@ -102,8 +102,7 @@ class NeighbourPairs:
 
 def pairs_of_traces(metric: KernelMetric, scales: Float[Tensor, " N"]) -> PairTable:
     """Return the pairs of u^2, u = sum_i t_i w_i with t = `scales`, by neighbours where that is possible."""
-    compiled = metric.dim <= LARGEST_COMPILED_DIM and compiled_kernels() is not None
-    if compiled and is_plain_array(metric.centroids):
+    if can_compile(metric.centroids):
         return NeighbourPairs(metric, scales)
     return DensePairs(metric, scales[:, None], scales[:, None])
 
