@@ -22,7 +22,10 @@ MAP_CLASS = "3"
 def sheet(folder: Path) -> np.ndarray:
     """Return one row of images a class, the first `COLUMNS` of each."""
     dataset = read_dataset(folder)
-    rows = [np.hstack(dataset.of_class(i)[:COLUMNS]) for i in range(len(dataset.class_names))]
+    rows = []
+    for i in range(len(dataset.class_names)):
+        # a blank pixel around each digit, or rows and columns run into each other
+        rows.append(np.hstack([np.pad(digit, 1) for digit in dataset.of_class(i)[:COLUMNS]]))
     return np.vstack(rows)
 
 
@@ -32,7 +35,7 @@ def main() -> None:
     parser.add_argument("--demo", type=Path, default=Path("riemaug-demo"))
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "images" / "digits.png")
     arguments = parser.parse_args()
-    figure = Figure(figsize=(12, 4.3), layout="constrained")
+    figure = Figure(figsize=(12, 4.8), layout="constrained")
     FigureCanvasAgg(figure)
     left, middle, right = figure.subplots(1, 3, width_ratios=[1, 1, 1])
     for axes, name, title in (
