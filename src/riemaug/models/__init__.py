@@ -3,6 +3,8 @@
 from riemaug.models.base import LatentModel as LatentModel
 from riemaug.models.base import Objective as Objective
 from riemaug.models.base import Posterior as Posterior
+from riemaug.models.condition import Condition as Condition
+from riemaug.models.condition import class_condition as class_condition
 from riemaug.models.config import ModelConfig as ModelConfig
 from riemaug.models.config import ModelKind as ModelKind
 from riemaug.models.config import paper_model as paper_model

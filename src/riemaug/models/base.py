@@ -8,9 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from riemaug.models.build import build_pair
+from riemaug.models.condition import Condition, features_of
 from riemaug.models.config import ModelConfig
 from riemaug.models.likelihoods import make_likelihood
-from riemaug.models.networks import MLPDecoder, MLPEncoder
+from riemaug.models.networks import Decoder
 from riemaug.random import Stream, as_stream
 
 LOG_2PI = math.log(2.0 * math.pi)
@@ -41,23 +43,38 @@ class Posterior:
         return 0.5 * (self.mean**2 + self.log_variance.exp() - 1.0 - self.log_variance).sum(-1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Objective:
-    """What training maximises, mean over the batch, with its parts.
+    """What training maximises for each sample of a batch, with its parts, in nats.
 
     Attributes
     ----------
-    elbo : Tensor ()
-        Mean evidence lower bound, in nats per sample.
-    reconstruction : Tensor ()
-        Mean of log p(x|z); the ELBO minus this is minus the divergence term.
+    log_likelihood : Tensor (n,)
+        log p(x|z) at the last position of z.
+    divergence : Tensor (n,)
+        What is subtracted from it: KL(q || prior) for a VAE, the other terms of the flow's estimate of
+        log p(x) for HVAE and RHVAE, at one draw.
     failed_steps : int
-        Implicit steps that did not converge (the sample kept its position); 0 for a plain VAE.
+        Implicit steps that did not converge (the sample kept its position); 0 without a flow.
     """
 
-    elbo: Float[Tensor, ""]
-    reconstruction: Float[Tensor, ""]
+    log_likelihood: Float[Tensor, " n"]
+    divergence: Float[Tensor, " n"]
     failed_steps: int = 0
+
+    @property
+    def elbo(self) -> Float[Tensor, ""]:
+        """Mean evidence lower bound."""
+        return (self.log_likelihood - self.divergence).mean()
+
+    @property
+    def reconstruction(self) -> Float[Tensor, ""]:
+        """Mean of log p(x|z)."""
+        return self.log_likelihood.mean()
+
+    def loss(self, divergence_weight: float = 1.0) -> Float[Tensor, ""]:
+        """Return what is minimised: minus the ELBO, its divergence weighted (KL warm-up)."""
+        return -(self.log_likelihood - divergence_weight * self.divergence).mean()
 
 
 class LatentModel(nn.Module, ABC):
@@ -68,14 +85,22 @@ class LatentModel(nn.Module, ABC):
     config : ModelConfig
     random_state : int or Stream
         Draws the initial weights; the same state, the same weights.
+    encoder, decoder : nn.Module, optional
+        Networks to use instead of those that `config` describes.
     """
 
-    def __init__(self, config: ModelConfig, random_state: int | Stream = 0) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        random_state: int | Stream = 0,
+        encoder: nn.Module | None = None,
+        decoder: Decoder | None = None,
+    ) -> None:
         super().__init__()
         self.config = config
-        generator = as_stream(random_state).child("weights").generator()
-        self.encoder = MLPEncoder(config.data_dim, config.encoder_hidden, config.latent_dim, generator)
-        self.decoder = MLPDecoder(config.latent_dim, config.decoder_hidden, config.data_dim, generator)
+        if encoder is None or decoder is None:
+            encoder, decoder = build_pair(config, as_stream(random_state))
+        self.encoder, self.decoder = encoder, decoder
         self.likelihood = make_likelihood(config.likelihood, config.likelihood_scale)
 
     @property
@@ -83,35 +108,47 @@ class LatentModel(nn.Module, ABC):
         """Where the weights are."""
         return next(self.parameters()).device
 
-    def encode(self, data: Float[Tensor, "n D"]) -> Posterior:
+    def encode(self, data: Float[Tensor, "n D"], condition: Condition | None = None) -> Posterior:
         """Return q(z|x) for each row, (n, d)."""
-        return Posterior(*self.encoder(data))
+        return Posterior(*self.encoder(data, features_of(condition)))
 
-    def embed(self, data: Float[Tensor, "n D"]) -> Float[Tensor, "n dim"]:
+    def embed(
+        self, data: Float[Tensor, "n D"], condition: Condition | None = None
+    ) -> Float[Tensor, "n dim"]:
         """Return the posterior means, (n, d): the same at each call."""
-        return self.encode(data).mean
+        return self.encode(data, condition).mean
 
-    def decode(self, latent: Float[Tensor, "n dim"]) -> Float[Tensor, "n D"]:
+    def decode(
+        self, latent: Float[Tensor, "n dim"], condition: Condition | None = None
+    ) -> Float[Tensor, "n D"]:
         """Return E[x|z] in [0, 1], (n, D)."""
-        return self.likelihood.mean(self.decoder(latent))
+        return self.likelihood.mean(self.decoder(latent, features_of(condition)))
 
     @abstractmethod
-    def objective(self, data: Float[Tensor, "n D"], generator: torch.Generator) -> Objective:
+    def objective(
+        self, data: Float[Tensor, "n D"], generator: torch.Generator, condition: Condition | None = None
+    ) -> Objective:
         """Return the training objective on a batch, differentiable in all weights."""
 
     @abstractmethod
     def log_evidence_estimate(
-        self, data: Float[Tensor, "n D"], generator: torch.Generator
+        self, data: Float[Tensor, "n D"], generator: torch.Generator, condition: Condition | None = None
     ) -> Float[Tensor, " n"]:
         """Return one draw each of log w, where E[w] = p(x), (n,)."""
 
     @torch.no_grad()
     def importance_weighted_bound(
-        self, data: Float[Tensor, "n D"], num_samples: int, generator: torch.Generator
+        self,
+        data: Float[Tensor, "n D"],
+        num_samples: int,
+        generator: torch.Generator,
+        condition: Condition | None = None,
     ) -> Float[Tensor, " n"]:
         """Return log of the mean of `num_samples` evidence estimates, (n,): tight as they grow."""
-        draws = torch.stack([self.log_evidence_estimate(data, generator) for _ in range(num_samples)])
-        return torch.logsumexp(draws, 0) - math.log(num_samples)
+        total = torch.full((len(data),), -math.inf, dtype=data.dtype, device=data.device)
+        for _ in range(num_samples):
+            total = torch.logaddexp(total, self.log_evidence_estimate(data, generator, condition))
+        return total - math.log(num_samples)
 
     def _noise(self, data: Float[Tensor, "n D"], generator: torch.Generator) -> Float[Tensor, "n dim"]:
         shape = (len(data), self.config.latent_dim)

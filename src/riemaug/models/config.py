@@ -1,13 +1,16 @@
 """What defines a model: its kind, networks and constants; presets of the paper."""
 
+import math
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Widths = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
 """Widths of the hidden layers, first to last; at least one layer."""
 
-ModelKind = Literal["vae", "rhvae"]
+ModelKind = Literal["vae", "vamp", "hvae", "rhvae"]
+LikelihoodName = Literal["bernoulli", "continuous-bernoulli", "gaussian", "gaussian-learned"]
+NetworkKind = Literal["mlp", "conv", "custom"]
 LARGE_DATA_DIM = 10_000
 """From this many features on, the "paper" preset takes the networks of the paper's OASIS column."""
 
@@ -17,18 +20,32 @@ class ModelConfig(BaseModel):
 
     Attributes
     ----------
-    kind : "vae" or "rhvae"
+    kind : "vae", "vamp", "hvae" or "rhvae"
     data_dim, latent_dim : int
         D and d.
+    network : "mlp", "conv" or "custom"
+        Dense layers, convolutions, or a pair of modules that the user gives.
     encoder_hidden, decoder_hidden, metric_hidden : tuple of int
-        Widths of the hidden layers, first to last (paper, Table 5).
-    likelihood : "bernoulli" or "gaussian"
+        Widths of the hidden layers, first to last (paper, Table 5); of "conv" the dense layer takes the
+        last width of the encoder.
+    data_shape : tuple of int
+        Shape of one sample, product D; needed by "conv", for which each side is at least 2 long.
+    channel_axis : int, optional
+        Which axis of `data_shape` holds channels; None for grey images and volumes.
+    conv_channels : int
+        Channels of the first convolution.
+    num_conditions : int
+        c, features of the condition that encoder, decoder and metric network see; 0 for none.
+    likelihood : "bernoulli", "continuous-bernoulli", "gaussian" or "gaussian-learned"
     likelihood_scale : float
-        Standard deviation of the Gaussian likelihood, data scaled to [0, 1].
+        Standard deviation of the Gaussian likelihood, data scaled to [0, 1]; where it is learned, the
+        first value.
+    num_pseudo_inputs : int
+        Components of the VAMP prior.
     bandwidth, regularization : float
         T and lambda of the kernel metric (paper, Table 4).
     num_leapfrog_steps, leapfrog_step_size : int, float
-        K and epsilon of the RHVAE's flow.
+        K and epsilon of the flow of HVAE and RHVAE.
     initial_inverse_temperature : float
         beta0 in (0, 1] of the tempering; 1 switches it off.
     """
@@ -38,27 +55,47 @@ class ModelConfig(BaseModel):
     kind: ModelKind = "rhvae"
     data_dim: int = Field(ge=1)
     latent_dim: int = Field(default=2, ge=1, le=512)
+    network: NetworkKind = "mlp"
     encoder_hidden: Widths = (400,)
     decoder_hidden: Widths = (400,)
     metric_hidden: Widths = (400,)
-    likelihood: Literal["bernoulli", "gaussian"] = "bernoulli"
+    data_shape: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    channel_axis: int | None = None
+    conv_channels: int = Field(default=32, ge=1, le=1024)
+    num_conditions: int = Field(default=0, ge=0)
+    likelihood: LikelihoodName = "bernoulli"
     likelihood_scale: float = Field(default=0.1, gt=0)
+    num_pseudo_inputs: int = Field(default=10, ge=1)
     bandwidth: float = Field(default=0.8, gt=0)
     regularization: float = Field(default=1e-3, gt=0)
     num_leapfrog_steps: int = Field(default=3, ge=0)
     leapfrog_step_size: float = Field(default=1e-2, ge=0)
     initial_inverse_temperature: float = Field(default=0.09, gt=0, le=1)
 
+    @model_validator(mode="after")
+    def _shape_fits(self) -> "ModelConfig":
+        if self.data_shape and math.prod(self.data_shape) != self.data_dim:
+            raise ValueError(f"data_shape {self.data_shape} must have {self.data_dim} features")
+        if self.network != "conv":
+            return self
+        axis = self.channel_axis
+        if axis is not None and not -len(self.data_shape) <= axis < len(self.data_shape):
+            raise ValueError(f"channel_axis must be an axis of {self.data_shape}, got {axis}")
+        sides = len(self.data_shape) - (axis is not None)
+        if not 1 <= sides <= 3:
+            raise ValueError(f"convolutions need samples of 1 to 3 sides, data_shape has {sides}")
+        return self
+
+    @property
+    def is_flow(self) -> bool:
+        """Whether posterior draws are moved by Hamiltonian dynamics."""
+        return self.kind in ("hvae", "rhvae")
+
     def num_parameters(self) -> int:
-        """Return the number of trainable weights, without building the model."""
-        latent, data = self.latent_dim, self.data_dim
-        total = _dense((data, *self.encoder_hidden)) + 2 * _dense((self.encoder_hidden[-1], latent))
-        total += _dense((latent, *self.decoder_hidden, data))
-        if self.kind == "rhvae":
-            total += _dense((data, *self.metric_hidden)) + _dense((self.metric_hidden[-1], latent))
-            if latent > 1:
-                total += _dense((self.metric_hidden[-1], latent * (latent - 1) // 2))
-        return total
+        """Return the number of trainable weights, without memory for them."""
+        from riemaug.models.build import count_parameters
+
+        return count_parameters(self)
 
 
 def paper_model(data_dim: int, kind: ModelKind = "rhvae") -> ModelConfig:
@@ -73,8 +110,3 @@ def paper_model(data_dim: int, kind: ModelKind = "rhvae") -> ModelConfig:
         regularization=1e-2,
         leapfrog_step_size=1e-3,
     )
-
-
-def _dense(widths: tuple[int, ...]) -> int:
-    """Return the number of weights and biases of dense layers of these widths."""
-    return sum((a + 1) * b for a, b in zip(widths[:-1], widths[1:], strict=True))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from riemaug import linalg
 from riemaug.errors import NotFittedError
@@ -12,8 +12,10 @@ from riemaug.geometry.implicit import GeneralizedLeapfrog, PhasePoint
 from riemaug.geometry.kernel import KernelMetric
 from riemaug.geometry.metric import LocalGeometry
 from riemaug.models.base import LOG_2PI, LatentModel, Objective, Posterior, standard_normal_log_prob
+from riemaug.models.build import build_metric_network
+from riemaug.models.condition import Condition, features_of
 from riemaug.models.config import ModelConfig
-from riemaug.models.networks import MetricNetwork
+from riemaug.models.networks import Decoder
 from riemaug.random import Stream, as_stream
 
 GEOMETRY_DTYPE = torch.float64
@@ -36,13 +38,13 @@ class _Potential:
     momentum, so the leapfrog computes it once a position.
     """
 
-    def __init__(self, model: "RHVAE", data: Float[Tensor, "n D"]) -> None:
-        self.model, self.data = model, data
+    def __init__(self, model: "RHVAE", data: Float[Tensor, "n D"], condition: Condition | None) -> None:
+        self.model, self.data, self.features = model, data, features_of(condition)
         self.logits = data
 
     def __call__(self, local: LocalGeometry) -> Float[Tensor, "n dim"]:
         latent = local.point.to(self.data.dtype)
-        self.logits, pullback = self.model.decoder.forward_with_pullback(latent)
+        self.logits, pullback = self.model.decoder.forward_with_pullback(latent, self.features)
         score = pullback(self.model.likelihood.score(self.logits, self.data))
         return local.point - score - 0.5 * local.log_det_gradient()
 
@@ -53,39 +55,83 @@ class RHVAE(LatentModel):
     While training, the metric is the batch's own: its centroids are the batch's posterior means.
     `build_metric` makes the stored metric in one pass with the final weights.
 
+    Of a conditional model each class has a metric of its own, made of its own kernels alone.
+
     Parameters
     ----------
-    config : ModelConfig
-    random_state : int or Stream
-        Draws the initial weights.
+    config, random_state, encoder, decoder
+        As in `LatentModel`.
     """
 
-    def __init__(self, config: ModelConfig, random_state: int | Stream = 0) -> None:
-        super().__init__(config, random_state)
-        generator = as_stream(random_state).child("metric weights").generator()
-        self.metric_network = MetricNetwork(
-            config.data_dim, config.metric_hidden, config.latent_dim, generator
-        )
+    def __init__(
+        self,
+        config: ModelConfig,
+        random_state: int | Stream = 0,
+        encoder: nn.Module | None = None,
+        decoder: Decoder | None = None,
+    ) -> None:
+        super().__init__(config, random_state, encoder, decoder)
+        self.metric_network = build_metric_network(config, as_stream(random_state))
         self.metric: KernelMetric | None = None
+        self.group_metrics = nn.ModuleDict()
         self.integrator = GeneralizedLeapfrog(tolerance=1e-8, check_reversal=False)
 
     @torch.no_grad()
-    def build_metric(self, data: Float[Tensor, "n D"], chunk: int = 1024) -> KernelMetric:
-        """Store, and return, the metric of the training data under the present weights, in float64."""
-        centroids = torch.cat([self.embed(part) for part in data.split(chunk)])
-        factors = torch.cat([self.metric_network(part) for part in data.split(chunk)])
-        self.metric = self._metric_of(centroids, factors)
-        return self.metric
+    def build_metric(
+        self, data: Float[Tensor, "n D"], condition: Condition | None = None, chunk: int = 1024
+    ) -> KernelMetric:
+        """Return the metric of training data under the present weights, in float64, and store it.
 
-    def objective(self, data: Float[Tensor, "n D"], generator: torch.Generator) -> Objective:
-        """Return the mean log-evidence estimate of the flow under the batch's own metric."""
-        posterior = self.encode(data)
-        metric = self._metric_of(posterior.mean, self.metric_network(data))
-        draw = self._flow(data, posterior, metric, self.integrator, generator)
-        return Objective(draw.log_evidence.mean(), draw.log_likelihood.mean(), draw.failed_steps)
+        The data of a conditional model must be of one class; its metric is stored beside the others'.
+        """
+        parts = [slice(start, start + chunk) for start in range(0, len(data), chunk)]
+        told = [None if condition is None else condition[part] for part in parts]
+        pairs = list(zip(parts, told, strict=True))
+        centroids = torch.cat([self.embed(data[part], known) for part, known in pairs])
+        factors = torch.cat([self.metric_network(data[part], features_of(known)) for part, known in pairs])
+        metric = self._metric_of(centroids, factors)
+        if condition is None:
+            self.metric = metric
+        else:
+            (group,) = condition.group.unique().tolist()
+            self.group_metrics[str(group)] = metric
+        return metric
+
+    def metric_of_group(self, group: int | None) -> KernelMetric:
+        """Return the stored metric, of a class or, for None, of an unconditional model.
+
+        Raises
+        ------
+        NotFittedError
+            There is none yet.
+        """
+        metric = self.metric if group is None else self.group_metrics.get(str(group))
+        if metric is None:
+            raise NotFittedError(
+                "the evidence estimate needs the stored metric, this model has none: "
+                "call build_metric(data) with the training data"
+            )
+        assert isinstance(metric, KernelMetric)
+        return metric
+
+    def objective(
+        self, data: Float[Tensor, "n D"], generator: torch.Generator, condition: Condition | None = None
+    ) -> Objective:
+        """Return the log-evidence estimate of the flow under the batch's own metric."""
+        posterior = self.encode(data, condition)
+        factors = self.metric_network(data, features_of(condition))
+        draws = []
+        for rows in _groups(condition):
+            part = Posterior(posterior.mean[rows], posterior.log_variance[rows])
+            metric = self._metric_of(part.mean, factors[rows])
+            told = None if condition is None else condition[rows]
+            draws.append(self._flow(data[rows], part, metric, self.integrator, generator, told))
+        log_likelihood = torch.cat([draw.log_likelihood for draw in draws])
+        divergence = log_likelihood - torch.cat([draw.log_evidence for draw in draws])
+        return Objective(log_likelihood, divergence, sum(draw.failed_steps for draw in draws))
 
     def log_evidence_estimate(
-        self, data: Float[Tensor, "n D"], generator: torch.Generator
+        self, data: Float[Tensor, "n D"], generator: torch.Generator, condition: Condition | None = None
     ) -> Float[Tensor, " n"]:
         """Return one unbiased-in-exp estimate of log p(x) a row under the stored metric, (n,).
 
@@ -96,12 +142,15 @@ class RHVAE(LatentModel):
         NotFittedError
             There is no stored metric yet.
         """
-        if self.metric is None:
-            raise NotFittedError(
-                "the evidence estimate needs the stored metric, this model has none: "
-                "call build_metric(data) with the training data"
-            )
-        return self._flow(data, self.encode(data), self.metric, GeneralizedLeapfrog(), generator).log_evidence
+        posterior = self.encode(data, condition)
+        estimate = torch.empty_like(data[:, 0])
+        for rows in _groups(condition):
+            told = None if condition is None else condition[rows]
+            metric = self.metric_of_group(None if told is None else int(told.group[0]))
+            part = Posterior(posterior.mean[rows], posterior.log_variance[rows])
+            flow = self._flow(data[rows], part, metric, GeneralizedLeapfrog(), generator, told)
+            estimate = estimate.index_put((_indices(rows, data),), flow.log_evidence)
+        return estimate
 
     def _metric_of(
         self, centroids: Float[Tensor, "n dim"], factors: Float[Tensor, "n dim dim"]
@@ -127,6 +176,7 @@ class RHVAE(LatentModel):
         metric: KernelMetric,
         integrator: GeneralizedLeapfrog,
         generator: torch.Generator,
+        condition: Condition | None = None,
     ) -> FlowDraw:
         """Draw z0 and the momentum, run K tempered leapfrog steps, return the evidence estimate.
 
@@ -137,7 +187,7 @@ class RHVAE(LatentModel):
         start = posterior.transform(noise).to(GEOMETRY_DTYPE)
         local = metric.local_geometry(start)
         momentum = linalg.solve_lower_transposed(local.factor, gamma) / self._sqrt_beta(0)
-        potential = _Potential(self, data)
+        potential = _Potential(self, data, condition)
         state, failed = self._leapfrog(
             PhasePoint(local, momentum, potential(local)), metric, integrator, potential
         )
@@ -178,3 +228,14 @@ def _momentum_log_prob(local: LocalGeometry, momentum: Float[Tensor, "n dim"]) -
     """Return log N(rho; 0, G(z)) = 1/2 log det C - 1/2 rho^T C rho - d/2 log 2 pi, (n,)."""
     squares = (momentum * local.velocity_of(momentum)).sum(-1)
     return 0.5 * (local.log_det_cometric() - squares - momentum.shape[-1] * LOG_2PI)
+
+
+def _groups(condition: Condition | None) -> "list[slice | Tensor]":
+    """Return the rows of each class, all rows where there are no classes."""
+    if condition is None:
+        return [slice(None)]
+    return [torch.nonzero(condition.group == group)[:, 0] for group in condition.group.unique()]
+
+
+def _indices(rows: "slice | Tensor", data: Float[Tensor, "n D"]) -> Tensor:
+    return torch.arange(len(data), device=data.device)[rows]
