@@ -13,34 +13,58 @@ from jaxtyping import Shaped
 from numpy.typing import ArrayLike
 from pydantic import ValidationError
 from sklearn.base import BaseEstimator
+from torch import nn
 
+from riemaug.class_model import Networks
 from riemaug.config import GeneratorConfig, SamplingConfig
-from riemaug.data import RangeScaler
+from riemaug.data import RangeScaler, restore_samples
 from riemaug.data.arrays import dataset_of_arrays
 from riemaug.errors import InvalidInputError, NotFittedError
-from riemaug.parallel import one_thread, run_tasks
-from riemaug.run.plan import Plan, plan_for
-from riemaug.run.tasks import ClassJob, FitSpec, load_fitted, run_class_job
+from riemaug.parallel import one_thread
+from riemaug.run.pipeline import gathered
+from riemaug.run.plan import plan_for
+from riemaug.run.stages import Stages
+from riemaug.run.tuning import kept_tuning
 from riemaug.run.workdir import WorkDir
 from riemaug.serialization import FittedGenerators, load_generators, save_generators
 
+_GENERATOR_FIELDS = tuple(name for name in GeneratorConfig.model_fields if name != "seed")
+
 
 class Augmentor(BaseEstimator):
-    """Learns one generator a class and draws new samples in the data's own shape, dtype and range.
+    """Learns generators of the classes and draws new samples in the data's own shape, dtype and range.
 
     Parameters
     ----------
-    preset : "paper"
-        One perceptron model a class, two latent dimensions (the paper's Tables 4 and 5).
-    model : "rhvae" or "vae"
+    preset : "paper" or "conditional"
+        "paper": one perceptron model a class, two latent dimensions (the paper's Tables 4 and 5);
+        "conditional": one model of all classes that is told the class, with convolutions for images.
+    sharing : "measured", "always" or "never"
+        Of the conditional preset: whether classes share one model; "measured" rehearses both ways.
+    model : "rhvae", "vae", "hvae" or "vamp"
+    network : "mlp" or "conv", optional
+        By default the preset's.
+    encoder, decoder, metric_trunk : nn.Module, optional
+        Networks of your own instead, copied for each model: what they take and return is said in
+        `riemaug.models.custom`.
     sampler : str, optional
         Which law new latent points are drawn from, and how. "mixture": independent draws of the paper's
         Eq. 3; "walk": exact Riemannian random walk; "hmc": Hamiltonian Monte Carlo; "prior": the standard
-        normal. "walk-paper" and "walk-paper-code" are the paper's algorithm as printed and with the sign of
-        its authors' code; neither samples Eq. 3, they are for comparison. By default the mixture sampler, or
-        the prior for a plain VAE.
-    latent_dim, bandwidth, regularization, likelihood, max_epochs : optional
+        normal, or a VAMP's own prior. "walk-paper" and "walk-paper-code" are the paper's algorithm as
+        printed and with the sign of its authors' code; neither samples Eq. 3, they are for comparison. By
+        default the mixture sampler, or the prior for models without a metric.
+    latent_dim, bandwidth, regularization, likelihood : optional
         Override the preset; see `riemaug.config.GeneratorConfig`.
+    max_epochs, learning_rate, patience, training_batch_size, validation_fraction, warmup_epochs, precision
+        How the models are trained, as far as it is not the preset's; see the same.
+    augment_training : bool
+        Transform images and volumes at random while training; the networks are told how, so that samples
+        are not transformed.
+    tune : int, optional
+        Search the constants that are not given in so many trials, by the likelihood of held-out samples;
+        needs the extra `tune`.
+    tune_time : float, optional
+        Seconds after which no new trial begins.
     inverse_temperature : float
         b > 0; draws of the mixture sampler, the walk and HMC follow pi^b.
     random_state : int, optional
@@ -55,39 +79,69 @@ class Augmentor(BaseEstimator):
         The labels, sorted.
     generators_ : FittedGenerators
         Models, metrics, scaler, training histories.
+    sharing_ : Sharing
+        Whether classes share one model, and why; only after `fit`.
+    tuning_ : dict or None
+        The account of a search: its outcome and a row for each trial; only after `fit`.
     """
 
     def __init__(
         self,
         preset: str = "paper",
         *,
+        sharing: str = "measured",
         model: str = "rhvae",
+        network: str | None = None,
+        encoder: nn.Module | None = None,
+        decoder: nn.Module | None = None,
+        metric_trunk: nn.Module | None = None,
         sampler: str | None = None,
         latent_dim: int | None = None,
         bandwidth: float | None = None,
         regularization: float | None = None,
         likelihood: str | None = None,
         max_epochs: int | None = None,
+        learning_rate: float | None = None,
+        patience: int | None = None,
+        training_batch_size: int | None = None,
+        validation_fraction: float | None = None,
+        warmup_epochs: int | None = None,
+        precision: str | None = None,
+        augment_training: bool = False,
+        tune: int | None = None,
+        tune_time: float | None = None,
         inverse_temperature: float = 1.0,
         random_state: int | None = None,
         device: str = "auto",
         n_jobs: int | None = None,
     ) -> None:
         self.preset = preset
+        self.sharing = sharing
         self.model = model
+        self.network = network
+        self.encoder, self.decoder, self.metric_trunk = encoder, decoder, metric_trunk
         self.sampler = sampler
         self.latent_dim = latent_dim
         self.bandwidth = bandwidth
         self.regularization = regularization
         self.likelihood = likelihood
         self.max_epochs = max_epochs
+        self.learning_rate = learning_rate
+        self.patience = patience
+        self.training_batch_size = training_batch_size
+        self.validation_fraction = validation_fraction
+        self.warmup_epochs = warmup_epochs
+        self.precision = precision
+        self.augment_training = augment_training
+        self.tune = tune
+        self.tune_time = tune_time
         self.inverse_temperature = inverse_temperature
         self.random_state = random_state
         self.device = device
         self.n_jobs = n_jobs
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> "Augmentor":
-        """Train one model a class.
+        """Train one model a class, or one that all classes share.
 
         Parameters
         ----------
@@ -105,18 +159,14 @@ class Augmentor(BaseEstimator):
         generator = self._generator_config(seed)
         self._sampling_config(seed).check_against(generator.model)
         dataset = dataset_of_arrays(np.asarray(X), np.asarray(y))
-        plan = plan_for(dataset, generator, (0,) * len(dataset.class_names), _num_jobs(self.n_jobs))
+        networks = self._networks()
+        no_samples = (0,) * len(dataset.class_names)
+        plan = plan_for(dataset, generator, no_samples, _num_jobs(self.n_jobs), networks)
         with tempfile.TemporaryDirectory(prefix="riemaug-") as folder:
-            classes = _fit_classes(plan, WorkDir(Path(folder)), generator.seed)
-        self.generators_ = FittedGenerators(
-            classes,
-            generator,
-            plan.scaler,
-            dataset.format,
-            dataset.label_values,
-            dataset.counts,
-            dataset.fingerprint(),
-        )
+            stages = Stages(plan, WorkDir(Path(folder)), networks=networks)
+            self.sharing_, _ = stages.run()
+            self.generators_ = gathered(plan, stages.fitted(self.sharing_))
+            self.tuning_ = kept_tuning(stages.work)
         self.classes_ = _labels(self.generators_)
         self.random_state_ = seed
         return self
@@ -146,13 +196,13 @@ class Augmentor(BaseEstimator):
         fitted = self._fitted()
         counts = self._counts(num_samples)
         config = self._sampling_config(self.random_state_ if random_state is None else random_state)
-        shape = fitted.sample_format.model_shape
-        parts = [np.empty((0, *shape), fitted.sample_format.dtype)]
+        fmt = fitted.sample_format
+        parts = [np.empty((0, *fmt.sample_shape), fmt.dtype)]
         with one_thread():
             for item, count in zip(fitted.classes, counts, strict=True):
                 draws = item.sampler(config).sample(count, item.draw_stream(config.seed))
-                unit = item.decode(draws.points).numpy().reshape(count, *shape)
-                parts.append(fitted.scaler.inverse(unit))
+                unit = item.decode(draws.points).numpy().reshape(count, *fmt.model_shape)
+                parts.append(restore_samples(unit, fitted.scaler, fmt))
         return np.concatenate(parts), np.repeat(self.classes_, counts)
 
     def save(self, folder: str | Path) -> None:
@@ -161,22 +211,38 @@ class Augmentor(BaseEstimator):
         save_generators(Path(folder), replace(self._fitted(), sampling=sampling))
 
     @classmethod
-    def load(cls, folder: str | Path) -> "Augmentor":
-        """Return the augmentor saved in `folder`; InvalidInputError if the files are damaged."""
-        generators = load_generators(Path(folder))
+    def load(
+        cls,
+        folder: str | Path,
+        *,
+        encoder: nn.Module | None = None,
+        decoder: nn.Module | None = None,
+        metric_trunk: nn.Module | None = None,
+    ) -> "Augmentor":
+        """Return the augmentor saved in `folder`.
+
+        Parameters
+        ----------
+        folder : path
+        encoder, decoder, metric_trunk : nn.Module, optional
+            The networks that the augmentor was made with, if these were your own: files hold no code.
+
+        Raises
+        ------
+        InvalidInputError
+            The files are damaged, or the networks are not those of the model.
+        """
+        networks = Networks(encoder, decoder, metric_trunk)
+        generators = load_generators(Path(folder), networks=networks)
         config, sampling = generators.config, generators.sampling or SamplingConfig()
+        kept = {name: getattr(config, name) for name in _GENERATOR_FIELDS}
+        own = config.network == "custom"
         augmentor = cls(
-            config.preset,
-            model=config.model,
+            **kept | {"network": None if own else config.network},
+            **vars(networks),
             sampler=sampling.sampler,
-            latent_dim=config.latent_dim,
-            bandwidth=config.bandwidth,
-            regularization=config.regularization,
-            likelihood=config.likelihood,
-            max_epochs=config.max_epochs,
             inverse_temperature=sampling.inverse_temperature,
             random_state=config.seed,
-            device=config.device,
         )
         augmentor.generators_ = generators
         augmentor.random_state_ = config.seed
@@ -211,19 +277,18 @@ class Augmentor(BaseEstimator):
             raise InvalidInputError(f"numbers of samples must be integers of 0 or more, got {num_samples!r}")
         return [int(count) for count in counts]
 
+    def _networks(self) -> Networks:
+        return Networks(self.encoder, self.decoder, self.metric_trunk)
+
     def _generator_config(self, seed: int) -> GeneratorConfig:
-        return _validated(
-            GeneratorConfig,
-            preset=self.preset,
-            model=self.model,
-            latent_dim=self.latent_dim,
-            bandwidth=self.bandwidth,
-            regularization=self.regularization,
-            likelihood=self.likelihood,
-            max_epochs=self.max_epochs,
-            seed=seed,
-            device=self.device,
-        )
+        values = {name: getattr(self, name) for name in _GENERATOR_FIELDS}
+        if any(module is not None for module in vars(self._networks()).values()):
+            if self.network is not None:
+                raise InvalidInputError(
+                    f"networks of your own stand instead of network, got {self.network!r} too: leave one out"
+                )
+            values["network"] = "custom"
+        return _validated(GeneratorConfig, seed=seed, **values)
 
     def _sampling_config(self, seed: int) -> SamplingConfig:
         return _validated(
@@ -254,14 +319,3 @@ def _validated(kind: type, **values: Any) -> Any:
         fault = error.errors()[0]
         name = ".".join(map(str, fault["loc"]))
         raise InvalidInputError(f"{name}: {fault['msg']}, got {fault['input']!r}") from None
-
-
-def _fit_classes(plan: Plan, work: WorkDir, seed: int) -> tuple:
-    dataset = plan.dataset
-    jobs = []
-    for index, name in enumerate(dataset.class_names):
-        sources = tuple(dataset.names[i] for i in (dataset.labels == index).nonzero()[0])
-        spec = FitSpec(dataset.of_class(index), sources, plan.model, plan.training, seed, plan.device)
-        jobs.append(ClassJob(index, name, work, plan.scaler, fit=spec))
-    list(run_tasks(run_class_job, jobs, plan.estimate.num_jobs))
-    return tuple(load_fitted(work, index) for index in range(len(jobs)))

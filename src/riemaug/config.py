@@ -1,29 +1,67 @@
 """What a user chooses: the generator (preset, model, its constants), the sampler, the amount."""
 
-from typing import Literal
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from riemaug.models.config import ModelConfig, ModelKind, paper_model
-from riemaug.training.config import TrainingConfig, paper_training
+from riemaug.errors import InvalidInputError
+from riemaug.models.conditional import channel_axis_of, conditional_model, conditional_training
+from riemaug.models.config import (
+    LikelihoodName,
+    ModelConfig,
+    ModelKind,
+    NetworkKind,
+    conv_model,
+    paper_model,
+)
+from riemaug.models.defaults import default_likelihood, default_regularization
+from riemaug.training.augmentation import AugmentationConfig, patient, told_of
+from riemaug.training.config import PrecisionName, TrainingConfig, paper_training
 
+Config = TypeVar("Config", bound=BaseModel)
 SamplerName = Literal["mixture", "walk", "walk-paper", "walk-paper-code", "hmc", "prior"]
 GEOMETRIC_SAMPLERS = ("mixture", "walk", "walk-paper", "walk-paper-code", "hmc")
 TEMPERED_SAMPLERS = ("mixture", "walk", "hmc")
 """Those whose law is pi^b for any b."""
 
+Sharing = Literal["measured", "always", "never"]
+_NETWORK_FIELDS = ("channel_axis", "conv_channels", "encoder_hidden", "decoder_hidden", "metric_hidden")
+
 
 class GeneratorConfig(BaseModel):
-    """How one model a class is built and trained; what is None is the preset's.
+    """How models are built and trained; what is None is the preset's.
 
     Attributes
     ----------
-    preset : "paper"
-        One perceptron model a class, d = 2: networks and constants of the paper's Tables 4 and 5.
-    model : "rhvae" or "vae"
-    latent_dim, bandwidth, regularization, likelihood, max_epochs
+    preset : "paper" or "conditional"
+        "paper": one perceptron model a class, d = 2: networks and constants of the paper's Tables 4 and 5.
+        "conditional": one model of all classes, which is told the class; convolutions for images and
+        volumes; the metric of a class is made of that class's samples alone.
+    sharing : "measured", "always" or "never"
+        Of "conditional": whether the classes share one model. "measured" rehearses both ways on a part of
+        the data and keeps the one whose models explain the rest better; see `riemaug.run.sharing`.
+    model : "rhvae", "hvae", "vae" or "vamp"
+    network : "mlp" or "conv"; "custom" for networks that are given beside the configuration
+    latent_dim, bandwidth, regularization, likelihood
         Override the preset. A likelihood of None is Bernoulli for arrays of two or more axes a sample
-        (images, volumes) and Gaussian for tables.
+        (images, volumes) and Gaussian for tables, with "conditional" Bernoulli for tables of zeros and
+        ones, too; see `riemaug.models.defaults`.
+    max_epochs, learning_rate, patience, warmup_epochs, precision
+        Override the preset; see `riemaug.training.TrainingConfig`.
+    training_batch_size : int
+        Samples in one step of training at most.
+    validation_fraction : float
+        Share of each class that is kept apart while training, to stop by; None stops by the training ELBO.
+    augment_training : bool
+        Transform images and volumes at random while training, told to the networks; see
+        `riemaug.training.augmentation`.
+    tune : int, optional
+        Search the constants that are not given in so many trials; see `riemaug.tuning`.
+    tune_time : float, optional
+        Seconds after which no new trial begins.
     seed : int
         Seed of weights, noise and draws.
     device : str
@@ -32,33 +70,143 @@ class GeneratorConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    preset: Literal["paper"] = "paper"
+    preset: Literal["paper", "conditional"] = "paper"
+    sharing: Sharing = "measured"
     model: ModelKind = "rhvae"
+    network: NetworkKind | None = None
     latent_dim: int | None = Field(default=None, ge=1, le=512)
     bandwidth: float | None = Field(default=None, gt=0)
     regularization: float | None = Field(default=None, gt=0, le=1)
-    likelihood: Literal["bernoulli", "gaussian"] | None = None
+    likelihood: LikelihoodName | None = None
     max_epochs: int | None = Field(default=None, ge=1)
+    learning_rate: float | None = Field(default=None, gt=0)
+    patience: int | None = Field(default=None, ge=1)
+    training_batch_size: int | None = Field(default=None, ge=1)
+    validation_fraction: float | None = Field(default=None, gt=0, lt=1)
+    warmup_epochs: int | None = Field(default=None, ge=0)
+    precision: PrecisionName | None = None
+    augment_training: bool = False
+    tune: int | None = Field(default=None, ge=1)
+    tune_time: float | None = Field(default=None, gt=0)
     seed: int = Field(default=0, ge=0)
     device: str = "auto"
 
-    def model_for(self, data_dim: int, is_table: bool) -> ModelConfig:
-        """Return the model of one class for samples of `data_dim` features."""
+    @model_validator(mode="after")
+    def _time_is_that_of_a_search(self) -> "GeneratorConfig":
+        if self.tune_time is not None and self.tune is None:
+            raise ValueError("--tune-time limits a search, there is none: give --tune N too")
+        return self
+
+    def model_for(
+        self, shape: tuple[int, ...], class_sizes: tuple[int, ...], is_binary: bool = False
+    ) -> ModelConfig:
+        """Return the model for samples of `shape`: of all classes, or of each one; see `shares`.
+
+        Parameters
+        ----------
+        shape, class_sizes : tuple of int
+        is_binary : bool
+            No feature has more than two values.
+
+        Raises
+        ------
+        InvalidInputError
+            The choices do not go together, or not with the samples.
+        """
         chosen = {
+            "kind": self.model,
             "latent_dim": self.latent_dim,
             "bandwidth": self.bandwidth,
             "regularization": self.regularization,
-            "likelihood": self.likelihood or ("gaussian" if is_table else None),
+            "likelihood": self.likelihood or self._likelihood_for(shape, is_binary),
         }
-        preset = paper_model(data_dim, self.model)
-        return preset.model_copy(update={k: v for k, v in chosen.items() if v is not None})
+        with _in_one_line():
+            preset = self._preset_model(shape, class_sizes)
+            model = _with(preset, {**chosen, **self._network_of(preset, shape)})
+        model = model.model_copy(update=self._adapted(model))
+        if self.augmentation is None:
+            return model
+        return told_of(model, self.augmentation, shape, channel_axis_of(shape))
 
-    def training_for(self, data_dim: int) -> TrainingConfig:
-        """Return how a model for samples of `data_dim` features is trained."""
-        preset = paper_training(data_dim)
-        return (
-            preset if self.max_epochs is None else preset.model_copy(update={"max_epochs": self.max_epochs})
-        )
+    def training_for(self, shape: tuple[int, ...], class_sizes: tuple[int, ...]) -> TrainingConfig:
+        """Return how the model that `model_for` describes is trained."""
+        if self.preset == "conditional":
+            preset = conditional_training(class_sizes)
+        else:
+            preset = paper_training(math.prod(shape))
+        chosen = {
+            "max_epochs": self.max_epochs,
+            "learning_rate": self.learning_rate,
+            "patience": self.patience,
+            "batch_size": self.training_batch_size,
+            "monitor": None if self.validation_fraction is None else "validation",
+            "validation_fraction": self.validation_fraction,
+            "warmup_epochs": self.warmup_epochs,
+            "precision": self.precision,
+        }
+        if self.augmentation is not None:
+            preset = patient(preset)
+        with _in_one_line():
+            return _with(preset, chosen)
+
+    @property
+    def augmentation(self) -> AugmentationConfig | None:
+        """The random transforms of the training, None for none."""
+        return AugmentationConfig() if self.augment_training else None
+
+    def shares(self, num_classes: int) -> bool:
+        """Return whether all classes are to share one model, as far as the choices alone decide it."""
+        return self.preset == "conditional" and self.sharing != "never" and num_classes > 1
+
+    def _adapted(self, model: ModelConfig) -> dict[str, Any]:
+        """Return the constants of the metric that other choices bring with them."""
+        changes: dict[str, Any] = {}
+        if self.bandwidth is not None:
+            changes["bandwidth_factor"] = None
+        if self.regularization is None and self.preset != "paper":
+            changes["regularization"] = default_regularization(model.latent_dim, model.regularization)
+        return changes
+
+    def _likelihood_for(self, shape: tuple[int, ...], is_binary: bool) -> LikelihoodName:
+        if self.preset == "paper":
+            return "gaussian" if len(shape) == 1 else "bernoulli"
+        return default_likelihood(len(shape) == 1, is_binary)
+
+    def _preset_model(self, shape: tuple[int, ...], class_sizes: tuple[int, ...]) -> ModelConfig:
+        if self.preset == "paper":
+            return paper_model(math.prod(shape), self.model)
+        sharing = len(class_sizes) if self.shares(len(class_sizes)) else 1
+        return conditional_model(shape, channel_axis_of(shape), sharing, class_sizes)
+
+    def _network_of(self, preset: ModelConfig, shape: tuple[int, ...]) -> dict[str, Any]:
+        """Return what a network other than the preset's changes."""
+        if self.network in (None, preset.network):
+            return {}
+        if self.network == "conv":
+            source = conv_model(shape, channel_axis_of(shape))
+        else:
+            source = paper_model(math.prod(shape))
+        return {name: getattr(source, name) for name in _NETWORK_FIELDS} | {
+            "network": self.network,
+            "data_shape": shape,
+        }
+
+
+def _with(preset: Config, chosen: dict[str, Any]) -> Config:
+    """Return the preset with what was chosen; ValidationError if that cannot be."""
+    given = {name: value for name, value in chosen.items() if value is not None}
+    return preset.model_validate(preset.model_dump() | given)
+
+
+@contextmanager
+def _in_one_line() -> Iterator[None]:
+    """Tell choices that do not go together, or not with the data, as one line."""
+    try:
+        yield
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = "".join(f"{part}: " for part in fault["loc"])
+        raise InvalidInputError(where + fault["msg"].removeprefix("Value error, ")) from None
 
 
 class SamplingConfig(BaseModel):
@@ -67,8 +215,8 @@ class SamplingConfig(BaseModel):
     Attributes
     ----------
     sampler : str, optional
-        "mixture" (default for an RHVAE), "walk", "hmc", "prior" (default for a VAE), or, for comparison,
-        "walk-paper" and "walk-paper-code".
+        "mixture" (default for an RHVAE), "walk", "hmc", "prior" (the model's own; default for the others),
+        or, for comparison, "walk-paper" and "walk-paper-code".
     inverse_temperature : float
         b > 0: draws follow pi^b; 1 is the paper's Eq. 3, larger stays closer to the data.
     seed : int
@@ -87,12 +235,11 @@ class SamplingConfig(BaseModel):
 
     def check_against(self, model: ModelKind) -> None:
         """Raise InvalidInputError if the sampler needs a metric that is missing or is given a b it lacks."""
-        from riemaug.errors import InvalidInputError
-
         name = self.sampler_for(model)
-        if model == "vae" and name in GEOMETRIC_SAMPLERS:
+        if model != "rhvae" and name in GEOMETRIC_SAMPLERS:
+            kind = "a plain VAE" if model == "vae" else f"model {model}"
             raise InvalidInputError(
-                f"sampler {name} needs a learned metric, a plain VAE has none; "
+                f"sampler {name} needs a learned metric, {kind} has none; "
                 "choose --model rhvae or --sampler prior"
             )
         if name not in TEMPERED_SAMPLERS and self.inverse_temperature != 1.0:

@@ -9,7 +9,7 @@ from jaxtyping import Int64, UInt8
 from PIL import Image
 
 from riemaug.atomic import atomic_write_text
-from riemaug.data import SampleFormat, prepare_output, read_dataset, write_class_images
+from riemaug.data import SampleFormat, prepare_output, read_dataset, write_class_files
 from riemaug.errors import InvalidInputError
 
 NUM_CLASSES = 10
@@ -85,7 +85,7 @@ def write_digits(split: DigitSplit, folder: Path) -> None:
     fmt = SampleFormat("folder", (8, 8), "uint8", ".png", None, False)
     folder.mkdir(parents=True, exist_ok=True)
     for digit in range(NUM_CLASSES):
-        write_class_images(folder, str(digit), split.train_images[split.train_labels == digit], fmt)
+        write_class_files(folder, str(digit), split.train_images[split.train_labels == digit], fmt)
 
 
 def score_digits(split: DigitSplit, augmented: Path, path: Path) -> dict[str, float]:

@@ -1,8 +1,10 @@
 """Model folders: tensors in safetensors, everything else in JSON, no code, with a format version."""
 
 import hashlib
+import itertools
 import json
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,28 +16,31 @@ from torch import Tensor
 
 from riemaug._version import __version__
 from riemaug.atomic import atomic_path, atomic_write_text
-from riemaug.class_model import ClassModel
+from riemaug.class_model import NO_NETWORKS, ClassModel, Networks
 from riemaug.config import GeneratorConfig, SamplingConfig
 from riemaug.data.dataset import SampleFormat
 from riemaug.data.scaling import RangeScaler
 from riemaug.errors import InvalidInputError
 from riemaug.geometry import KernelMetric
-from riemaug.models import RHVAE, ModelConfig, build_model
+from riemaug.models import RHVAE, LatentModel, ModelConfig, ModelKind
+from riemaug.old_formats import upgraded_description, upgraded_tensors
 from riemaug.training import History
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MAX_LABEL_BYTES = 2**16
 """Most bytes a label may take: the width of a text dtype is a number in a file of unknown origin."""
+_METRICS_OF_A_MODEL = ("metric.", "group_metrics.")
 WEIGHTS_NAME, DESCRIPTION_NAME = "model.safetensors", "model.json"
 
 
 @dataclass(frozen=True, eq=False)
 class FittedGenerators:
-    """All that `fit` learned: a model a class, and how to go from data to [0, 1] and back.
+    """All that `fit` learned: a generator a class, and how to go from data to [0, 1] and back.
 
     Attributes
     ----------
     classes : tuple of ClassModel
+        Those that share a model stand side by side.
     config : GeneratorConfig
     scaler : RangeScaler
     sample_format : SampleFormat
@@ -64,57 +69,118 @@ class FittedGenerators:
         return tuple(item.name for item in self.classes)
 
 
-def class_tensors(item: ClassModel) -> dict[str, Tensor]:
-    """Return the tensors of one class's model: weights and metric."""
-    tensors = {f"network.{k}": v.detach().cpu() for k, v in item.model.named_parameters()}
-    if item.metric is not None:
-        tensors |= {"metric.centroids": item.metric.centroids, "metric.factors": item.metric.factors}
+def model_tensors(classes: Sequence[ClassModel]) -> dict[str, Tensor]:
+    """Return the tensors of one model and of the classes that share it: weights once, a metric each."""
+    state = classes[0].model.state_dict()
+    # a model holds the metrics too, for its evidence estimates; they are written class by class
+    weights = {k: v.cpu() for k, v in state.items() if not k.startswith(_METRICS_OF_A_MODEL)}
+    if classes[0].model.config.network == "custom":  # which may use one weight in two places
+        weights = {k: v.clone() for k, v in weights.items()}
+    tensors = {f"network.{k}": v for k, v in weights.items()}
+    for position, item in enumerate(classes):
+        if item.metric is not None:
+            tensors[f"{position}.metric.centroids"] = item.metric.centroids
+            tensors[f"{position}.metric.factors"] = item.metric.factors
     return {k: v.contiguous() for k, v in tensors.items()}
 
 
-def class_description(item: ClassModel) -> dict[str, Any]:
-    """Return the JSON part of one class's model."""
+def model_description(classes: Sequence[ClassModel]) -> dict[str, Any]:
+    """Return the JSON part of one model and of the classes that share it."""
     return {
-        "name": item.name,
-        "model": item.model.config.model_dump(),
-        "history": _finite(item.history.to_dict()),
-        "sources": list(item.sources),
+        "model": classes[0].model.config.model_dump(),
+        "history": _finite(classes[0].history.to_dict()),
+        "classes": [
+            {"name": item.name, "group": item.group, "sources": list(item.sources)} for item in classes
+        ],
     }
 
 
-def restore_class(description: dict[str, Any], tensors: dict[str, Tensor]) -> ClassModel:
-    """Return the class model that `class_description` and `class_tensors` describe.
+def restore_model(
+    description: dict[str, Any], tensors: dict[str, Tensor], networks: Networks = NO_NETWORKS
+) -> tuple[ClassModel, ...]:
+    """Return the classes that `model_description` and `model_tensors` describe.
+
+    Parameters
+    ----------
+    networks : Networks
+        The user's own, where the model was fitted with such.
 
     Raises
     ------
     InvalidInputError
-        The description and the tensors do not fit together.
+        The description and the tensors do not fit together, or the networks are not those.
     """
     try:
-        model_config = ModelConfig(**description["model"])
+        config = ModelConfig(**description["model"])
         weights = {k[8:]: v for k, v in tensors.items() if k.startswith("network.")}
-        # compared before anything is built: a tampered description must not ask for absurd memory
-        if model_config.num_parameters() != sum(v.numel() for v in weights.values()):
-            raise ValueError("the number of weights differs")
-        if not all(v.isfinite().all() for v in weights.values()):
-            raise ValueError("the weights are not finite")
-        model = build_model(model_config)
-        model.load_state_dict(weights, strict=True)
-        sources = tuple(str(source) for source in description["sources"])
-        if isinstance(model, RHVAE):
-            model.metric = _restore_metric(model_config, tensors, len(sources))
+        model = _restore_network(config, weights, networks)
         history = History.from_dict(description["history"])
-        return ClassModel(str(description["name"]), model.eval(), history, sources)
+        entries = description["classes"]
+        groups = [_checked_group(entry["group"], config, len(entries)) for entry in entries]
+        if len(set(groups)) != len(entries):
+            raise ValueError("two classes are one group")
+        return tuple(
+            _restore_class(entry, group, model, history, position, tensors)
+            for position, (entry, group) in enumerate(zip(entries, groups, strict=True))
+        )
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        if isinstance(error, InvalidInputError):
+            raise
         raise InvalidInputError(
             "a model's description and tensors must fit together, these do not "
             f"({_first_line(error)}); fit it anew"
         ) from error
 
 
-def _restore_metric(config: ModelConfig, tensors: dict[str, Tensor], num_sources: int) -> KernelMetric:
+def _restore_network(config: ModelConfig, weights: dict[str, Tensor], networks: Networks) -> LatentModel:
+    """Return the model with these weights, in eval mode; ValueError or RuntimeError if they do not fit."""
+    # compared before anything is built: a tampered description must not ask for absurd memory
+    if config.network != "custom" and config.num_parameters() != sum(v.numel() for v in weights.values()):
+        raise ValueError("the number of weights differs")
+    if not all(v.isfinite().all() for v in weights.values()):
+        raise ValueError("the weights are not finite")
+    if config.network == "custom" and networks.encoder is None:
+        raise InvalidInputError(
+            "this model was fitted with networks of your own, which are not in its files: load it with "
+            "Augmentor.load(folder, encoder=..., decoder=...)"
+        )
+    model = networks.build(config)
+    model.load_state_dict(weights, strict=True)
+    return model.eval()
+
+
+def _checked_group(group: Any, config: ModelConfig, num_classes: int) -> int | None:
+    """Return what a model calls one of its classes; ValueError if that can be none of its groups."""
+    if group is None and num_classes == 1:
+        return None
+    if not isinstance(group, int) or isinstance(group, bool) or not 0 <= group < config.num_conditions:
+        raise ValueError(f"the model has no group {group!r}")
+    return group
+
+
+def _restore_class(
+    entry: dict[str, Any],
+    group: int | None,
+    model: LatentModel,
+    history: History,
+    position: int,
+    tensors: dict[str, Tensor],
+) -> ClassModel:
+    sources, metric = tuple(str(source) for source in entry["sources"]), None
+    if isinstance(model, RHVAE):
+        metric = _restore_metric(model.config, tensors, position, len(sources))
+        if model.config.num_conditions:
+            model.group_metrics[str(group or 0)] = metric
+        else:
+            model.metric = metric
+    return ClassModel(str(entry["name"]), model, history, sources, metric, group)
+
+
+def _restore_metric(
+    config: ModelConfig, tensors: dict[str, Tensor], position: int, num_sources: int
+) -> KernelMetric:
     """Return the stored metric; ValueError if it is not one of this model, or not finite."""
-    centroids, factors = tensors["metric.centroids"], tensors["metric.factors"]
+    centroids, factors = (tensors[f"{position}.metric.{name}"] for name in ("centroids", "factors"))
     shapes = [(num_sources, config.latent_dim), (num_sources, config.latent_dim, config.latent_dim)]
     if [tuple(centroids.shape), tuple(factors.shape)] != shapes:
         raise ValueError("the shape of the metric differs")
@@ -134,10 +200,11 @@ def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
 def save_generators(folder: Path, generators: FittedGenerators) -> str:
     """Write `model.safetensors` and `model.json`; return the hash of the tensors' file."""
     folder.mkdir(parents=True, exist_ok=True)
+    models = classes_by_model(generators.classes)
     tensors = {
         f"{index}.{key}": value
-        for index, item in enumerate(generators.classes)
-        for key, value in class_tensors(item).items()
+        for index, classes in enumerate(models)
+        for key, value in model_tensors(classes).items()
     }
     write_tensors(folder / WEIGHTS_NAME, tensors)
     digest = file_hash(folder / WEIGHTS_NAME)
@@ -154,18 +221,22 @@ def save_generators(folder: Path, generators: FittedGenerators) -> str:
         "class_sizes": list(generators.class_sizes),
         "data_sha256": generators.data_fingerprint,
         "sampling": None if sampling is None else sampling.model_dump(),
-        "classes": [class_description(item) for item in generators.classes],
-        "reveals": (
-            "This model holds the encodings of its training samples (one centroid each) and their file "
-            "names; its decoder can reproduce samples close to them."
-        ),
+        "models": [model_description(classes) for classes in models],
+        "reveals": _what_it_reveals(generators.config.model),
     }
     atomic_write_text(folder / DESCRIPTION_NAME, json.dumps(description, indent=1, ensure_ascii=False) + "\n")
     return digest
 
 
-def load_generators(folder: Path, only_class: str | None = None) -> FittedGenerators:
-    """Read a model folder; with `only_class`, the tensors of that class alone.
+def classes_by_model(classes: Sequence[ClassModel]) -> list[tuple[ClassModel, ...]]:
+    """Return the classes in their order, those of one model together."""
+    return [tuple(part) for _, part in itertools.groupby(classes, key=lambda item: id(item.model))]
+
+
+def load_generators(
+    folder: Path, only_class: str | None = None, networks: Networks = NO_NETWORKS
+) -> FittedGenerators:
+    """Read a model folder; with `only_class`, that class alone and no model that is not its own.
 
     Raises
     ------
@@ -173,14 +244,13 @@ def load_generators(folder: Path, only_class: str | None = None) -> FittedGenera
         No model there, a later format, a damaged or tampered file.
     """
     description = read_description(folder)
-    chosen = [
-        (index, entry)
-        for index, entry in enumerate(description["classes"])
-        if only_class is None or entry["name"] == only_class
-    ]
     try:
         classes = tuple(
-            restore_class(entry, read_tensors(folder / WEIGHTS_NAME, f"{index}.")) for index, entry in chosen
+            item
+            for index, entry in enumerate(description["models"])
+            if only_class is None or only_class in _class_names(entry)
+            for item in _read_model(folder, index, description, networks)
+            if only_class is None or item.name == only_class
         )
         labels, sampling = description["label_values"], description.get("sampling")
         generators = FittedGenerators(
@@ -193,12 +263,32 @@ def load_generators(folder: Path, only_class: str | None = None) -> FittedGenera
             str(description["data_sha256"]),
             None if sampling is None else SamplingConfig(**sampling),
         )
-        _check_whole(generators, len(description["classes"]))
+        _check_whole(generators, sum(1 for _ in class_entries(description)))
         return generators
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         if isinstance(error, InvalidInputError):
             raise
         raise _damaged(folder / DESCRIPTION_NAME, error) from error
+
+
+def class_entries(description: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Yield each class of a description with the model that is its own or shared."""
+    for entry in description["models"]:
+        for item in entry["classes"]:
+            yield item, entry
+
+
+def _class_names(entry: dict[str, Any]) -> list[str]:
+    return [item["name"] for item in entry["classes"]]
+
+
+def _read_model(
+    folder: Path, index: int, description: dict[str, Any], networks: Networks
+) -> tuple[ClassModel, ...]:
+    tensors = read_tensors(folder / WEIGHTS_NAME, f"{index}.")
+    return restore_model(
+        description["models"][index], upgraded_tensors(tensors, description["format_version"]), networks
+    )
 
 
 def _check_whole(generators: FittedGenerators, num_classes: int) -> None:
@@ -231,7 +321,7 @@ def _labels_from_json(values: list[Any], dtype_name: str) -> np.ndarray:
 
 
 def read_description(folder: Path) -> dict[str, Any]:
-    """Return the checked contents of `model.json`, after comparing the tensors' hash."""
+    """Return the checked contents of `model.json` in the present format, the tensors' hash compared."""
     path = folder / DESCRIPTION_NAME
     if not path.is_file() or not (folder / WEIGHTS_NAME).is_file():
         raise InvalidInputError(
@@ -241,9 +331,12 @@ def read_description(folder: Path) -> dict[str, Any]:
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
         version, digest = description["format_version"], description["tensors_sha256"]
-        entries = description["classes"]
-        if not (isinstance(version, int) and all(isinstance(entry["name"], str) for entry in entries)):
+        if not isinstance(version, int):
             raise ValueError("wrong types")
+        if version <= FORMAT_VERSION:
+            description = upgraded_description(description)
+            if not all(isinstance(item["name"], str) for item, _ in class_entries(description)):
+                raise ValueError("wrong types")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _damaged(path, error) from error
     if version > FORMAT_VERSION:
@@ -287,3 +380,15 @@ def _first_line(error: Exception) -> str:
 def _finite(history: dict[str, Any]) -> dict[str, Any]:
     """Return the history with numbers JSON can hold."""
     return {k: (None if isinstance(v, float) and not math.isfinite(v) else v) for k, v in history.items()}
+
+
+def _what_it_reveals(kind: ModelKind) -> str:
+    """Return what whoever gets the model learns of its training samples."""
+    text = (
+        "This model holds the encodings of its training samples (one centroid each) and their file names; "
+        "its decoder can reproduce samples close to them."
+    )
+    if kind == "rhvae":
+        return text
+    text = "This model holds the file names of its training samples; its decoder can reproduce samples close "
+    return text + ("to them, and its pseudo-inputs began as some of them." if kind == "vamp" else "to them.")

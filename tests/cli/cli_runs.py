@@ -110,10 +110,10 @@ def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str], ti
         time.sleep(0.02)
 
 
-def epochs_done(out: Path, index: int) -> int:
-    """Return how many epochs the class's task has told of."""
+def epochs_done(out: Path, index: int, what: str = "class") -> int:
+    """Return how many epochs the task of a class, or of a shared model, has told of."""
     try:
-        told = json.loads((out / ".riemaug" / f"class-{index:04d}.progress.json").read_text())
+        told = json.loads((out / ".riemaug" / f"{what}-{index:04d}.progress.json").read_text())
     except FileNotFoundError:
         return 0
     return told["done"] if told["stage"] == "fit" else 10**9

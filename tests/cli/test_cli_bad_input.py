@@ -14,6 +14,8 @@ import pytest
 from cli_runs import EXECUTABLE, QUICK, Finished, digit_arrays, everything_in, run_for_real, write_digits
 from PIL import Image
 
+from riemaug.serialization import FORMAT_VERSION
+
 
 def save_arrays(path: Path, **changes: np.ndarray) -> Path:
     images, target = digit_arrays([4, 4])
@@ -299,7 +301,9 @@ class TestModel:
             tensors.unlink()
         else:
             text = description.read_text()
-            description.write_text(text.replace('"format_version": 1', '"format_version": 99'))
+            later = text.replace(f'"format_version": {FORMAT_VERSION}', '"format_version": 99')
+            assert later != text
+            description.write_text(later)
         refused = cli("sample", model, tmp_path / "out", "--per-class", 2)
         assert refused.code == 2
         assert "model" in refused.message

@@ -219,7 +219,7 @@ def test_a_model_without_a_metric_is_refused(interpolate: Interpolate, tmp_path:
     plain = save_model(tmp_path / "plain", kind="vae")
     done = interpolate("cat:0", "cat:1", model_folder=plain)
     assert done.code == 2
-    assert "plain VAE" in done.message
+    assert "the vae of class 'cat'" in done.message
     assert "--model rhvae" in done.message
     assert not (tmp_path / "out").exists()
 

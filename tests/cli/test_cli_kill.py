@@ -132,6 +132,49 @@ def test_a_run_killed_at_any_stage_resumes(digits, finished, tmp_path, stage):
     assert leftovers(out) == []
 
 
+SHARED = ("--preset", "conditional", "--max-epochs", 12, "--per-class", 40, "--seed", 2, "--batch-size", 1)
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_digits(tmp_path_factory.mktemp("few") / "data", {"zero": 12, "one": 12, "two": 12})
+
+
+@pytest.fixture(scope="module")
+def whole_shared(few: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    outs = {name: tmp_path_factory.mktemp(f"shared-{name}") / "out" for name in ("always", "measured")}
+    for name, out in outs.items():
+        done = run_for_real("augment", few, out, *SHARED, "--sharing", name, "--jobs", 1)
+        assert done.code == 0, done.err
+    return outs
+
+
+SHARED_MOMENTS = {
+    "in the rehearsal": lambda out: (out / ".riemaug" / "rehearsal" / "class-0000.result.json").is_file(),
+    "when it is decided": lambda out: (out / ".riemaug" / "sharing.json").is_file(),
+    "in the shared training": lambda out: epochs_done(out, 0, "model") >= 3,
+    "when the model is there": lambda out: (out / ".riemaug" / "model-0000.json").is_file(),
+    "while images are written": lambda out: (out / "one" / "one-000010.png").is_file(),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("moment", SHARED_MOMENTS)
+def test_a_killed_run_of_a_shared_model_resumes_to_the_same_bytes(few, whole_shared, tmp_path, moment, jobs):
+    sharing = "measured" if moment in ("in the rehearsal", "when it is decided") else "always"
+    out = tmp_path / "out"
+    command = ["augment", few, out, *SHARED, "--sharing", sharing, "--jobs", jobs]
+    process = start(*command)
+    wait_until(lambda: SHARED_MOMENTS[moment](out), process)
+    kill_group(process)
+    assert not (out / "run.json").exists()
+    resumed = run_for_real(*command, "--resume")
+    assert resumed.code == 0, resumed.err
+    assert same_bytes(out) == same_bytes(whole_shared[sharing])
+    assert leftovers(out) == []
+
+
 def check_interrupted(process: subprocess.Popen[str], out: Path) -> None:
     """Send Ctrl-C to the whole group, as a terminal does, and check how the run ends."""
     os.killpg(process.pid, signal.SIGINT)

@@ -22,6 +22,7 @@ from cli_runs import (
 from PIL import Image
 
 import riemaug.run.pipeline
+import riemaug.run.stages
 import riemaug.run.tasks
 from riemaug.run.progress import ProgressFile
 
@@ -66,16 +67,22 @@ def unfinished(cli: Command, tmp_path: Path) -> tuple[Path, Path]:
 VAE = ("--model", "vae", "--per-class", 3, *QUICK)
 
 STAGES = [
-    ("before anything", riemaug.run.pipeline, "_run", 1),
+    ("before anything", riemaug.run.stages, "run_tasks", 1),
     ("between two classes", riemaug.run.tasks, "_fitted", 2),
     ("after a fit", riemaug.run.tasks, "load_fitted", 2),
-    ("while writing images", riemaug.run.tasks, "write_class_images", 6),
+    ("while writing images", riemaug.run.tasks, "write_class_files", 6),
     ("before the model is saved", riemaug.run.pipeline, "save_generators", 1),
     ("before the tables", riemaug.run.pipeline, "write_tables", 1),
     ("before the report", riemaug.run.pipeline, "write_report", 1),
     ("before run.json", riemaug.run.pipeline, "write_json", 1),
 ]
 QUICK_STAGES = {"while writing images"}
+
+
+def fitted_models(out: Path) -> dict[str, int]:
+    """Return the time of each file of a trained model in the working folder."""
+    kept = [path for path in (out / ".riemaug").glob("model-*") if path.name.count(".") == 1]
+    return {path.name: path.stat().st_mtime_ns for path in kept}
 
 
 @pytest.mark.parametrize(
@@ -94,12 +101,12 @@ def test_a_run_stopped_at_any_stage_resumes_to_the_same_bytes(
         interrupt(patch, module, name, call)
         check_interrupted(cli(*command))
     assert not (out / "run.json").exists()
-    fitted = {path.name: path.stat().st_mtime_ns for path in (out / ".riemaug").glob("*.model.*")}
+    fitted = fitted_models(out)
     seen: dict[str, int] = {}
     collect = riemaug.run.pipeline.write_log
 
     def note_models(*arguments: Any) -> None:
-        seen.update({path.name: path.stat().st_mtime_ns for path in (out / ".riemaug").glob("*.model.*")})
+        seen.update(fitted_models(out))
         collect(*arguments)
 
     monkeypatch.setattr(riemaug.run.pipeline, "write_log", note_models)
@@ -120,14 +127,14 @@ def test_training_goes_on_from_where_it_was_stopped(cli, digits, finished, tmp_p
 
     def stop_at_epoch_7_of_the_second_class(self: ProgressFile, stage: Any, **fields: Any) -> None:
         tell(self, stage, **fields)
-        if self.name == "one" and stage == "fit":
+        if self.task.name == "one" and stage == "fit":
             epochs.append(fields["done"])
             if epochs == [1, 2, 3, 4, 5, 6, 7]:
                 raise KeyboardInterrupt
 
     monkeypatch.setattr(ProgressFile, "tell", stop_at_epoch_7_of_the_second_class)
     check_interrupted(cli(*command))
-    assert (out / ".riemaug" / "class-0001.training.safetensors").is_file()
+    assert (out / ".riemaug" / "model-0001.training.safetensors").is_file()
     assert cli(*command, "--resume").code == 0
     assert epochs == list(range(1, 16))
     assert same_bytes(out) == same_bytes(finished)
@@ -308,7 +315,7 @@ def test_two_runs_cannot_write_to_one_folder(cli, unfinished):
 def test_sample_resumes(cli, finished, tmp_path, monkeypatch):
     command = ["sample", finished, tmp_path / "out", "--per-class", 10, "--seed", 3, "--batch-size", 4]
     with monkeypatch.context() as patch:
-        interrupt(patch, riemaug.run.tasks, "write_class_images", 5)
+        interrupt(patch, riemaug.run.tasks, "write_class_files", 5)
         check_interrupted(cli(*command))
     assert len(list((tmp_path / "out" / "one").iterdir())) == 4
     refused = cli(*command)

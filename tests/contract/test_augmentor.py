@@ -7,7 +7,10 @@ import pytest
 import torch
 from sklearn.base import clone
 
+import riemaug.run.stages
 from riemaug.augmentor import Augmentor
+from riemaug.errors import InvalidInputError
+from riemaug.run.sharing import RehearsalJob
 from tests.contract.small import PER_CLASS, digits, quick
 
 # what comes out
@@ -207,6 +210,140 @@ def test_global_generators_are_left_alone() -> None:
     assert np.array_equal(np.random.get_state()[1], legacy)  # noqa: NPY002
 
 
+# one model that all classes share
+
+
+def shared(**settings: object) -> Augmentor:
+    return quick(preset="conditional", sharing="always", **settings)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_classes_share_one_model_and_are_drawn_apart() -> None:
+    augmentor = shared(max_epochs=8).fit(*digits(3))
+    assert augmentor.sharing_.shared
+    assert len({id(item.model) for item in augmentor.generators_.classes}) == 1
+    samples, labels = augmentor.sample({0: 3, 2: 4})
+    assert labels.tolist() == [0] * 3 + [2] * 4
+    assert (samples.dtype, samples.shape) == (np.uint8, (7, 8, 8))
+    assert np.array_equal(augmentor.sample({2: 4})[0], samples[3:])
+    alike = augmentor.generators_.classes[0].decode(torch.zeros(1, 8))
+    assert not torch.equal(alike, augmentor.generators_.classes[1].decode(torch.zeros(1, 8)))
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_what_a_shared_model_decodes_does_not_depend_on_those_decoded_with_it() -> None:
+    item = shared(model="vae").fit(*digits()).generators_.classes[1]
+    points = torch.randn(200, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    whole = item.decode(points)
+    for num in (1, 5, 129):
+        assert torch.equal(item.decode(points[:num]), whole[:num])
+
+
+@pytest.mark.parametrize("kind", ["colour-float32", "volume-float64", "table-float32"])
+def test_a_shared_model_takes_any_shape(kind: str) -> None:
+    data, labels = KINDS[kind](), digits()[1]
+    augmentor = shared(model="vae").fit(data, labels)
+    samples, _ = augmentor.sample(3)
+    assert samples.shape == (6, *data.shape[1:])
+    assert samples.dtype == data.dtype
+    network = augmentor.generators_.classes[0].model.config.network
+    assert network == ("mlp" if data.ndim == 2 else "conv")
+
+
+def test_sharing_is_measured_and_the_same_in_one_process_or_two() -> None:
+    one, two = (quick(preset="conditional", model="vae", n_jobs=jobs).fit(*digits(3)) for jobs in (1, 2))
+    assert one.sharing_ == two.sharing_
+    assert one.sharing_.num_held_out == 6
+    assert np.array_equal(one.sample(3)[0], two.sample(3)[0])
+
+
+def test_classes_that_are_too_small_to_measure_share() -> None:
+    data, labels = digits()
+    few = np.r_[0:4, PER_CLASS : PER_CLASS + 4]
+    sharing = quick(preset="conditional", model="vae").fit(data[few], labels[few]).sharing_
+    assert sharing.shared
+    assert "fewer than 5 samples" in sharing.reason
+
+
+def test_classes_that_have_nothing_in_common_get_models_of_their_own(monkeypatch) -> None:
+    def scores(job: RehearsalJob) -> list[float]:
+        alone = len(job.fit.classes) == 1
+        return [-1.0 if alone else -2.0 for held_out in job.held_out for _ in held_out.sources]
+
+    monkeypatch.setattr(riemaug.run.stages, "run_rehearsal", scores)
+    augmentor = quick(preset="conditional", model="vae").fit(*digits(3))
+    assert (augmentor.sharing_.shared_nats, augmentor.sharing_.separate_nats) == (-2.0, -1.0)
+    assert not augmentor.sharing_.shared
+    never = quick(preset="conditional", model="vae", sharing="never").fit(*digits(3))
+    assert np.array_equal(augmentor.sample(4)[0], never.sample(4)[0])
+    configs = {item.model.config for item in augmentor.generators_.classes}
+    assert {(config.network, config.num_conditions) for config in configs} == {("conv", 0)}
+    assert len({id(item.model) for item in augmentor.generators_.classes}) == 3
+
+
+# networks of the user's own
+
+
+class OwnEncoder(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(64, 4)
+
+    def forward(self, data: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        mean, log_variance = self.layer(data.flatten(1)).split(2, 1)
+        return mean, log_variance
+
+
+def own_networks() -> dict[str, torch.nn.Module]:
+    decoder = torch.nn.Sequential(torch.nn.Linear(2, 64), torch.nn.Unflatten(1, (8, 8)))
+    with torch.no_grad():
+        encoder, generator = OwnEncoder(), torch.Generator().manual_seed(0)
+        for weight in [*encoder.parameters(), *decoder.parameters()]:
+            weight.uniform_(-0.1, 0.1, generator=generator)
+    return {"encoder": encoder, "decoder": decoder}
+
+
+@pytest.mark.parametrize("model", ["rhvae", "vae"])
+@pytest.mark.usefixtures("unchecked")
+def test_networks_of_ones_own_are_trained_as_copies_and_loaded(tmp_path: Path, model: str) -> None:
+    networks = own_networks()
+    kept = {name: weight.clone() for name, weight in networks["encoder"].state_dict().items()}
+    augmentor = quick(model=model, **networks).fit(*digits())
+    for name, weight in networks["encoder"].state_dict().items():
+        assert torch.equal(weight, kept[name])
+    samples, _ = augmentor.sample(3)
+    assert samples.shape == (6, 8, 8)
+    augmentor.save(tmp_path)
+    after = Augmentor.load(tmp_path, **own_networks())
+    assert np.array_equal(after.sample(3)[0], samples)
+    assert after.get_params()["network"] is None
+    with pytest.raises(InvalidInputError, match="networks of your own"):
+        Augmentor.load(tmp_path)
+
+
+def test_networks_of_ones_own_train_in_processes_of_their_own() -> None:
+    one, two = (quick(model="vae", n_jobs=jobs, **own_networks()).fit(*digits()) for jobs in (1, 2))
+    assert np.array_equal(one.sample(3)[0], two.sample(3)[0])
+
+
+def test_a_clone_has_the_networks_too() -> None:
+    twin = clone(quick(model="vae", **own_networks()))
+    assert twin.fit(*digits()).sample(1)[0].shape == (2, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"network": "conv"}, "stand instead of network"),
+        ({"decoder": None}, "needs both, one is missing"),
+        ({"latent_dim": 3}, "the encoder must return"),
+    ],
+)
+def test_networks_of_ones_own_that_do_not_fit_are_refused(settings: dict, words: str) -> None:
+    with pytest.raises(InvalidInputError, match=words):
+        quick(**(own_networks() | settings)).fit(*digits())
+
+
 # scikit-learn's conventions
 
 
@@ -240,8 +377,12 @@ def test_fitting_again_forgets_the_first_data() -> None:
         {"inverse_temperature": 2.0},
         {"model": "vae"},
         {"latent_dim": 3, "bandwidth": 1.2, "regularization": 0.01, "likelihood": "gaussian"},
+        {"model": "vamp"},
+        {"model": "hvae", "likelihood": "gaussian-learned", "learning_rate": 0.01},
+        {"preset": "conditional", "sharing": "always"},
+        {"network": "conv", "patience": 2, "training_batch_size": 5},
     ],
-    ids=["default", "walk", "squared", "vae", "overrides"],
+    ids=["default", "walk", "squared", "vae", "overrides", "vamp", "hvae", "shared", "conv"],
 )
 @pytest.mark.usefixtures("unchecked")
 def test_a_saved_augmentor_gives_the_same_samples(tmp_path: Path, settings: dict) -> None:

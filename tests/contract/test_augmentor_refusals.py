@@ -104,7 +104,7 @@ def test_a_fit_that_fails_leaves_the_last_one_as_it_was() -> None:
 def test_damaged_folders_are_refused(tmp_path: Path, fitted: Augmentor) -> None:
     fitted.save(tmp_path)
     text = (tmp_path / DESCRIPTION_NAME).read_text(encoding="utf-8")
-    assert len(json.loads(text)["classes"]) == 2
+    assert len(json.loads(text)["models"]) == 2
     (tmp_path / DESCRIPTION_NAME).write_text(text[:-20], encoding="utf-8")
     with pytest.raises(InvalidInputError, match="must be whole") as caught:
         Augmentor.load(tmp_path)

@@ -1,17 +1,25 @@
 """The RHVAE's evidence estimate: unbiased, equal to the VAE's without a flow, and rightly differentiated."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from riemaug.geometry import GeneralizedLeapfrog, KernelMetric
-from riemaug.models import RHVAE, VAE, ModelConfig
-from riemaug.models.likelihoods import Likelihood
+from riemaug.geometry import KernelMetric
+from riemaug.models import RHVAE, VAE
 from riemaug.parallel import one_thread
 from tests.metrics import random_metric
+from tests.numerics.flow_cases import (
+    check_gradients,
+    generator,
+    log_evidence,
+    plain_estimate,
+    small_config,
+    unit_data,
+    use_linear_gaussian,
+)
 from tests.statistics.checks import z_score
 
 NUM_DRAWS = 20_000
@@ -23,27 +31,6 @@ def _one_thread() -> Iterator[None]:
         yield
 
 
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def small_config(**changes: object) -> ModelConfig:
-    values: dict = {
-        "data_dim": 4,
-        "latent_dim": 2,
-        "encoder_hidden": (6,),
-        "decoder_hidden": (6, 5),
-        "metric_hidden": (6,),
-        "leapfrog_step_size": 0.05,
-        "initial_inverse_temperature": 0.25,
-    }
-    return ModelConfig(**(values | changes))
-
-
-def unit_data(num: int = 6, dim: int = 4) -> Tensor:
-    return torch.rand(num, dim, generator=generator(1), dtype=torch.float64)
-
-
 def small_rhvae(**changes: object) -> RHVAE:
     """A float64 RHVAE with a stored metric and encodings far enough apart for its kernels to differ."""
     model = RHVAE(small_config(**changes), 3).double()
@@ -52,18 +39,6 @@ def small_rhvae(**changes: object) -> RHVAE:
         model.decoder.logits.weight.mul_(4.0)
     model.build_metric(unit_data())
     return model
-
-
-def plain_estimate(model: RHVAE, data: Tensor, seed: int) -> Tensor:
-    """log p(x|z) + log p(z) - log q(z|x) by torch.distributions, from the flow's first noise."""
-    normal = torch.distributions.Normal
-    mean, log_variance = model.encoder(data)
-    noise = torch.randn(mean.shape, generator=generator(seed), dtype=data.dtype)
-    deviation = (0.5 * log_variance).exp()
-    latent = mean + deviation * noise
-    posterior = normal(mean, deviation).log_prob(latent).sum(-1)
-    prior = normal(0.0, 1.0).log_prob(latent).sum(-1)
-    return model.likelihood.log_prob(model.decoder(latent), data) + prior - posterior
 
 
 @pytest.mark.parametrize("beta", [1.0, 0.25, 0.09])
@@ -124,58 +99,6 @@ def test_the_importance_weighted_bound_tightens() -> None:
     assert abs(gaps[2]) < 0.01
 
 
-# an exactly solvable model: z ~ N(0, I), x = W z + b + s noise
-
-
-class LinearDecoder(nn.Module):
-    """W z + b, in place of the perceptron; W's columns are orthogonal, so the true posterior is diagonal."""
-
-    weight: Tensor
-    bias: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        basis = torch.linalg.qr(torch.randn(4, 2, generator=generator(7), dtype=torch.float64)).Q
-        self.register_buffer("weight", basis * torch.tensor([1.5, 0.8]))
-        self.register_buffer("bias", torch.tensor([0.1, -0.3, 0.2, 0.5], dtype=torch.float64))
-
-    def forward(self, latent: Tensor) -> Tensor:
-        return latent @ self.weight.T + self.bias
-
-    def forward_with_pullback(self, latent: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-        return self(latent), lambda cotangent: cotangent @ self.weight
-
-
-class IdentityGaussian(Likelihood):
-    """N(a, s^2 I): the decoder's output is the mean itself."""
-
-    scale = 0.9
-
-    def log_prob(self, logits: Tensor, target: Tensor) -> Tensor:
-        return torch.distributions.Normal(logits, self.scale).log_prob(target).sum(-1)
-
-    def score(self, logits: Tensor, target: Tensor) -> Tensor:
-        return (target - logits) / self.scale**2
-
-    def mean(self, logits: Tensor) -> Tensor:
-        return logits
-
-
-class ShiftedEncoder(nn.Module):
-    """The true posterior mean, shifted, with a variance that is wide enough for finite weights."""
-
-    def __init__(self, decoder: LinearDecoder, scale: float) -> None:
-        super().__init__()
-        precision = torch.eye(2).double() + decoder.weight.T @ decoder.weight / scale**2
-        self.covariance = precision.inverse()
-        self.gain = self.covariance @ decoder.weight.T / scale**2
-        self.bias = decoder.bias
-
-    def forward(self, data: Tensor) -> tuple[Tensor, Tensor]:
-        mean = (data - self.bias) @ self.gain.T + 0.1
-        return mean, (1.3 * self.covariance.diagonal()).log().expand_as(mean)
-
-
 def linear_gaussian(
     step: float, sqrt_beta: float, num_steps: int = 3, stretch: float = 1.0
 ) -> tuple[RHVAE, Tensor]:
@@ -187,19 +110,10 @@ def linear_gaussian(
             num_leapfrog_steps=num_steps,
         )
     )
-    decoder, likelihood = LinearDecoder(), IdentityGaussian()
-    model.decoder, model.likelihood = decoder, likelihood
-    model.encoder = ShiftedEncoder(decoder, likelihood.scale)
+    row = use_linear_gaussian(model)
     metric = random_metric(2, 6, seed=2)
     model.metric = KernelMetric(metric.centroids, stretch * metric.factors, 0.8, 0.01)
-    return model, torch.tensor([[1.0, -0.5, 0.3, 0.8]], dtype=torch.float64)
-
-
-def log_evidence(model: RHVAE, row: Tensor) -> Tensor:
-    weight, scale = model.decoder.weight, model.likelihood.scale
-    covariance = weight @ weight.T + scale**2 * torch.eye(4).double()
-    law = torch.distributions.MultivariateNormal(model.decoder.bias, covariance)
-    return law.log_prob(row).squeeze()
+    return model, row
 
 
 def metric_of(model: RHVAE) -> KernelMetric:
@@ -224,7 +138,8 @@ def test_the_evidence_estimate_is_unbiased(step: float, sqrt_beta: float, stretc
 def test_failed_steps_are_counted_and_keep_the_position(step: float, least: float, most: float) -> None:
     model, row = linear_gaussian(step, 1.0, num_steps=1, stretch=5.0)
     data = row.expand(10_000, -1)
-    draw = model._flow(data, model.encode(data), metric_of(model), GeneralizedLeapfrog(), generator(0))
+    dynamics = model._stored_dynamics(data, None)
+    draw = model.draw(data, model.encode(data), dynamics, generator(0))
     assert least <= draw.failed_steps / len(data) <= most
     # a lone step that failed leaves the position, so there the estimate is the plain one
     gap = draw.log_evidence - plain_estimate(model, data, 0)
@@ -260,27 +175,6 @@ def test_the_known_wrong_estimates_would_be_caught(sqrt_beta: float) -> None:
 
 
 # gradients
-
-
-def check_gradients(model: RHVAE, data: Tensor, tolerance: float = 1e-6) -> int:
-    """Compare each weight's slope along a random direction with central differences; return failed steps."""
-    objective = model.objective(data, generator(6))
-    objective.elbo.backward()
-    directions, step = generator(8), 1e-6
-    for name, weight in model.named_parameters():
-        gradient = torch.zeros_like(weight) if weight.grad is None else weight.grad
-        direction = torch.randn(weight.shape, generator=directions, dtype=weight.dtype)
-        values = []
-        for shift in (step, -2 * step, step):
-            with torch.no_grad():
-                weight.add_(shift * direction)
-            # with gradients on: only then the implicit equations are solved to rounding
-            if len(values) < 2:
-                values.append(float(model.objective(data, generator(6)).elbo.detach()))
-        slope = (values[0] - values[1]) / (2 * step)
-        scale = max(1.0, float(gradient.norm() * direction.norm()))
-        assert float((gradient * direction).sum()) == pytest.approx(slope, abs=tolerance * scale), name
-    return objective.failed_steps
 
 
 @pytest.mark.parametrize(

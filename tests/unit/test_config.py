@@ -23,42 +23,121 @@ from riemaug.models.config import ModelKind
 from riemaug.report.words import SAMPLERS
 from riemaug.training import TrainingConfig, paper_training
 
-LARGE = 208 * 176
+SMALL, LARGE = (8, 8), (208, 176)
+SIZES = (10, 12, 30)
 
 
-@pytest.mark.parametrize("data_dim", [64, LARGE])
-def test_without_choices_it_is_the_preset(data_dim: int) -> None:
-    config = GeneratorConfig()
-    assert config.model_for(data_dim, is_table=False) == paper_model(data_dim)
-    assert config.training_for(data_dim) == paper_training(data_dim)
+@pytest.mark.parametrize("shape", [SMALL, LARGE])
+def test_without_choices_it_is_the_preset(shape: tuple[int, ...]) -> None:
+    config, data_dim = GeneratorConfig(), math.prod(shape)
+    assert config.model_for(shape, SIZES) == paper_model(data_dim)
+    assert config.training_for(shape, SIZES) == paper_training(data_dim)
+    assert not config.shares(3)
 
 
 def test_choices_override_the_preset_and_nothing_else() -> None:
     config = GeneratorConfig(latent_dim=5, bandwidth=1.5, regularization=0.5, max_epochs=7)
-    model, preset = config.model_for(LARGE, is_table=False), paper_model(LARGE)
+    data_dim = math.prod(LARGE)
+    model, preset = config.model_for(LARGE, SIZES), paper_model(data_dim)
     changed = {name for name in ModelConfig.model_fields if getattr(model, name) != getattr(preset, name)}
     assert changed == {"latent_dim", "bandwidth", "regularization"}
     assert (model.latent_dim, model.bandwidth, model.regularization) == (5, 1.5, 0.5)
-    assert config.training_for(LARGE) == paper_training(LARGE).model_copy(update={"max_epochs": 7})
+    expected = paper_training(data_dim).model_copy(update={"max_epochs": 7})
+    assert config.training_for(LARGE, SIZES) == expected
+
+
+def test_choices_of_training_override_the_preset_and_nothing_else() -> None:
+    chosen = {"learning_rate": 0.02, "patience": 3, "warmup_epochs": 2, "precision": "bfloat16"}
+    config = GeneratorConfig.model_validate(chosen | {"training_batch_size": 9, "validation_fraction": 0.3})
+    training = config.training_for(SMALL, SIZES)
+    expected = chosen | {"batch_size": 9, "monitor": "validation", "validation_fraction": 0.3}
+    assert training == paper_training(64).model_copy(update=expected)
+
+
+def test_choices_of_training_that_contradict_each_other_are_refused() -> None:
+    with pytest.raises(InvalidInputError, match="warmup_epochs must be below max_epochs") as caught:
+        GeneratorConfig(max_epochs=5, warmup_epochs=5).training_for(SMALL, SIZES)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("chosen", "is_table", "expected"),
+    ("chosen", "shape", "expected"),
     [
-        (None, True, "gaussian"),
-        (None, False, "bernoulli"),
-        ("bernoulli", True, "bernoulli"),
-        ("gaussian", False, "gaussian"),
+        (None, (10,), "gaussian"),
+        (None, (2, 5), "bernoulli"),
+        ("bernoulli", (10,), "bernoulli"),
+        ("gaussian", (2, 5), "gaussian"),
+        ("gaussian-learned", (2, 5), "gaussian-learned"),
+        ("continuous-bernoulli", (10,), "continuous-bernoulli"),
     ],
 )
-def test_tables_are_gaussian_unless_said_otherwise(chosen: str | None, is_table: bool, expected: str) -> None:
+def test_tables_are_gaussian_unless_said_otherwise(
+    chosen: str | None, shape: tuple[int, ...], expected: str
+) -> None:
     config = GeneratorConfig.model_validate({"likelihood": chosen})
-    assert config.model_for(10, is_table).likelihood == expected
+    assert config.model_for(shape, SIZES).likelihood == expected
 
 
-@pytest.mark.parametrize("kind", ["vae", "rhvae"])
-def test_the_kind_is_passed_on(kind: ModelKind) -> None:
-    assert GeneratorConfig(model=kind).model_for(10, is_table=False).kind == kind
+@pytest.mark.parametrize("preset", ["paper", "conditional"])
+@pytest.mark.parametrize("kind", get_args(ModelKind))
+def test_the_kind_is_passed_on(kind: ModelKind, preset: str) -> None:
+    config = GeneratorConfig.model_validate({"preset": preset, "model": kind})
+    assert config.model_for(SMALL, SIZES).kind == kind
+
+
+# the conditional preset
+
+
+@pytest.mark.parametrize(
+    ("shape", "channel_axis", "network"),
+    [
+        ((28, 28), None, "conv"),
+        ((28, 28, 3), 2, "conv"),
+        ((3, 28, 28), 0, "conv"),
+        ((9, 10, 11), None, "conv"),
+        ((1, 9, 10, 11), 0, "conv"),
+        ((9, 10, 11, 12), None, "mlp"),
+        ((30,), None, "mlp"),
+        ((28, 1), None, "mlp"),
+    ],
+)
+def test_a_shared_model_convolves_what_has_sides(
+    shape: tuple[int, ...], channel_axis: int | None, network: str
+) -> None:
+    config = GeneratorConfig(preset="conditional")
+    model = config.model_for(shape, SIZES)
+    assert (model.network, model.num_conditions, model.kind) == (network, 3, "rhvae")
+    if network == "conv":
+        assert (model.data_shape, model.channel_axis) == (shape, channel_axis)
+    assert model.num_parameters() > 0
+
+
+def test_a_class_alone_and_classes_kept_apart_are_told_nothing() -> None:
+    alone = GeneratorConfig(preset="conditional")
+    apart = GeneratorConfig(preset="conditional", sharing="never")
+    shared = alone.model_for(SMALL, SIZES)
+    assert alone.shares(3)
+    assert not alone.shares(1)
+    assert not apart.shares(3)
+    assert alone.model_for(SMALL, (10,)) == shared.model_copy(update={"num_conditions": 0})
+    assert apart.model_for(SMALL, SIZES) == shared.model_copy(update={"num_conditions": 0})
+
+
+def test_another_network_than_the_presets_changes_the_network_alone() -> None:
+    conv, paper = GeneratorConfig(network="conv").model_for(SMALL, SIZES), paper_model(64)
+    constants = {"latent_dim", "bandwidth", "regularization", "likelihood", "num_conditions", "kind"}
+    assert conv.network == "conv"
+    assert {name: getattr(conv, name) for name in constants} == {
+        name: getattr(paper, name) for name in constants
+    }
+    dense = GeneratorConfig(preset="conditional", network="mlp").model_for(SMALL, SIZES)
+    assert (dense.network, dense.encoder_hidden, dense.num_conditions) == ("mlp", (400,), 3)
+
+
+def test_convolutions_over_four_sides_are_refused() -> None:
+    with pytest.raises(InvalidInputError, match="1 to 3 sides") as caught:
+        GeneratorConfig(network="conv").model_for((5, 6, 7, 8), SIZES)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +155,12 @@ def test_the_kind_is_passed_on(kind: ModelKind) -> None:
         {"likelihood": "poisson"},
         {"max_epochs": 0},
         {"seed": -1},
+        {"sharing": "sometimes"},
+        {"network": "transformer"},
+        {"learning_rate": 0.0},
+        {"training_batch_size": 0},
+        {"validation_fraction": 1.0},
+        {"precision": "float8"},
         {"unknown": 1},
     ],
 )
@@ -110,7 +195,8 @@ def test_impossible_trainings_are_refused(values: dict) -> None:
 
 def test_the_default_sampler_follows_the_model() -> None:
     assert SamplingConfig().sampler_for("rhvae") == "mixture"
-    assert SamplingConfig().sampler_for("vae") == "prior"
+    for kind in ("vae", "vamp", "hvae"):
+        assert SamplingConfig().sampler_for(kind) == "prior"
     assert SamplingConfig(sampler="walk").sampler_for("rhvae") == "walk"
 
 
@@ -125,11 +211,12 @@ def test_the_samplers_are_those_of_the_manual() -> None:
 
 
 @pytest.mark.parametrize("sampler", GEOMETRIC_SAMPLERS)
-def test_a_plain_vae_has_no_geometric_sampler(sampler: str) -> None:
+@pytest.mark.parametrize("kind", ["vae", "vamp", "hvae"])
+def test_only_an_rhvae_has_geometric_samplers(sampler: str, kind: ModelKind) -> None:
     config = SamplingConfig.model_validate({"sampler": sampler})
     config.check_against("rhvae")
     with pytest.raises(InvalidInputError, match=f"sampler {sampler} needs a learned metric") as caught:
-        config.check_against("vae")
+        config.check_against(kind)
     assert "\n" not in str(caught.value)
 
 

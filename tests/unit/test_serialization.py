@@ -3,6 +3,7 @@
 import copy
 import json
 import pickle
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +13,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from riemaug.class_model import ClassModel, fit_class
+from riemaug.class_model import ClassModel, Networks, TrainingRows, fit_class, fit_model
 from riemaug.config import GeneratorConfig, SamplingConfig
 from riemaug.data import RangeScaler
 from riemaug.data.dataset import SampleFormat
 from riemaug.errors import InvalidInputError
-from riemaug.models import ModelConfig
+from riemaug.models import ModelConfig, class_condition
 from riemaug.models.config import ModelKind
 from riemaug.serialization import (
     DESCRIPTION_NAME,
@@ -67,6 +68,29 @@ def fitted(kind: ModelKind = "rhvae", latent_dim: int = 2) -> FittedGenerators:
         (5, 5),
         "abc",
     )
+
+
+def shared_model(network: str = "mlp", num_classes: int = 3) -> FittedGenerators:
+    """Fit one model that three classes share, hardly."""
+    one = fitted()
+    generator = torch.Generator().manual_seed(1)
+    rows = [
+        TrainingRows(f"class {i}", torch.rand(4 + i, 12, generator=generator), tuple("abcdef"[: 4 + i]))
+        for i in range(num_classes)
+    ]
+    config = ModelConfig(
+        data_dim=12,
+        network=network,
+        data_shape=SHAPE,
+        num_conditions=num_classes,
+        encoder_hidden=(6,),
+        decoder_hidden=(6,),
+        metric_hidden=(6,),
+        conv_channels=2,
+    )
+    classes = fit_model(rows, config, TrainingConfig(max_epochs=3), seed=2)
+    sizes = tuple(len(part.data) for part in rows)
+    return replace(one, classes=classes, label_values=None, class_sizes=sizes)
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +192,8 @@ def test_the_class_is_told_from_one_whose_number_begins_alike(
     # class 1's tensors are called 1.*, those of class 11 are 11.*
     originals = [generators.classes[i % 2] for i in range(12)]
     items = tuple(
-        replace(item, name=f"class {i}", model=copy.deepcopy(item.model)) for i, item in enumerate(originals)
+        replace(item, name=f"class {i}", model=copy.deepcopy(item.model), metric=copy.deepcopy(item.metric))
+        for i, item in enumerate(originals)
     )
     many = replace(generators, classes=items, label_values=None, class_sizes=(5,) * 12)
     save_generators(tmp_path, many)
@@ -192,6 +217,151 @@ def test_descriptions_are_strict_json_and_warn_of_what_they_hold(folder: Path) -
     description = json.loads(text, parse_constant=refuse)
     assert description["format_version"] == FORMAT_VERSION
     assert "reproduce" in description["reveals"]
+
+
+# one model that classes share
+
+
+@pytest.mark.parametrize("network", ["mlp", "conv"])
+def test_a_shared_model_comes_back_bit_for_bit_and_is_stored_once(tmp_path: Path, network: str) -> None:
+    before = shared_model(network)
+    save_generators(tmp_path, before)
+    after = load_generators(tmp_path)
+    assert len({id(item.model) for item in after.classes}) == 1
+    for one, two in zip(before.classes, after.classes, strict=True):
+        assert (one.name, one.group, one.sources) == (two.name, two.group, two.sources)
+        assert torch.equal(drawn(one, SamplingConfig()), drawn(two, SamplingConfig()))
+        assert torch.equal(one.reconstruct(torch.ones(3, 12)), two.reconstruct(torch.ones(3, 12)))
+    stored = load_file(tmp_path / WEIGHTS_NAME)
+    num_weights = sum(tensor.numel() for name, tensor in stored.items() if ".network." in name)
+    assert num_weights == before.classes[0].model.config.num_parameters()
+
+
+def test_a_shared_model_decodes_a_point_as_the_class_that_asks(tmp_path: Path) -> None:
+    save_generators(tmp_path, shared_model())
+    items, point = load_generators(tmp_path).classes, torch.zeros(1, 2)
+    decoded = [item.decode(point) for item in items]
+    model = items[0].model
+    for item, found in zip(items, decoded, strict=True):
+        condition = class_condition(torch.tensor([item.group]), 3)
+        assert torch.allclose(found, model.decode(point, condition), atol=1e-6)
+    assert not torch.allclose(decoded[0], decoded[1], atol=1e-6)
+
+
+def test_the_metric_of_a_class_is_made_of_its_own_samples() -> None:
+    for item in shared_model().classes:
+        assert item.metric is not None
+        assert item.metric.num_centroids == len(item.sources)
+
+
+def test_one_class_of_a_shared_model_can_be_read_alone(tmp_path: Path) -> None:
+    before = shared_model()
+    save_generators(tmp_path, before)
+    loaded = load_generators(tmp_path, only_class="class 2")
+    assert loaded.class_names == ("class 2",)
+    assert torch.equal(drawn(loaded.classes[0], SamplingConfig()), drawn(before.classes[2], SamplingConfig()))
+
+
+def test_a_loaded_shared_model_estimates_the_evidence_of_each_class(tmp_path: Path) -> None:
+    save_generators(tmp_path, shared_model())
+    data = torch.rand(3, 12, generator=torch.Generator().manual_seed(2))
+    for item in load_generators(tmp_path).classes:
+        generator = torch.Generator().manual_seed(3)
+        estimate = item.model.log_evidence_estimate(data, generator, item.condition(3))
+        assert bool(estimate.isfinite().all())
+
+
+@pytest.mark.parametrize("group", [0, 3, -1, None, True, "1", 1.0, 10**30])
+def test_a_group_that_is_anothers_or_none_is_refused(tmp_path: Path, group: object) -> None:
+    save_generators(tmp_path, shared_model())
+    change_description(
+        tmp_path, lambda description: description["models"][0]["classes"][1].update(group=group)
+    )
+    refused(tmp_path, "must fit together")
+
+
+# networks of the user's own
+
+
+class OwnEncoder(torch.nn.Module):
+    def __init__(self, width: int = 5) -> None:
+        super().__init__()
+        self.hidden = torch.nn.Linear(12, width)
+        self.norm = torch.nn.BatchNorm1d(width)
+        self.heads = torch.nn.Linear(width, 4)
+
+    def forward(self, data: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        mean, log_variance = self.heads(self.norm(self.hidden(data.flatten(1))).relu()).split(2, 1)
+        return mean, log_variance
+
+
+class OwnDecoder(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(2, 12)
+
+    def forward(self, latent: torch.Tensor) -> torch.Tensor:
+        return self.layer(latent).reshape(-1, *SHAPE)
+
+
+def own_networks(width: int = 5) -> Networks:
+    torch.manual_seed(0)
+    return Networks(OwnEncoder(width), OwnDecoder())
+
+
+def fitted_with_own_networks() -> FittedGenerators:
+    one = fitted()
+    config = ModelConfig(data_dim=12, network="custom", data_shape=SHAPE, metric_hidden=(6,))
+    data = torch.rand(5, 12, generator=torch.Generator().manual_seed(1))
+    settings = TrainingConfig(max_epochs=3)
+    item = fit_class("own", data, tuple("abcde"), config, settings, 1, networks=own_networks())
+    return replace(one, classes=(item,), label_values=None, class_sizes=(5,))
+
+
+def test_networks_of_ones_own_come_back_with_all_their_state(tmp_path: Path) -> None:
+    before = fitted_with_own_networks()
+    save_generators(tmp_path, before)
+    after = load_generators(tmp_path, networks=own_networks())
+    one, two = before.classes[0], after.classes[0]
+    assert torch.equal(drawn(one, SamplingConfig()), drawn(two, SamplingConfig()))
+    data = torch.rand(4, 12, generator=torch.Generator().manual_seed(5))
+    assert torch.equal(one.reconstruct(data), two.reconstruct(data))
+
+
+def test_networks_of_ones_own_are_asked_for_and_checked(tmp_path: Path) -> None:
+    save_generators(tmp_path, fitted_with_own_networks())
+    refused(tmp_path, "fitted with networks of your own")
+    with pytest.raises(InvalidInputError, match="must fit together"):
+        load_generators(tmp_path, networks=own_networks(width=6))
+
+
+# earlier formats
+
+
+def test_a_folder_of_format_1_gives_the_samples_it_gave(tmp_path: Path) -> None:
+    old = Path(__file__).parent / "model_format_1"
+    expected = json.loads((old / "drawn.json").read_text(encoding="utf-8"))
+    loaded = load_generators(old)
+    assert loaded.class_names == NAMES
+    assert loaded.class_sizes == (5, 5)
+    item = loaded.classes[0]
+    points = item.sampler(SamplingConfig()).sample(3, item.draw_stream(5)).points
+    assert torch.allclose(points, torch.tensor(expected["points"], dtype=torch.float64), atol=1e-9)
+    assert torch.allclose(item.decode(points), torch.tensor(expected["decoded"]), atol=1e-5)
+    # and written anew it is of the present format, with the same samples
+    save_generators(tmp_path, loaded)
+    description = json.loads((tmp_path / DESCRIPTION_NAME).read_text(encoding="utf-8"))
+    assert description["format_version"] == FORMAT_VERSION
+    anew = load_generators(tmp_path, only_class="cat").classes[0]
+    assert torch.equal(anew.decode(points), item.decode(points))
+
+
+@pytest.mark.parametrize("classes", [None, 3, [3], [{"name": "cat"}], [{"name": 1}]])
+def test_a_damaged_folder_of_format_1_is_refused(tmp_path: Path, classes: object) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(Path(__file__).parent / "model_format_1", folder)
+    change_description(folder, at_top(classes=classes))
+    refused(folder, "must be whole")
 
 
 # refusals
@@ -256,11 +426,15 @@ def test_later_formats_are_refused_with_the_fix(folder: Path, version: int) -> N
 
 
 def in_model(**values: object) -> Change:
-    return lambda description: description["classes"][0]["model"].update(values)
+    return lambda description: description["models"][0]["model"].update(values)
 
 
 def in_class(**values: object) -> Change:
-    return lambda description: description["classes"][1].update(values)
+    return lambda description: description["models"][1]["classes"][0].update(values)
+
+
+def in_entry(**values: object) -> Change:
+    return lambda description: description["models"][1].update(values)
 
 
 def at_top(**values: object) -> Change:
@@ -296,13 +470,17 @@ CHANGES: dict[str, Change] = {
     "unknown field": in_model(surprise=1),
     "no sources": in_class(sources=[]),
     "sources no list": in_class(sources=None),
-    "history": in_class(history={"surprise": 1}),
-    "history no mapping": in_class(history=[]),
+    "history": in_entry(history={"surprise": 1}),
+    "history no mapping": in_entry(history=[]),
+    "group without conditions": in_class(group=0),
+    "group no number": in_class(group="x"),
     "name": in_class(name=3),
-    "no model": lambda description: description["classes"][0].pop("model"),
+    "no model": lambda description: description["models"][0].pop("model"),
     "version no number": at_top(format_version="1"),
-    "classes no list": at_top(classes=None),
-    "a class lacks": lambda description: description["classes"].pop(),
+    "models no list": at_top(models=None),
+    "classes no list": in_entry(classes=None),
+    "a class lacks": lambda description: description["models"].pop(),
+    "no class": in_entry(classes=[]),
     "config": at_top(config={"surprise": 1}),
     "config no mapping": at_top(config=None),
     "scaler": at_top(scaler={}),
@@ -323,7 +501,7 @@ CHANGES: dict[str, Change] = {
     "endless sizes": at_top(class_sizes=[float("inf"), 5]),
     "sampling": at_top(sampling={"sampler": "guess"}),
     "sampling no mapping": at_top(sampling=3),
-    "nothing": without("classes", "config", "scaler"),
+    "nothing": without("models", "config", "scaler"),
 }
 
 
@@ -349,16 +527,16 @@ def spoil(key: str, value: float) -> Callable[[dict[str, torch.Tensor]], object]
 
 
 TENSOR_CHANGES: dict[str, Callable[[dict[str, torch.Tensor]], object]] = {
-    "NaN centroid": spoil("0.metric.centroids", float("nan")),
-    "infinite factor": spoil("1.metric.factors", float("inf")),
+    "NaN centroid": spoil("0.0.metric.centroids", float("nan")),
+    "infinite factor": spoil("1.0.metric.factors", float("inf")),
     "NaN weight": spoil("0.network.encoder.mean.weight", float("nan")),
-    "no centroids": lambda tensors: tensors.pop("0.metric.centroids"),
+    "no centroids": lambda tensors: tensors.pop("0.0.metric.centroids"),
     "no weight": lambda tensors: tensors.pop("0.network.encoder.mean.weight"),
-    "fewer centroids": overwrite("0.metric.centroids", torch.zeros(4, 2, dtype=torch.float64)),
-    "other dimension": overwrite("0.metric.factors", torch.zeros(5, 3, 3, dtype=torch.float64)),
-    "flat factors": overwrite("0.metric.factors", torch.zeros(5, 4, dtype=torch.float64)),
-    "whole numbers": overwrite("0.metric.centroids", torch.zeros(5, 2, dtype=torch.int64)),
-    "two precisions": overwrite("0.metric.centroids", torch.zeros(5, 2)),
+    "fewer centroids": overwrite("0.0.metric.centroids", torch.zeros(4, 2, dtype=torch.float64)),
+    "other dimension": overwrite("0.0.metric.factors", torch.zeros(5, 3, 3, dtype=torch.float64)),
+    "flat factors": overwrite("0.0.metric.factors", torch.zeros(5, 4, dtype=torch.float64)),
+    "whole numbers": overwrite("0.0.metric.centroids", torch.zeros(5, 2, dtype=torch.int64)),
+    "two precisions": overwrite("0.0.metric.centroids", torch.zeros(5, 2)),
     "weight shape": overwrite("0.network.encoder.mean.weight", torch.zeros(6, 2)),
     "one more": overwrite("0.network.surprise", torch.zeros(0)),
 }

@@ -20,15 +20,27 @@ def augment(
     resize: options.Resize = None,
     pad: options.Pad = False,
     crop: options.Crop = False,
+    fit_shape: options.FitShape = None,
     skip_bad: options.SkipBad = False,
     group_from: options.GroupFrom = None,
     preset: options.Preset = "paper",
+    sharing: options.Sharing = "measured",
     model: options.Model = "rhvae",
+    network: options.Network = None,
     latent_dim: options.LatentDim = None,
     bandwidth: options.Bandwidth = None,
     regularization: options.Regularization = None,
     likelihood: options.Likelihood = None,
     max_epochs: options.MaxEpochs = None,
+    learning_rate: options.LearningRate = None,
+    patience: options.Patience = None,
+    training_batch_size: options.TrainingBatchSize = None,
+    validation_fraction: options.ValidationFraction = None,
+    warmup_epochs: options.WarmupEpochs = None,
+    precision: options.Precision = None,
+    augment_training: options.AugmentTraining = False,
+    tune: options.Tune = None,
+    tune_time: options.TuneTime = None,
     sampler: options.Sampler = None,
     inverse_temperature: options.InverseTemperature = 1.0,
     seed: options.Seed = 0,
@@ -42,49 +54,25 @@ def augment(
     quiet: options.Quiet = False,
     config: options.Config = None,
 ) -> None:
-    """Learn DATA class by class and write new samples, a manifest and a report to OUT.
+    """Learn the classes of DATA and write new samples, a manifest and a report to OUT.
 
     Without an amount each class is doubled.
 
     Example: riemaug augment scans/ out/ --per-class 200 --seed 0
     """
-    from riemaug.cli.console import Console, command_line
-    from riemaug.config import Amount, GeneratorConfig, SamplingConfig
+    chosen = dict(locals())
+    from riemaug.cli.console import Console
+    from riemaug.cli.requests import request as build
     from riemaug.run.pipeline import augment as run
-    from riemaug.run.request import AugmentRequest, ReadOptions, RunOptions
+    from riemaug.run.request import AugmentRequest
 
-    request = options.build(
+    request = build(
         AugmentRequest,
+        chosen,
         data=data,
         out=out,
-        reading=options.build(
-            ReadOptions,
-            resize=options.parse_size(resize),
-            pad=pad,
-            crop=crop,
-            skip_bad=skip_bad,
-            group_from=group_from,
-        ),
-        generator=options.build(
-            GeneratorConfig,
-            preset=preset,
-            model=model,
-            latent_dim=latent_dim,
-            bandwidth=bandwidth,
-            regularization=regularization,
-            likelihood=likelihood,
-            max_epochs=max_epochs,
-            seed=seed,
-            device=device,
-        ),
-        sampling=options.build(
-            SamplingConfig, sampler=sampler, inverse_temperature=inverse_temperature, seed=seed
-        ),
-        amount=options.build(Amount, per_class=per_class, factor=factor, balance=balance),
-        run=options.build(RunOptions, jobs=jobs, batch_size=batch_size, resume=resume),
         include_real=include_real,
         real_in_report=not no_real_images,
-        command=command_line(),
     )
     console = Console(quiet, json)
     if dry_run:

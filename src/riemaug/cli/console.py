@@ -20,12 +20,11 @@ from riemaug.run.estimate import USUAL_EPOCHS
 from riemaug.run.pipeline import Outcome
 from riemaug.run.plan import Plan
 from riemaug.run.progress import Listener, TaskProgress
+from riemaug.serialization import classes_by_model
 
 _GO_ON = "run the same command with --resume to go on where it stopped"
 LONG_SECONDS = 1200.0
 """A job that will take longer is announced with what would make it shorter."""
-FIT_SHARE = 0.9
-"""Share of a class's bar that training fills; drawing and writing fill the rest."""
 LINE_SECONDS = 15.0
 """Without a terminal: a line of progress this often."""
 
@@ -56,11 +55,17 @@ class Console:
             self.say(f"[yellow]note[/yellow] {_plain(note)}")
         estimate, dataset = plan.estimate, plan.dataset
         shape = "x".join(map(str, dataset.format.shape))
+        fitted = "x".join(map(str, dataset.format.fit_shape or ()))
+        modelled = f", modelled at {fitted}," if fitted else ""
         self.say(
-            f"{len(dataset.samples)} samples of {shape} {dataset.format.dtype} in "
+            f"{len(dataset.samples)} samples of {shape} {dataset.format.dtype}{modelled} in "
             f"{len(dataset.class_names)} classes; {plan.model.kind}, d = {plan.model.latent_dim}, "
-            f"{plan.model.num_parameters():,} weights a class on {plan.device}"
+            f"{_weights(plan)} on {plan.device}"
         )
+        if plan.shares and plan.generator.sharing == "measured":
+            self.say("first it is measured on a part of the data whether one model of all classes is better")
+        if plan.generator.tune is not None:
+            self.say(f"constants are searched on a part of the data, in {plan.generator.tune} trials")
         made = (
             f"{sum(plan.counts):,} new samples, up to {size(plan.disk_bytes)} of disk; "
             if any(plan.counts)
@@ -71,11 +76,11 @@ class Console:
             f"{size(estimate.memory)} of memory with {estimate.num_jobs} "
             f"{'job' if estimate.num_jobs == 1 else 'jobs'}"
         )
-        if estimate.seconds > LONG_SECONDS and plan.dataset.format.kind == "folder":
-            height, width = (max(1, side // 2) for side in plan.dataset.format.shape[:2])
-            self.say(
-                f"to be faster: --resize {height}x{width} takes about a quarter of it; or --max-epochs 300"
-            )
+        if estimate.seconds > LONG_SECONDS and dataset.format.kind != "arrays":
+            sides = dataset.format.model_shape[: 3 if dataset.format.kind == "volumes" else 2]
+            half = "x".join(str(max(1, side // 2)) for side in sides)
+            part = "an eighth" if len(sides) == 3 else "a quarter"
+            self.say(f"to be faster: --fit-shape {half} takes about {part} of it; or --max-epochs 300")
         if dry:
             self._table_of_classes(plan)
             self.say("dry run: nothing was done")
@@ -133,7 +138,8 @@ class Console:
                     f"[yellow]warning[/yellow] class {_plain(result['class'])}: "
                     f"{_plain(diagnostics['message'])}"
                 )
-        what = f"{made:,} new samples" if made else f"{len(outcome.generators.classes)} models"
+        models = len(classes_by_model(outcome.generators.classes))
+        what = f"{made:,} new samples" if made else f"{models} model{'s' if models > 1 else ''}"
         self.say(f"[green]done[/green] {what} in {_plain(str(outcome.out))}, {duration(outcome.seconds)}")
         report = outcome.out / "report.html"
         if report.is_file():
@@ -172,11 +178,11 @@ class _Bars:
         self.total = bars.add_task("all classes", total=1.0, status="")
         self.tasks: dict[int, Any] = {}
 
-    def __call__(self, told: list[TaskProgress | None]) -> None:
+    def __call__(self, told: list[TaskProgress]) -> None:
         epochs = expected_epochs(told)
         shares = [share_done(item, epochs) for item in told]
         for index, item in enumerate(told):
-            if item is None:
+            if item.stage == "waiting" or (item.stage == "done" and index not in self.tasks):
                 continue
             if index not in self.tasks:
                 name = _plain(item.name[:24])
@@ -185,9 +191,8 @@ class _Bars:
             self.bars.update(
                 self.tasks[index], completed=shares[index], status=status(item), visible=not done
             )
-        share = sum(shares) / max(len(shares), 1)
-        finished = sum(item is not None and item.stage == "done" for item in told)
-        told_left = f"{finished}/{len(told)} done  {self.time_left(share)}"
+        share = share_of_job(told)
+        told_left = f"{classes_done(told)} done  {self.time_left(share)}"
         self.bars.update(self.total, completed=share, status=told_left)
 
 
@@ -197,35 +202,49 @@ class _Lines:
     def __init__(self, console: Console) -> None:
         self.console, self.last, self.time_left = console, time.monotonic(), _TimeLeft()
 
-    def __call__(self, told: list[TaskProgress | None]) -> None:
-        share = sum(share_done(item, expected_epochs(told)) for item in told) / max(len(told), 1)
+    def __call__(self, told: list[TaskProgress]) -> None:
+        share = share_of_job(told)
         left = self.time_left(share)
         if time.monotonic() - self.last < LINE_SECONDS:
             return
         self.last = time.monotonic()
-        finished = sum(item is not None and item.stage == "done" for item in told)
         self.console.say(
-            f"{finished}/{len(told)} classes done, {100 * share:.0f} %{', ' + left if left else ''}"
+            f"{classes_done(told)} classes done, {100 * share:.0f} %{', ' + left if left else ''}"
         )
 
 
-def expected_epochs(told: list[TaskProgress | None]) -> float:
-    """Return how many epochs a class may take: no class says so before it has stopped by itself."""
-    longest = max((item.done for item in told if item is not None and item.stage == "fit"), default=0)
+def expected_epochs(told: list[TaskProgress]) -> float:
+    """Return how many epochs a training may take: none says so before it has stopped by itself."""
+    longest = max((item.done for item in told if item.stage == "fit"), default=0)
     return max(float(USUAL_EPOCHS), 1.2 * longest)
 
 
-def share_done(item: TaskProgress | None, epochs: float) -> float:
-    """Return which share of a class's work is done, in [0, 1]."""
-    if item is None:
+def share_of_job(told: list[TaskProgress]) -> float:
+    """Return which share of all work is done, in [0, 1]."""
+    epochs = expected_epochs(told)
+    done = sum(item.weight * share_done(item, epochs) for item in told)
+    return done / max(sum(item.weight for item in told), 1e-9)
+
+
+def classes_done(told: list[TaskProgress]) -> str:
+    """Return how many classes are done of how many."""
+    finished = sum(item.classes for item in told if item.stage == "done")
+    return f"{finished}/{sum(item.classes for item in told)}"
+
+
+def share_done(item: TaskProgress, epochs: float) -> float:
+    """Return which share of a task's work is done, in [0, 1]."""
+    if item.stage == "waiting":
         return 0.0
     if item.stage == "fit":
-        return FIT_SHARE * min(1.0, item.done / min(epochs, item.total))
+        return item.fit_share * min(1.0, item.done / min(epochs, item.total))
     if item.stage == "done":
         return 1.0
-    half = (1.0 - FIT_SHARE) / 2
+    if item.stage == "tune":
+        return item.fit_share * item.done / max(item.total, 1)
+    half = (1.0 - item.fit_share) / 2
     part = item.done / item.total if item.total else 0.0
-    return FIT_SHARE + half * part + (half if item.stage == "write" else 0.0)
+    return item.fit_share + half * part + (half if item.stage == "write" else 0.0)
 
 
 def status(item: TaskProgress) -> str:
@@ -233,12 +252,20 @@ def status(item: TaskProgress) -> str:
     if item.stage == "fit":
         pace = f", {1e3 * item.seconds / item.done:.0f} ms each" if item.done else ""
         return f"epoch {item.done}{pace}, ELBO {item.value:.1f} (best {item.best:.1f}, {item.since_best} ago)"
+    if item.stage == "tune":
+        gain = f", held-out nats {item.value:.1f} at first, best {item.best:.1f}" if item.value else ""
+        return f"trial {item.step}/{item.num_steps}{gain}"
     if item.stage == "sample":
         steps = f", chain step {item.step}/{item.num_steps}" if item.num_steps else ""
         return f"drawing {item.done}/{item.total}{steps}, acceptance {item.value:.2f}"
     if item.stage == "write":
         return f"writing {item.done}/{item.total}"
     return item.stage
+
+
+def _weights(plan: Plan) -> str:
+    whose = "that all classes share" if plan.shares else "a class"
+    return f"{plan.model.network} networks of {plan.model.num_parameters():,} weights {whose}"
 
 
 def _plan_fields(plan: Plan) -> dict[str, Any]:
@@ -251,6 +278,7 @@ def _plan_fields(plan: Plan) -> dict[str, Any]:
         },
         "notes": list(plan.notes),
         "model": plan.model.model_dump(mode="json"),
+        "shared": plan.shares,
         "training": plan.training.model_dump(mode="json"),
         "device": plan.device,
         "jobs": plan.estimate.num_jobs,

@@ -27,8 +27,9 @@ def demo(
 
     Example: riemaug demo riemaug-demo --per-class 100
     """
-    from riemaug.cli.console import Console, command_line
-    from riemaug.config import Amount, GeneratorConfig, SamplingConfig
+    chosen = dict(locals())
+    from riemaug.cli.console import Console
+    from riemaug.cli.requests import request as build
     from riemaug.demonstration import (
         AUGMENTED_NAME,
         DIGITS_NAME,
@@ -38,18 +39,9 @@ def demo(
         write_digits,
     )
     from riemaug.run.pipeline import augment as run
-    from riemaug.run.request import AugmentRequest, RunOptions
+    from riemaug.run.request import AugmentRequest
 
-    request = options.build(
-        AugmentRequest,
-        data=out / DIGITS_NAME,
-        out=out / AUGMENTED_NAME,
-        generator=options.build(GeneratorConfig, seed=seed),
-        sampling=options.build(SamplingConfig, seed=seed),
-        amount=options.build(Amount, per_class=per_class),
-        run=options.build(RunOptions, jobs=jobs, resume=resume),
-        command=command_line(),
-    )
+    request = build(AugmentRequest, chosen, data=out / DIGITS_NAME, out=out / AUGMENTED_NAME)
     split = split_digits(train_per_class, seed)
     write_digits(split, prepare_demonstration(out, split, resume) / DIGITS_NAME)
     console = Console(quiet, json)

@@ -16,15 +16,27 @@ def fit(
     resize: options.Resize = None,
     pad: options.Pad = False,
     crop: options.Crop = False,
+    fit_shape: options.FitShape = None,
     skip_bad: options.SkipBad = False,
     group_from: options.GroupFrom = None,
     preset: options.Preset = "paper",
+    sharing: options.Sharing = "measured",
     model: options.Model = "rhvae",
+    network: options.Network = None,
     latent_dim: options.LatentDim = None,
     bandwidth: options.Bandwidth = None,
     regularization: options.Regularization = None,
     likelihood: options.Likelihood = None,
     max_epochs: options.MaxEpochs = None,
+    learning_rate: options.LearningRate = None,
+    patience: options.Patience = None,
+    training_batch_size: options.TrainingBatchSize = None,
+    validation_fraction: options.ValidationFraction = None,
+    warmup_epochs: options.WarmupEpochs = None,
+    precision: options.Precision = None,
+    augment_training: options.AugmentTraining = False,
+    tune: options.Tune = None,
+    tune_time: options.TuneTime = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
     jobs: options.Jobs = None,
@@ -34,42 +46,17 @@ def fit(
     quiet: options.Quiet = False,
     config: options.Config = None,
 ) -> None:
-    """Learn DATA class by class and save the models as MODEL.
+    """Learn the classes of DATA and save the models as MODEL.
 
     Example: riemaug fit scans/ model/ --seed 0
     """
-    from riemaug.cli.console import Console, command_line
-    from riemaug.config import GeneratorConfig
+    chosen = dict(locals())
+    from riemaug.cli.console import Console
+    from riemaug.cli.requests import request as build
     from riemaug.run.pipeline import fit as run
-    from riemaug.run.request import FitRequest, ReadOptions, RunOptions
+    from riemaug.run.request import FitRequest
 
-    request = options.build(
-        FitRequest,
-        data=data,
-        out=model_folder,
-        reading=options.build(
-            ReadOptions,
-            resize=options.parse_size(resize),
-            pad=pad,
-            crop=crop,
-            skip_bad=skip_bad,
-            group_from=group_from,
-        ),
-        generator=options.build(
-            GeneratorConfig,
-            preset=preset,
-            model=model,
-            latent_dim=latent_dim,
-            bandwidth=bandwidth,
-            regularization=regularization,
-            likelihood=likelihood,
-            max_epochs=max_epochs,
-            seed=seed,
-            device=device,
-        ),
-        run=options.build(RunOptions, jobs=jobs, resume=resume),
-        command=command_line(),
-    )
+    request = build(FitRequest, chosen, data=data, out=model_folder)
     console = Console(quiet, json)
     if dry_run:
         from riemaug.run.plan import plan_fit

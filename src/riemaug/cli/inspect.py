@@ -16,6 +16,7 @@ def inspect(
     resize: options.Resize = None,
     pad: options.Pad = False,
     crop: options.Crop = False,
+    fit_shape: options.FitShape = None,
     skip_bad: options.SkipBad = False,
     group_from: options.GroupFrom = None,
     json: options.Json = False,
@@ -24,8 +25,15 @@ def inspect(
 
     Example: riemaug inspect scans/
     """
-    size = options.parse_size(resize)
-    summary = summarise(path, resize=size, pad=pad, crop=crop, skip_bad=skip_bad, group_from=group_from)
+    summary = summarise(
+        path,
+        resize=options.parse_size(resize),
+        pad=pad,
+        crop=crop,
+        fit_shape=options.parse_fit_shape(fit_shape),
+        skip_bad=skip_bad,
+        group_from=group_from,
+    )
     if json:
         import json as json_module
 
@@ -72,7 +80,7 @@ def _summarise_unfinished(path: Path) -> dict[str, Any]:
     from riemaug.run.progress import read_progress
     from riemaug.run.workdir import WORK_NAME
 
-    told = [read_progress(file) for file in sorted((path / WORK_NAME).glob("class-*.progress.json"))]
+    told = [read_progress(file) for file in sorted((path / WORK_NAME).rglob("*.progress.json"))]
     return {
         "kind": "unfinished run",
         "to finish it": "repeat its command with --resume",
@@ -100,14 +108,14 @@ def _summarise_data(path: Path, reading: dict[str, Any]) -> dict[str, Any]:
 
 
 def _summarise_model(path: Path) -> dict[str, Any]:
-    from riemaug.serialization import read_description
+    from riemaug.serialization import class_entries, read_description
 
     description = read_description(path)
-    first = description["classes"][0]["model"] if description["classes"] else {}
+    classes = list(class_entries(description))
     return {
         "kind": "model",
         "made by": f"riemaug {description['riemaug_version']}",
-        "model": f"{first.get('kind')}, d = {first.get('latent_dim')}, D = {first.get('data_dim')}",
+        "model": _model_line(description["models"]),
         "tensors sha256": description["tensors_sha256"],
         "trained on sha256": description["data_sha256"],
         "reveals": description["reveals"],
@@ -115,12 +123,21 @@ def _summarise_model(path: Path) -> dict[str, Any]:
             {
                 "class": entry["name"],
                 "trained on": size,
-                "epochs": len(entry["history"]["elbo"]),
-                "ELBO": entry["history"]["best_elbo"],
+                "epochs": len(model["history"]["elbo"]),
+                "ELBO": model["history"]["best_elbo"],
             }
-            for entry, size in zip(description["classes"], description["class_sizes"], strict=True)
+            for (entry, model), size in zip(classes, description["class_sizes"], strict=True)
         ],
     }
+
+
+def _model_line(models: list[dict[str, Any]]) -> str:
+    first = models[0]["model"] if models else {}
+    line = f"{first.get('kind')}, d = {first.get('latent_dim')}, D = {first.get('data_dim')}"
+    if first.get("network", "mlp") != "mlp":
+        line += f", {first['network']} networks"
+    shared = [len(model["classes"]) for model in models if len(model["classes"]) > 1]
+    return line + (f", one model that {shared[0]} classes share" if shared else "")
 
 
 def _summarise_output(path: Path) -> dict[str, Any]:

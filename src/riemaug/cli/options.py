@@ -10,7 +10,8 @@ import typer
 
 from riemaug.errors import InvalidInputError
 
-_DATA, _MODEL, _AMOUNT, _SAMPLING, _RUN = "Data", "Model", "Amount", "Sampling", "Run"
+_DATA, _MODEL, _TRAINING, _AMOUNT = "Data", "Model", "Training", "Amount"
+_SAMPLING, _RUN = "Sampling", "Run"
 
 
 def read_config(context: Any, path: Path | None) -> Path | None:
@@ -54,13 +55,22 @@ Config = Annotated[
 Data = Annotated[
     Path,
     typer.Argument(
-        help="A folder with one sub-folder of images per class, a folder with metadata.csv, or an .npz file.",
+        help="A folder with one sub-folder of images or NIfTI volumes per class, a folder with metadata.csv, "
+        "or an .npz file.",
         show_default=False,
     ),
 ]
 Resize = Annotated[
     str | None,
     typer.Option(help="Bring all images to HxW, e.g. 64x64.", metavar="HxW", rich_help_panel=_DATA),
+]
+FitShape = Annotated[
+    str | None,
+    typer.Option(
+        help="Model images or volumes at these sides, e.g. 46x55x46; new ones have the input's own.",
+        metavar="HxW|XxYxZ",
+        rich_help_panel=_DATA,
+    ),
 ]
 Pad = Annotated[
     bool, typer.Option("--pad", help="Centre smaller images in the largest size.", rich_help_panel=_DATA)
@@ -69,7 +79,7 @@ Crop = Annotated[
     bool, typer.Option("--crop", help="Cut the centre of the smallest size.", rich_help_panel=_DATA)
 ]
 SkipBad = Annotated[
-    bool, typer.Option("--skip-bad", help="Leave out images that cannot be read.", rich_help_panel=_DATA)
+    bool, typer.Option("--skip-bad", help="Leave out files that cannot be read.", rich_help_panel=_DATA)
 ]
 GroupFrom = Annotated[
     str | None,
@@ -81,9 +91,34 @@ GroupFrom = Annotated[
     ),
 ]
 Preset = Annotated[
-    str, typer.Option(help="paper: one perceptron model a class, d = 2.", rich_help_panel=_MODEL)
+    str,
+    typer.Option(
+        help="paper: one perceptron model a class, d = 2; conditional: one model of all classes that is told "
+        "the class, with convolutions for images and volumes.",
+        rich_help_panel=_MODEL,
+    ),
 ]
-Model = Annotated[str, typer.Option(help="rhvae or vae.", rich_help_panel=_MODEL)]
+Sharing = Annotated[
+    str,
+    typer.Option(
+        help="Of --preset conditional: measured (a rehearsal decides whether classes share one model), "
+        "always or never.",
+        rich_help_panel=_MODEL,
+    ),
+]
+Model = Annotated[
+    str,
+    typer.Option(
+        help="rhvae (learns a metric), vae, hvae, or vamp (draws from a learned prior).",
+        rich_help_panel=_MODEL,
+    ),
+]
+Network = Annotated[
+    str | None,
+    typer.Option(
+        help="mlp (dense layers) or conv (convolutions); by default the preset's.", rich_help_panel=_MODEL
+    ),
+]
 LatentDim = Annotated[int | None, typer.Option(help="Latent dimension d.", rich_help_panel=_MODEL)]
 Bandwidth = Annotated[
     float | None, typer.Option(help="Kernel width T (the paper's temperature).", rich_help_panel=_MODEL)
@@ -92,10 +127,72 @@ Regularization = Annotated[
     float | None, typer.Option(help="lambda of the metric, in (0, 1].", rich_help_panel=_MODEL)
 ]
 Likelihood = Annotated[
-    str | None, typer.Option(help="bernoulli (images) or gaussian.", rich_help_panel=_MODEL)
+    str | None,
+    typer.Option(
+        help="bernoulli (default for images), continuous-bernoulli, gaussian (default for tables) or "
+        "gaussian-learned.",
+        rich_help_panel=_MODEL,
+    ),
 ]
 MaxEpochs = Annotated[
-    int | None, typer.Option(help="Stop training after so many epochs at the latest.", rich_help_panel=_MODEL)
+    int | None,
+    typer.Option(help="Stop training after so many epochs at the latest.", rich_help_panel=_TRAINING),
+]
+LearningRate = Annotated[float | None, typer.Option(help="Step size of Adam.", rich_help_panel=_TRAINING)]
+Patience = Annotated[
+    int | None,
+    typer.Option(help="Stop after so many epochs without a better ELBO.", rich_help_panel=_TRAINING),
+]
+TrainingBatchSize = Annotated[
+    int | None,
+    typer.Option(help="Samples in one step of training at most.", rich_help_panel=_TRAINING),
+]
+ValidationFraction = Annotated[
+    float | None,
+    typer.Option(
+        help="Keep this share of each class out of training and stop by its ELBO, not by that of the "
+        "training samples.",
+        rich_help_panel=_TRAINING,
+    ),
+]
+WarmupEpochs = Annotated[
+    int | None,
+    typer.Option(
+        help="For so many epochs the divergence counts from 0 up to fully.", rich_help_panel=_TRAINING
+    ),
+]
+Precision = Annotated[
+    str | None,
+    typer.Option(
+        help="Of the networks' products in training: float32, bfloat16 or float16.",
+        rich_help_panel=_TRAINING,
+    ),
+]
+AugmentTraining = Annotated[
+    bool,
+    typer.Option(
+        "--augment-training",
+        help="Turn, shift, scale and shear images or volumes a little while training; the networks are told "
+        "how, so that new ones are not transformed.",
+        rich_help_panel=_TRAINING,
+    ),
+]
+Tune = Annotated[
+    int | None,
+    typer.Option(
+        help="Search the constants that are not given in N trials (20 are a good start), by the likelihood "
+        "of held-out samples; needs riemaug[tune].",
+        metavar="N",
+        rich_help_panel=_TRAINING,
+    ),
+]
+TuneTime = Annotated[
+    float | None,
+    typer.Option(
+        help="With --tune: begin no new trial after so many seconds.",
+        metavar="SECONDS",
+        rich_help_panel=_TRAINING,
+    ),
 ]
 PerClass = Annotated[
     int | None,
@@ -111,7 +208,7 @@ Balance = Annotated[
 IncludeReal = Annotated[
     str | None,
     typer.Option(
-        help="Put the real images beside the new ones: copy or link.",
+        help="Put the real samples beside the new ones: copy or link.",
         metavar="copy|link",
         rich_help_panel=_AMOUNT,
     ),
@@ -141,7 +238,7 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_hel
 Jobs = Annotated[
     int | None,
     typer.Option(
-        help="Classes worked on at once; by default as many as pay and fit.",
+        help="Tasks worked on at once, most often classes; by default as many as pay and fit.",
         rich_help_panel=_RUN,
         show_default=False,
     ),
@@ -170,6 +267,18 @@ def parse_size(text: str | None) -> tuple[int, int] | None:
     if len(sides) != 2 or not all(side.strip().isdigit() and int(side) > 0 for side in sides):
         raise InvalidInputError(f"--resize takes HxW in pixels, such as 64x64, got {text!r}")
     return int(sides[0]), int(sides[1])
+
+
+def parse_fit_shape(text: str | None) -> tuple[int, ...] | None:
+    """Return the sides from "HxW" or "XxYxZ"."""
+    if text is None:
+        return None
+    sides = text.lower().replace("×", "x").split("x")
+    if len(sides) not in (2, 3) or not all(side.strip().isdigit() and int(side) > 0 for side in sides):
+        raise InvalidInputError(
+            f"--fit-shape takes HxW of images or XxYxZ of volumes, such as 46x55x46, got {text!r}"
+        )
+    return tuple(map(int, sides))
 
 
 def build(kind: type, **values: Any) -> Any:

@@ -31,22 +31,13 @@ def sample(
 
     Example: riemaug sample model/ more/ --per-class 1000 --seed 1
     """
-    from riemaug.cli.console import Console, command_line
-    from riemaug.config import Amount, SamplingConfig
+    chosen = dict(locals())
+    from riemaug.cli.console import Console
+    from riemaug.cli.requests import request as build
     from riemaug.run.pipeline import sample as run
-    from riemaug.run.request import RunOptions, SampleRequest
+    from riemaug.run.request import SampleRequest
 
-    request = options.build(
-        SampleRequest,
-        model=model_folder,
-        out=out,
-        sampling=options.build(
-            SamplingConfig, sampler=sampler, inverse_temperature=inverse_temperature, seed=seed
-        ),
-        amount=options.build(Amount, per_class=per_class, factor=factor, balance=balance),
-        run=options.build(RunOptions, jobs=jobs, batch_size=batch_size, resume=resume),
-        command=command_line(),
-    )
+    request = build(SampleRequest, chosen, model=model_folder, out=out)
     console = Console(quiet, json)
     with console.progress() as listener:
         outcome = run(request, listener)

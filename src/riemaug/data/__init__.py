@@ -6,11 +6,14 @@ from riemaug.data.manifest import ManifestRow as ManifestRow
 from riemaug.data.manifest import read_manifest as read_manifest
 from riemaug.data.manifest import write_manifest as write_manifest
 from riemaug.data.manifest import write_metadata as write_metadata
+from riemaug.data.nifti import upright_samples as upright_samples
 from riemaug.data.output import check_class_names as check_class_names
 from riemaug.data.output import check_output_folder as check_output_folder
 from riemaug.data.output import prepare_output as prepare_output
 from riemaug.data.reading import read_dataset as read_dataset
+from riemaug.data.resampling import restore_samples as restore_samples
 from riemaug.data.scaling import RangeScaler as RangeScaler
 from riemaug.data.writing import include_real as include_real
 from riemaug.data.writing import write_arrays as write_arrays
-from riemaug.data.writing import write_class_images as write_class_images
+from riemaug.data.writing import write_class_files as write_class_files
+from riemaug.data.writing import write_sample as write_sample

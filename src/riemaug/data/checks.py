@@ -101,8 +101,9 @@ def find_oddities(
     labels: Int64[np.ndarray, " n"],
     class_names: Sequence[str],
     names: Sequence[str],
+    what: str = "images",
 ) -> list[str]:
-    """Return notes on samples that occur twice and on images of one value."""
+    """Return notes on samples that occur twice and on images of one value; `what` is what they are called."""
     rows_of: dict[bytes, list[int]] = defaultdict(list)
     constant: list[str] = []
     are_images = samples.ndim > 2
@@ -124,7 +125,7 @@ def find_oddities(
         )
     extra = sum(len(rows) - 1 for rows in repeated)
     if are_images and extra:
-        notes.append(f"{extra} images are exact copies of others, such as {names[repeated[0][1]]!r}.")
+        notes.append(f"{extra} {what} are exact copies of others, such as {names[repeated[0][1]]!r}.")
     if constant:
-        notes.append(f"{len(constant)} images hold one single value: {quote_some(constant)}.")
+        notes.append(f"{len(constant)} {what} hold one single value: {quote_some(constant)}.")
     return notes

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -9,9 +11,17 @@ import numpy as np
 from jaxtyping import Int64, Shaped
 
 from riemaug.data.blocks import row_blocks
+from riemaug.data.grids import VolumeGrid
+from riemaug.data.images import MAX_PIXELS
 from riemaug.errors import InvalidInputError
 
-_IMAGE_SUFFIXES = (".png", ".tiff")
+_SUFFIXES = {"folder": (".png", ".tiff"), "volumes": (".nii.gz", ".nii"), "arrays": ("",)}
+_NUM_SIDES = {"folder": 2, "volumes": 3}
+_NIFTI_DTYPES = frozenset(
+    {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)} | {"float32", "float64"}
+)
+_MOST_NIFTI_AXES = 7
+_LONGEST_NIFTI_1_SIDE = 2**15 - 1
 
 
 @dataclass(frozen=True)
@@ -20,37 +30,54 @@ class SampleFormat:
 
     Parameters
     ----------
-    kind : {"folder", "arrays"}
-        Image files, or one npz file.
+    kind : {"folder", "volumes", "arrays"}
+        Image files, NIfTI files, or one npz file.
     shape : tuple of int
-        Shape of one sample as it is written: (H, W), (H, W, 3), or any shape for arrays.
+        Shape of one sample as it is written: (H, W), (H, W, 3), (X, Y, Z), or any shape for arrays.
     dtype : str
         numpy name of the input's dtype: "uint8", "uint16", "float32", ...
     suffix : str
-        Suffix of the files to write: ".png" or ".tiff"; "" for arrays.
+        Suffix of the files to write: ".png" or ".tiff"; ".nii.gz" or ".nii"; "" for arrays.
     array_keys : tuple of str, optional
         Names of the samples and of the labels in the npz file; None for folders.
     grey_as_rgb : bool
         The input's colour files are grey in content: modelled as (H, W), written as RGB.
+    fit_shape : tuple of int, optional
+        Sides of the samples as they are modelled, where these are not those of `shape`: (H, W) or
+        (X, Y, Z).
+    grid : VolumeGrid, optional
+        Of volumes: affine, units and scale factor, written back as they were read.
     """
 
-    kind: Literal["folder", "arrays"]
+    kind: Literal["folder", "volumes", "arrays"]
     shape: tuple[int, ...]
     dtype: str
     suffix: str
     array_keys: tuple[str, str] | None
     grey_as_rgb: bool
+    fit_shape: tuple[int, ...] | None = None
+    grid: VolumeGrid | None = None
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """Shape of one sample as it is handed to the writers: without axes that carry nothing."""
+        if self.kind == "volumes":
+            return self.shape[: _NUM_SIDES[self.kind]]
+        return self.shape[:2] if self.grey_as_rgb else self.shape
 
     @property
     def model_shape(self) -> tuple[int, ...]:
-        """Shape of one sample as it is modelled: without the colour axis if that carries nothing."""
-        return self.shape[:2] if self.grey_as_rgb else self.shape
+        """Shape of one sample as it is modelled."""
+        if self.fit_shape is None:
+            return self.sample_shape
+        return (*self.fit_shape, *self.sample_shape[len(self.fit_shape) :])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON types."""
         fields = asdict(self)
         fields["shape"] = list(self.shape)
         fields["array_keys"] = None if self.array_keys is None else list(self.array_keys)
+        fields["fit_shape"] = None if self.fit_shape is None else list(self.fit_shape)
         return fields
 
     @classmethod
@@ -64,6 +91,8 @@ class SampleFormat:
         """
         try:
             keys = fields["array_keys"]
+            # models of earlier versions have neither of the two
+            fit_shape, grid = fields.get("fit_shape"), fields.get("grid")
             fmt = cls(
                 kind=fields["kind"],
                 shape=tuple(fields["shape"]),
@@ -71,6 +100,8 @@ class SampleFormat:
                 suffix=fields["suffix"],
                 array_keys=None if keys is None else tuple(keys),
                 grey_as_rgb=fields["grey_as_rgb"],
+                fit_shape=None if fit_shape is None else tuple(fit_shape),
+                grid=None if grid is None else VolumeGrid.from_dict(grid),
             )
         except (KeyError, TypeError) as error:
             raise InvalidInputError(f"a sample format lacks or misstates a field: {error}") from None
@@ -79,19 +110,46 @@ class SampleFormat:
 
     def _check(self) -> None:
         # the description may come from a model folder that someone else made
-        folder_ok = self.suffix in _IMAGE_SUFFIXES and self.array_keys is None
-        keys_ok = isinstance(self.array_keys, tuple) and [type(k) for k in self.array_keys] == [str, str]
+        if not isinstance(self.kind, str) or self.kind not in _SUFFIXES:
+            raise InvalidInputError(f"a sample format has an impossible kind: {self.to_dict()}")
+        keys = self.array_keys
+        keys_ok = isinstance(keys, tuple) and [type(key) for key in keys] == [str, str]
         rules = {
-            "kind": self.kind in ("folder", "arrays"),
-            "shape": bool(self.shape) and all(type(side) is int and side > 0 for side in self.shape),
-            "dtype": _is_real_dtype(self.dtype),
-            "suffix and array_keys": folder_ok if self.kind == "folder" else (self.suffix == "" and keys_ok),
+            "shape": self._is_shape(),
+            "dtype": _is_real_dtype(self.dtype) and (self.kind != "volumes" or self.dtype in _NIFTI_DTYPES),
+            "suffix and array_keys": self.suffix in _SUFFIXES[self.kind]
+            and (keys_ok if self.kind == "arrays" else keys is None),
             "grey_as_rgb": self.grey_as_rgb in (True, False)
-            and (not self.grey_as_rgb or (len(self.shape) == 3 and self.shape[2] == 3)),
+            and (not self.grey_as_rgb or (self.kind != "volumes" and self.shape[2:] == (3,))),
+            "fit_shape": self.fit_shape is None or self._has_fit_shape(),
+            "grid": (self.grid is not None) == (self.kind == "volumes"),
         }
         for name, holds in rules.items():
             if not holds:
                 raise InvalidInputError(f"a sample format has an impossible {name}: {self.to_dict()}")
+
+    def _is_shape(self) -> bool:
+        if not _are_sides(self.shape):
+            return False
+        if self.kind != "volumes":
+            return True
+        fits = self.grid is None or self.grid.version > 1 or max(self.shape) <= _LONGEST_NIFTI_1_SIDE
+        return fits and 3 <= len(self.shape) <= _MOST_NIFTI_AXES and math.prod(self.shape[3:]) == 1
+
+    def _has_fit_shape(self) -> bool:
+        # nothing else bounds the written size once it is not the model's
+        return (
+            _are_sides(self.shape)
+            and isinstance(self.fit_shape, tuple)
+            and len(self.fit_shape) == _NUM_SIDES.get(self.kind)
+            and len(self.shape) >= len(self.fit_shape)
+            and _are_sides(self.fit_shape)
+            and math.prod(self.shape) <= MAX_PIXELS
+        )
+
+
+def _are_sides(shape: Iterable[object]) -> bool:
+    return bool(shape) and all(type(side) is int and side > 0 for side in shape)
 
 
 def _is_real_dtype(name: object) -> bool:
@@ -148,9 +206,11 @@ class Dataset:
         return tuple(int(count) for count in found)
 
     def fingerprint(self) -> str:
-        """Return a SHA-256 (hex) of samples, labels, class names and dtype; the same on any machine."""
+        """Return a SHA-256 (hex) of samples, labels, class names, dtype and grid; the same on any machine."""
         digest = hashlib.sha256()
         head = [self.samples.dtype.name, list(self.samples.shape), list(self.class_names)]
+        if self.format.fit_shape is not None or self.format.grid is not None:
+            head.append(self.format.to_dict())  # the grid is written too
         digest.update(json.dumps(head).encode())
         little = self.samples.dtype.newbyteorder("<")
         for rows in row_blocks(self.samples.shape):

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from riemaug.data.listing import ListedFile
+from riemaug.data.listing import ListedFile, split_suffix
 from riemaug.errors import InvalidInputError
 
 _LAST_NUMBERED_PART = re.compile(r"[-_. ]+[A-Za-z]*\d+[A-Za-z]?\Z")
@@ -118,7 +118,7 @@ def _subject_folder(file: ListedFile) -> str | None:
 
 def _subject_name(file: ListedFile) -> str | None:
     # "sub01_003", "sub-01_slice3": a beginning that holds a number, then one more numbered part
-    stem = PurePosixPath(file.name).stem
+    stem, _ = split_suffix(PurePosixPath(file.name).name)
     match = _LAST_NUMBERED_PART.search(stem)
     subject = stem[: match.start()] if match else ""
     return subject if any(character.isdigit() for character in subject) else None

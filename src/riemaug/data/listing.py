@@ -1,12 +1,13 @@
-"""Which image files a data folder holds, and of which class: read from its sub-folders."""
+"""Which images or volumes a data folder holds, and of which class: read from its sub-folders."""
 
 import os
 import stat
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Literal
 
 from riemaug.data.images import IMAGE_SUFFIXES
 from riemaug.errors import InvalidInputError
@@ -14,8 +15,11 @@ from riemaug.errors import InvalidInputError
 SPLIT_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
 TRAIN_NAMES = frozenset({"train", "training"})
 _SYSTEM_NAMES = frozenset({"__macosx", "thumbs.db", "desktop.ini", "ehthumbs.db"})
-_VOLUME_SUFFIXES = (".nii", ".nii.gz", ".dcm", ".mha", ".nrrd")
+VOLUME_SUFFIXES = (".nii", ".nii.gz")
+_OTHER_VOLUME_SUFFIXES = (".dcm", ".mha", ".mhd", ".nrrd", ".mgz", ".hdr", ".img")
 _SHOWN = 5
+
+SampleKind = Literal["images", "volumes"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ class Listing:
     """The samples of a data folder, in an order that does not depend on the file system."""
 
     files: tuple[ListedFile, ...]
+    kind: SampleKind
     from_metadata: bool
     notes: tuple[str, ...]
 
@@ -89,8 +94,48 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False  # a symbolic link to itself
 
 
-def _is_image_name(entry: os.DirEntry[str]) -> bool:
-    if Path(entry.name).suffix.casefold() not in IMAGE_SUFFIXES:
+def kind_of_name(name: str) -> SampleKind | None:
+    """Return what a file's name says that it holds; None for neither images nor volumes."""
+    folded = name.casefold()
+    if folded.endswith(VOLUME_SUFFIXES):
+        return "volumes"
+    return "images" if Path(folded).suffix in IMAGE_SUFFIXES else None
+
+
+def split_suffix(name: str) -> tuple[str, str]:
+    """Return a file's name without its suffix, and the suffix in lower case; ".nii.gz" is one."""
+    for suffix in VOLUME_SUFFIXES:
+        if name.casefold().endswith(suffix):
+            return name[: -len(suffix)], suffix
+    path = PurePosixPath(name)
+    return name.removesuffix(path.suffix), path.suffix.lower()
+
+
+def common_kind_of(names: Iterable[str]) -> SampleKind:
+    """Return what all the files are; images where there are none.
+
+    Raises
+    ------
+    InvalidInputError
+        Images and volumes in one data set.
+    """
+    names_of: dict[SampleKind, list[str]] = {"images": [], "volumes": []}
+    for name in names:
+        kind = kind_of_name(name)
+        # a file of any name that metadata.csv calls a sample is tried as an image
+        names_of["images" if kind is None else kind].append(name)
+    images, volumes = names_of["images"], names_of["volumes"]
+    if images and volumes:
+        raise InvalidInputError(
+            f"a data set holds images or volumes, this one has {len(images)} images such as {images[0]!r} and"
+            f" {len(volumes)} volumes such as {volumes[0]!r}: move one kind away, or name the files to read"
+            " in a metadata.csv"
+        )
+    return "volumes" if volumes else "images"
+
+
+def _is_sample_name(entry: os.DirEntry[str]) -> bool:
+    if kind_of_name(entry.name) is None:
         return False
     try:
         return stat.S_ISREG(entry.stat().st_mode)
@@ -99,7 +144,7 @@ def _is_image_name(entry: os.DirEntry[str]) -> bool:
 
 
 def _files_below(root: Path, folder: Path) -> Iterator[tuple[str, bool]]:
-    """Yield (path relative to `root`, is an image) of all files below `folder`; links are followed.
+    """Yield (path relative to `root`, is a sample) of all files below `folder`; links are followed.
 
     Each real folder is entered once, so links in a circle end.
     """
@@ -115,7 +160,7 @@ def _files_below(root: Path, folder: Path) -> Iterator[tuple[str, bool]]:
             if _is_folder(entry):
                 waiting.append(Path(entry.path))
             else:
-                yield Path(entry.path).relative_to(root).as_posix(), _is_image_name(entry)
+                yield Path(entry.path).relative_to(root).as_posix(), _is_sample_name(entry)
 
 
 def _identity(folder: Path) -> tuple[int, int]:
@@ -126,17 +171,17 @@ def _identity(folder: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def list_images(root: Path) -> list[str]:
-    """Return the paths of all image files below `root`, relative to it."""
+def list_samples(root: Path) -> list[str]:
+    """Return the paths of all images and volumes below `root`, relative to it."""
     return [
         name
         for entry in _entries(root)
-        for name, is_image in (
+        for name, is_sample in (
             _files_below(root, Path(entry.path))
             if _is_folder(entry)
-            else [(entry.name, _is_image_name(entry))]
+            else [(entry.name, _is_sample_name(entry))]
         )
-        if is_image
+        if is_sample
     ]
 
 
@@ -154,50 +199,51 @@ def list_class_folders(root: Path) -> Listing:
         No class folders, a train/val/test layout, a class folder without images, or names that
         cannot be told apart.
     """
-    top_images: list[str] = []
+    top_samples: list[str] = []
     others: list[str] = []
-    images_of: dict[str, list[str]] = {}
+    samples_of: dict[str, list[str]] = {}
     for entry in _entries(root):
         if _is_folder(entry):
             below = list(_files_below(root, Path(entry.path)))
-            images_of[entry.name] = [name for name, is_image in below if is_image]
-            others += [name for name, is_image in below if not is_image]
-        elif _is_image_name(entry):
-            top_images.append(entry.name)
+            samples_of[entry.name] = [name for name, is_sample in below if is_sample]
+            others += [name for name, is_sample in below if not is_sample]
+        elif _is_sample_name(entry):
+            top_samples.append(entry.name)
         else:
             others.append(entry.name)
-    _check_layout(root, images_of, top_images, others)
-    _check_class_folders(images_of)
+    _check_layout(root, samples_of, top_samples, others)
+    kind = common_kind_of(name for names in samples_of.values() for name in names)
+    _check_class_folders(samples_of, kind)
     files = [
         ListedFile(name, unicodedata.normalize("NFC", folder))
-        for folder, names in images_of.items()
+        for folder, names in samples_of.items()
         for name in sorted(names, key=sort_key)
     ]
-    return Listing(tuple(files), False, tuple(_listing_notes(images_of, top_images, others)))
+    return Listing(tuple(files), kind, False, tuple(_listing_notes(samples_of, kind, top_samples, others)))
 
 
 def _check_layout(
-    root: Path, images_of: dict[str, list[str]], top_images: list[str], others: list[str]
+    root: Path, samples_of: dict[str, list[str]], top_samples: list[str], others: list[str]
 ) -> None:
-    if not any(images_of.values()):
-        if top_images:
+    if not any(samples_of.values()):
+        if top_samples:
             raise InvalidInputError(
-                f"a data folder has one sub-folder per class, {str(root)!r} holds {len(top_images)}"
-                " images and no"
-                " class folders: move each image into the folder of its class, or add a metadata.csv"
+                f"a data folder has one sub-folder per class, {str(root)!r} holds {len(top_samples)}"
+                f" {common_kind_of(top_samples)} and no class folders: move each file into the folder of its"
+                " class, or add a metadata.csv"
             )
         raise InvalidInputError(_nothing_found(root, others))
-    split_folders = [name for name in images_of if name.casefold() in SPLIT_NAMES and images_of[name]]
-    nested = [name for name in split_folders if any(path.count("/") > 1 for path in images_of[name])]
-    others_with_images = [name for name in images_of if images_of[name] and name not in split_folders]
+    split_folders = [name for name in samples_of if name.casefold() in SPLIT_NAMES and samples_of[name]]
+    nested = [name for name in split_folders if any(path.count("/") > 1 for path in samples_of[name])]
+    others_with_samples = [name for name in samples_of if samples_of[name] and name not in split_folders]
     has_train = any(name.casefold() in TRAIN_NAMES for name in nested)
-    if nested and (has_train or len(nested) > 1 or not others_with_images):
+    if nested and (has_train or len(nested) > 1 or not others_with_samples):
         train = min(nested, key=lambda name: (name.casefold() not in TRAIN_NAMES, name))
         raise InvalidInputError(
             f"{str(root)!r} holds the split folders {quote_some(split_folders)}, not classes: give"
             f" {str(root / train)!r}"
         )
-    if split_folders and not others_with_images:
+    if split_folders and not others_with_samples:
         raise InvalidInputError(
             f"{str(root)!r} holds only the split folders {quote_some(split_folders)}, and these hold no"
             " class folders:"
@@ -210,10 +256,10 @@ def _nothing_found(root: Path, others: list[str]) -> str:
     arrays = [name for name in others if name.casefold().endswith(".npz")]
     if arrays:
         return f"{str(root)!r} holds no {readable} images: to read its arrays give {str(root / arrays[0])!r}"
-    if any(name.casefold().endswith(_VOLUME_SUFFIXES) for name in others):
+    if any(name.casefold().endswith(_OTHER_VOLUME_SUFFIXES) for name in others):
         return (
-            f"{str(root)!r} holds volumes and no {readable} images: volumes are not read by this version,"
-            " export slices as 16-bit png or tiff"
+            f"{str(root)!r} holds scans in a format that is not read and no {readable} images: convert them"
+            " to NIfTI (.nii.gz)"
         )
     if not others:
         return f"{str(root)!r} is empty: give a folder with one sub-folder of images per class"
@@ -222,14 +268,14 @@ def _nothing_found(root: Path, others: list[str]) -> str:
     return f"{str(root)!r} holds no {readable} images, only other files ({found}): convert them to png"
 
 
-def _check_class_folders(images_of: dict[str, list[str]]) -> None:
-    empty = [name for name, images in images_of.items() if not images]
+def _check_class_folders(samples_of: dict[str, list[str]], kind: SampleKind) -> None:
+    empty = [name for name, names in samples_of.items() if not names]
     if empty:
         raise InvalidInputError(
-            f"a class needs at least 2 images, the class folder {quote_some(empty)} holds none: add"
-            " images or remove it"
+            f"a class needs at least 2 {kind}, the class folder {quote_some(empty)} holds none: add"
+            f" {kind} or remove it"
         )
-    alike = Counter(unicodedata.normalize("NFC", name) for name in images_of)
+    alike = Counter(unicodedata.normalize("NFC", name) for name in samples_of)
     twice = [name for name, count in alike.items() if count > 1]
     if twice:
         raise InvalidInputError(
@@ -238,16 +284,18 @@ def _check_class_folders(images_of: dict[str, list[str]]) -> None:
         )
 
 
-def _listing_notes(images_of: dict[str, list[str]], top_images: list[str], others: list[str]) -> list[str]:
+def _listing_notes(
+    samples_of: dict[str, list[str]], kind: SampleKind, top_samples: list[str], others: list[str]
+) -> list[str]:
     notes = []
     if others:
-        notes.append(f"{len(others)} files that are no images were ignored: {quote_some(others)}.")
-    if top_images:
+        notes.append(f"{len(others)} files that are no {kind} were ignored: {quote_some(others)}.")
+    if top_samples:
         notes.append(
-            f"{len(top_images)} images outside any class folder were not read: {quote_some(top_images)}."
+            f"{len(top_samples)} files outside any class folder were not read: {quote_some(top_samples)}."
         )
-    folded = Counter(name.casefold() for name in images_of)
-    alike = [name for name in images_of if folded[name.casefold()] > 1]
+    folded = Counter(name.casefold() for name in samples_of)
+    alike = [name for name in samples_of if folded[name.casefold()] > 1]
     if alike:
         notes.append(f"The classes {quote_some(alike)} differ only in upper and lower case.")
     return notes

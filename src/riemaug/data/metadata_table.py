@@ -1,4 +1,4 @@
-"""Which image files a data folder holds, and of which class: read from its metadata.csv."""
+"""Which images or volumes a data folder holds, and of which class: read from its metadata.csv."""
 
 import csv
 import io
@@ -7,7 +7,15 @@ from collections import Counter
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from riemaug.data.cells import unescape_cell
-from riemaug.data.listing import TRAIN_NAMES, ListedFile, Listing, list_images, quote_some, sort_key
+from riemaug.data.listing import (
+    TRAIN_NAMES,
+    ListedFile,
+    Listing,
+    common_kind_of,
+    list_samples,
+    quote_some,
+    sort_key,
+)
 from riemaug.errors import InvalidInputError
 
 METADATA_NAME = "metadata.csv"
@@ -18,7 +26,7 @@ Row = dict[str, str]
 
 
 def list_metadata(root: Path) -> Listing:
-    """List the images that `root`/metadata.csv names.
+    """List the images or volumes that `root`/metadata.csv names.
 
     The table has the columns file_name and label, and may have group and split. With a split column
     only the rows of the training split are taken.
@@ -32,23 +40,24 @@ def list_metadata(root: Path) -> Listing:
     ------
     InvalidInputError
         A table that cannot be read, missing columns or cells, a file that lies outside the folder,
-        or one file with two labels.
+        one file with two labels, or images beside volumes.
     """
     rows = _read_rows(root / METADATA_NAME)
     rows, notes = _training_rows(rows)
+    files = _files_of(root, rows)
+    kind = common_kind_of(files)
     synthetic = sum(row.get("synthetic", "").casefold() in ("true", "1") for row in rows)
     if synthetic:
-        notes.append(f"{synthetic} of the {len(rows)} images are marked as synthetic in metadata.csv.")
-    files = _files_of(root, rows)
+        notes.append(f"{synthetic} of the {len(rows)} {kind} are marked as synthetic in metadata.csv.")
     if len(files) < len(rows):
         notes.append(f"{len(rows) - len(files)} rows of metadata.csv repeat others and were dropped.")
-    unlisted = [name for name in list_images(root) if name not in files]
+    unlisted = [name for name in list_samples(root) if name not in files]
     if unlisted and not any("split" in row for row in rows):
         notes.append(
-            f"{len(unlisted)} images that metadata.csv does not name were not read: {quote_some(unlisted)}."
+            f"{len(unlisted)} files that metadata.csv does not name were not read: {quote_some(unlisted)}."
         )
     ordered = sorted(files.values(), key=lambda file: sort_key(file.name))
-    return Listing(tuple(ordered), True, tuple(notes))
+    return Listing(tuple(ordered), kind, True, tuple(notes))
 
 
 def _files_of(root: Path, rows: list[Row]) -> dict[str, ListedFile]:

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Shaped
@@ -12,23 +13,70 @@ from riemaug.data.images import MAX_PIXELS, DecodedImage
 from riemaug.errors import InvalidInputError
 
 
-def check_size_options(resize: tuple[int, int] | None, pad: bool, crop: bool) -> None:
-    """Refuse contradicting or impossible wishes for the size.
+@dataclass(frozen=True)
+class SizeOptions:
+    """What the user wishes of the samples' size.
 
-    Raises
-    ------
-    InvalidInputError
-        More than one of `resize`, `pad` and `crop`, or a size no picture can have.
+    Parameters
+    ----------
+    resize : tuple of int, optional
+        (H, W) to bring all images to.
+    pad, crop : bool
+        Bring images of different sizes to the largest or the smallest sides.
+    fit_shape : tuple of int, optional
+        Sides to model the samples at; they are written at their own.
     """
-    if (resize is not None) + pad + crop > 1:
-        raise InvalidInputError("--resize, --pad and --crop exclude each other: give one of them")
-    if resize is None:
-        return
-    if len(resize) != 2 or min(resize) < 1 or resize[0] * resize[1] > MAX_PIXELS:
-        given = "x".join(str(side) for side in resize)
-        raise InvalidInputError(
-            f"--resize takes HxW of at least 1x1 and at most {MAX_PIXELS} pixels, got {given}"
-        )
+
+    resize: tuple[int, int] | None = None
+    pad: bool = False
+    crop: bool = False
+    fit_shape: tuple[int, ...] | None = None
+
+    @property
+    def image_size(self) -> tuple[int, int] | None:
+        """(H, W) that images are decoded to, if not their own."""
+        if self.fit_shape is None:
+            return self.resize
+        height, width = self.fit_shape
+        return height, width
+
+    def check(self) -> None:
+        """Raise InvalidInputError for wishes that contradict each other or no sample can meet."""
+        if (self.resize is not None) + self.pad + self.crop + (self.fit_shape is not None) > 1:
+            raise InvalidInputError(
+                "--resize, --pad, --crop and --fit-shape exclude each other: give one of them"
+            )
+        if self.resize is not None and (len(self.resize) != 2 or not _is_size(self.resize)):
+            raise InvalidInputError(
+                f"--resize takes HxW of at least 1x1 and at most {MAX_PIXELS} pixels, got"
+                f" {_told(self.resize)}"
+            )
+        if self.fit_shape is not None and not _is_size(self.fit_shape):
+            raise InvalidInputError(
+                f"--fit-shape takes sides of at least 1 and at most {MAX_PIXELS} pixels in all, got"
+                f" {_told(self.fit_shape)}"
+            )
+
+    def check_axes(self, num_axes: int, what: str) -> None:
+        """Raise InvalidInputError for wishes that samples of so many sides cannot meet."""
+        if num_axes != 2 and (self.resize is not None or self.pad or self.crop):
+            raise InvalidInputError(
+                f"--resize, --pad and --crop are for images, {what} keep their grid: to model them smaller"
+                " give --fit-shape XxYxZ"
+            )
+        if self.fit_shape is not None and len(self.fit_shape) != num_axes:
+            example = "HxW" if num_axes == 2 else "XxYxZ"
+            raise InvalidInputError(
+                f"--fit-shape of {what} takes {example}, got {_told(self.fit_shape)}: give {num_axes} sides"
+            )
+
+
+def _is_size(sides: tuple[int, ...]) -> bool:
+    return bool(sides) and min(sides) >= 1 and math.prod(sides) <= MAX_PIXELS
+
+
+def _told(sides: tuple[int, ...]) -> str:
+    return "x".join(map(str, sides))
 
 
 def common_kind(images: Sequence[DecodedImage], names: Sequence[str]) -> tuple[bool, bool, list[str]]:
@@ -106,6 +154,20 @@ def stack_images(
     for row, image in enumerate(_taken_from(images)):
         samples[row] = _fit_centre(_with_channels(image.pixels, as_rgb), size, fill)
     return samples, [_fitted_note(len(sizes), size, fill)] if len(sizes) > 1 else []
+
+
+def stored_size(images: Sequence[DecodedImage]) -> tuple[int, int]:
+    """Return the one size that the pictures have in their files.
+
+    Raises
+    ------
+    InvalidInputError
+        There are several.
+    """
+    sizes = Counter(image.stored_size for image in images)
+    if len(sizes) > 1:
+        raise InvalidInputError(_unequal_sizes(sizes))
+    return next(iter(sizes))
 
 
 def _taken_from(images: list[DecodedImage]) -> Iterator[DecodedImage]:

@@ -15,6 +15,9 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from riemaug.atomic import atomic_path
 from riemaug.data.dataset import Dataset, SampleFormat
+from riemaug.data.images import decode_image
+from riemaug.data.listing import split_suffix
+from riemaug.data.nifti import write_volume
 from riemaug.data.output import check_class_names
 from riemaug.data.output import check_output_folder as check_output_folder
 from riemaug.data.output import prepare_output as prepare_output
@@ -26,12 +29,12 @@ _THREADS = 8
 _Result = TypeVar("_Result")
 
 
-def image_name(class_name: str, number: int, suffix: str) -> str:
-    """Return the path of a class's `number`-th synthetic image relative to the output folder."""
+def file_name(class_name: str, number: int, suffix: str) -> str:
+    """Return the path of a class's `number`-th synthetic sample relative to the output folder."""
     return f"{class_name}/{_stem(class_name)}-{number:06d}{suffix}"
 
 
-def _real_image_name(class_name: str, number: int) -> str:
+def _real_file_name(class_name: str, number: int) -> str:
     # synthetic ones have digits only after the class name, so the two can never meet
     return f"{class_name}/{_stem(class_name)}-real-{number:06d}"
 
@@ -51,15 +54,21 @@ def write_image(path: Path, sample: Shaped[np.ndarray, "H W ..."], fmt: SampleFo
     ----------
     path : Path
         The file; its folder must exist.
-    sample : ndarray (*fmt.model_shape)
+    sample : ndarray (*fmt.sample_shape)
         In the dtype of the format.
     fmt : SampleFormat
-        Format of a folder.
+        Format of a folder of images.
     """
     pixels = np.repeat(sample[..., None], 3, axis=2) if fmt.grey_as_rgb else sample
     image = Image.fromarray(np.ascontiguousarray(pixels))
     with atomic_path(path) as temporary:
         image.save(temporary, format=_PILLOW_FORMATS[fmt.suffix])
+
+
+def write_sample(path: Path, sample: Shaped[np.ndarray, "..."], fmt: SampleFormat) -> None:
+    """Write one sample as a file of its own, an image or a volume; see `write_image`, `write_volume`."""
+    write = write_volume if fmt.kind == "volumes" else write_image
+    write(path, sample, fmt)
 
 
 def _in_threads(jobs: list[Callable[[], _Result]]) -> list[_Result]:
@@ -68,20 +77,20 @@ def _in_threads(jobs: list[Callable[[], _Result]]) -> list[_Result]:
         return list(pool.map(lambda job: job(), jobs))
 
 
-def _check_fits(samples: np.ndarray, fmt: SampleFormat, kind: str) -> None:
-    if fmt.kind != kind:
-        raise InvalidInputError(f"these samples are written as {fmt.kind}, not as {kind}")
-    if samples.shape[1:] != fmt.model_shape or samples.dtype.name != fmt.dtype:
+def _check_fits(samples: np.ndarray, fmt: SampleFormat, kinds: tuple[str, ...]) -> None:
+    if fmt.kind not in kinds:
+        raise InvalidInputError(f"these samples are written as {fmt.kind}, not as {' or '.join(kinds)}")
+    if samples.shape[1:] != fmt.sample_shape or samples.dtype.name != fmt.dtype:
         raise InvalidInputError(
-            f"samples to write must be {fmt.dtype} of shape {fmt.model_shape},"
+            f"samples to write must be {fmt.dtype} of shape {fmt.sample_shape},"
             f" got {samples.dtype.name} of shape {samples.shape[1:]}"
         )
 
 
-def write_class_images(
+def write_class_files(
     out: Path, class_name: str, samples: Shaped[np.ndarray, "n ..."], fmt: SampleFormat, start: int = 1
 ) -> list[str]:
-    """Write the synthetic images of one class into its folder; each file is whole or absent.
+    """Write the synthetic samples of one class into its folder; each file is whole or absent.
 
     Parameters
     ----------
@@ -89,12 +98,12 @@ def write_class_images(
         The output folder. The class folder is made where it is missing.
     class_name : str
         The class.
-    samples : ndarray (n, *fmt.model_shape)
+    samples : ndarray (n, *fmt.sample_shape)
         In the dtype of the format.
     fmt : SampleFormat
-        Format of a folder.
+        Format of images or volumes.
     start : int
-        Number of the first image.
+        Number of the first file.
 
     Returns
     -------
@@ -107,11 +116,11 @@ def write_class_images(
         Samples of another shape or dtype than the format, or an impossible class name.
     """
     check_class_names([class_name])
-    _check_fits(samples, fmt, "folder")
+    _check_fits(samples, fmt, ("folder", "volumes"))
     (out / class_name).mkdir(parents=True, exist_ok=True)
-    names = [image_name(class_name, start + row, fmt.suffix) for row in range(len(samples))]
+    names = [file_name(class_name, start + row, fmt.suffix) for row in range(len(samples))]
     _in_threads(
-        [partial(write_image, out / name, sample, fmt) for name, sample in zip(names, samples, strict=True)]
+        [partial(write_sample, out / name, sample, fmt) for name, sample in zip(names, samples, strict=True)]
     )
     return names
 
@@ -139,7 +148,7 @@ def write_arrays(
     InvalidInputError
         Samples of another shape or dtype than the format, or labels that numpy would have to pickle.
     """
-    _check_fits(samples, fmt, "arrays")
+    _check_fits(samples, fmt, ("arrays",))
     if fmt.array_keys is None:
         raise InvalidInputError("a format of arrays needs its array_keys, it has none")
     if labels.dtype.hasobject:
@@ -150,10 +159,11 @@ def write_arrays(
 
 
 def include_real(data_root: Path, dataset: Dataset, out: Path, how: Literal["copy", "link"]) -> list[str]:
-    """Put the real images beside the synthetic ones, in the class folders.
+    """Put the real images or volumes beside the synthetic ones, in the class folders.
 
     An image that was changed at reading (resized, turned, its kind converted) is written as it was
-    read. All others are copied byte by byte, or linked by absolute symbolic links.
+    read, at its own size if it was only modelled at another one. All others are copied byte by byte, or
+    linked by absolute symbolic links.
 
     Parameters
     ----------
@@ -177,14 +187,14 @@ def include_real(data_root: Path, dataset: Dataset, out: Path, how: Literal["cop
     InvalidInputError
         The data set does not come from a folder, or links cannot be made in `out`.
     """
-    if dataset.format.kind != "folder":
-        raise InvalidInputError("real images can be included for folders only, this data set is an npz file")
+    if dataset.format.kind == "arrays":
+        raise InvalidInputError("real samples can be included for folders only, this data set is an npz file")
     check_class_names(dataset.class_names)
     jobs = []
     numbers = [0] * len(dataset.class_names)
     for name, label, sample in zip(dataset.names, dataset.labels, dataset.samples, strict=True):
         numbers[label] += 1
-        target = _real_image_name(dataset.class_names[label], numbers[label])
+        target = _real_file_name(dataset.class_names[label], numbers[label])
         (out / target).parent.mkdir(parents=True, exist_ok=True)
         source = (data_root / name).absolute()
         jobs.append(partial(_include_one, out, target, source, sample, dataset.format, how))
@@ -194,16 +204,37 @@ def include_real(data_root: Path, dataset: Dataset, out: Path, how: Literal["cop
 def _include_one(
     out: Path, stem: str, source: Path, sample: np.ndarray, fmt: SampleFormat, how: Literal["copy", "link"]
 ) -> str:
-    if not _is_unchanged(source, sample, fmt):
-        write_image(out / (stem + fmt.suffix), sample, fmt)
-        return stem + fmt.suffix
-    name = stem + source.suffix.lower()
+    if fmt.kind == "folder":
+        shown = sample if fmt.fit_shape is None else _at_own_size(source, fmt)
+        if not _is_unchanged(source, shown, fmt):
+            write_image(out / (stem + fmt.suffix), shown, fmt)
+            return stem + fmt.suffix
+    name = stem + split_suffix(source.name)[1]
     if how == "link":
         _link(out / name, source)
         return name
     with atomic_path(out / name) as temporary:
         shutil.copyfile(source, temporary)
     return name
+
+
+def _at_own_size(source: Path, fmt: SampleFormat) -> np.ndarray:
+    """Return the picture as it would have been read without a fit shape."""
+    try:
+        pixels = decode_image(source).pixels
+    except InvalidInputError as error:
+        raise _changed(source, error) from None
+    if pixels.ndim < len(fmt.sample_shape):
+        pixels = np.repeat(pixels[..., None], fmt.sample_shape[2], axis=2)
+    if pixels.shape != fmt.sample_shape or pixels.dtype.name != fmt.dtype:
+        raise _changed(source, f"it is {pixels.dtype.name} of shape {pixels.shape}")
+    return pixels
+
+
+def _changed(source: Path, found: object) -> InvalidInputError:
+    return InvalidInputError(
+        f"the data must not change during a run, {str(source)!r} can no longer be read ({found}): start anew"
+    )
 
 
 def _is_unchanged(source: Path, sample: np.ndarray, fmt: SampleFormat) -> bool:
@@ -214,10 +245,7 @@ def _is_unchanged(source: Path, sample: np.ndarray, fmt: SampleFormat) -> bool:
             turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
             pixels = np.asarray(image) if plain and not turned else None
     except (UnidentifiedImageError, OSError) as error:
-        raise InvalidInputError(
-            f"the data must not change during a run, {str(source)!r} can no longer be read ({error}):"
-            " start anew"
-        ) from None
+        raise _changed(source, error) from None
     stored = np.repeat(sample[..., None], 3, axis=2) if fmt.grey_as_rgb else sample
     return pixels is not None and pixels.dtype == stored.dtype and np.array_equal(pixels, stored)
 

@@ -7,12 +7,10 @@ from riemaug.models.condition import Condition as Condition
 from riemaug.models.condition import class_condition as class_condition
 from riemaug.models.config import ModelConfig as ModelConfig
 from riemaug.models.config import ModelKind as ModelKind
+from riemaug.models.config import conv_model as conv_model
 from riemaug.models.config import paper_model as paper_model
+from riemaug.models.factory import build_model as build_model
+from riemaug.models.hvae import HVAE as HVAE
 from riemaug.models.rhvae import RHVAE as RHVAE
 from riemaug.models.vae import VAE as VAE
-from riemaug.random import Stream
-
-
-def build_model(config: ModelConfig, random_state: int | Stream = 0) -> LatentModel:
-    """Return a new model of the configured kind, its weights drawn from `random_state`."""
-    return RHVAE(config, random_state) if config.kind == "rhvae" else VAE(config, random_state)
+from riemaug.models.vamp import VAMP as VAMP

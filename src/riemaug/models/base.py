@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from riemaug.errors import InvalidInputError
 from riemaug.models.build import build_pair
 from riemaug.models.condition import Condition, features_of
 from riemaug.models.config import ModelConfig
@@ -16,6 +17,8 @@ from riemaug.models.networks import Decoder
 from riemaug.random import Stream, as_stream
 
 LOG_2PI = math.log(2.0 * math.pi)
+NUMBERS_AT_ONCE = 2**19
+"""Logits held at once by an estimate of many draws: 2 MB in float32, which stay near the processor."""
 
 
 def standard_normal_log_prob(point: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch"]:
@@ -102,6 +105,8 @@ class LatentModel(nn.Module, ABC):
             encoder, decoder = build_pair(config, as_stream(random_state))
         self.encoder, self.decoder = encoder, decoder
         self.likelihood = make_likelihood(config.likelihood, config.likelihood_scale)
+        self.shared_rows: tuple[slice, int] | None = None
+        """Which rows of how many this process has, while several share a batch: noise is drawn for all."""
 
     @property
     def device(self) -> torch.device:
@@ -112,9 +117,7 @@ class LatentModel(nn.Module, ABC):
         """Return q(z|x) for each row, (n, d)."""
         return Posterior(*self.encoder(data, features_of(condition)))
 
-    def embed(
-        self, data: Float[Tensor, "n D"], condition: Condition | None = None
-    ) -> Float[Tensor, "n dim"]:
+    def embed(self, data: Float[Tensor, "n D"], condition: Condition | None = None) -> Float[Tensor, "n dim"]:
         """Return the posterior means, (n, d): the same at each call."""
         return self.encode(data, condition).mean
 
@@ -136,6 +139,42 @@ class LatentModel(nn.Module, ABC):
     ) -> Float[Tensor, " n"]:
         """Return one draw each of log w, where E[w] = p(x), (n,)."""
 
+    def start_from(self, data: Float[Tensor, "n D"], generator: torch.Generator) -> None:
+        """Set what begins at the training data and not at drawn weights, before the first epoch.
+
+        Nothing by default; a VAMP's pseudo-inputs begin at samples.
+        """
+
+    def prior_components(self, condition: Condition | None = None) -> Posterior | None:
+        """Return the normal laws whose equal mixture is the prior; None stands for N(0, I) alone."""
+        return None
+
+    def prior_log_prob(
+        self, latent: Float[Tensor, "n dim"], condition: Condition | None = None
+    ) -> Float[Tensor, " n"]:
+        """Return log p(z), (n,)."""
+        return standard_normal_log_prob(latent)
+
+    def plain_evidence_estimate(
+        self, data: Float[Tensor, "n D"], generator: torch.Generator, condition: Condition | None = None
+    ) -> Float[Tensor, " n"]:
+        """Return log p(x|z) + log p(z) - log q(z|x) at one draw of z each, (n,).
+
+        It needs neither metric nor flow, so it scores the encoder and decoder of every model alike.
+        """
+        return self._estimates(data, self.encode(data, condition), 1, generator, condition)[:, 0]
+
+    def negative_log_likelihood(
+        self,
+        data: Float[Tensor, "n D"],
+        num_samples: int,
+        generator: torch.Generator,
+        condition: Condition | None = None,
+        plain: bool = False,
+    ) -> Float[Tensor, " n"]:
+        """Return the estimate of -log p(x) for each row, (n,): minus `importance_weighted_bound`."""
+        return -self.importance_weighted_bound(data, num_samples, generator, condition, plain)
+
     @torch.no_grad()
     def importance_weighted_bound(
         self,
@@ -143,13 +182,65 @@ class LatentModel(nn.Module, ABC):
         num_samples: int,
         generator: torch.Generator,
         condition: Condition | None = None,
+        plain: bool = False,
     ) -> Float[Tensor, " n"]:
-        """Return log of the mean of `num_samples` evidence estimates, (n,): tight as they grow."""
+        """Return log of the mean of `num_samples` evidence estimates, (n,): tight as they grow.
+
+        Parameters
+        ----------
+        data : Tensor (n, D)
+        num_samples : int
+            At least 1. Memory does not grow with it.
+        generator : torch.Generator
+        condition : Condition, optional
+        plain : bool
+            Take z from the encoder alone, without the flow: one estimator for weights of any kind.
+
+        Raises
+        ------
+        InvalidInputError
+            `num_samples` is not positive.
+        """
+        if num_samples < 1:
+            raise InvalidInputError(f"the number of samples must be 1 or more, got {num_samples}")
+        at_once = max(1, NUMBERS_AT_ONCE // data.shape[1])
         total = torch.full((len(data),), -math.inf, dtype=data.dtype, device=data.device)
-        for _ in range(num_samples):
-            total = torch.logaddexp(total, self.log_evidence_estimate(data, generator, condition))
+        for rows in torch.arange(len(data), device=data.device).split(at_once):
+            part, told = data[rows], None if condition is None else condition[rows]
+            posterior = self.encode(part, told) if plain else None
+            repeats = max(1, at_once // len(rows))
+            for done in range(0, num_samples, repeats):
+                count = min(repeats, num_samples - done)
+                drawn = self._estimates(part, posterior, count, generator, told)
+                total[rows] = torch.logaddexp(total[rows], torch.logsumexp(drawn, 1))
         return total - math.log(num_samples)
 
+    def _estimates(
+        self,
+        data: Float[Tensor, "n D"],
+        posterior: Posterior | None,
+        count: int,
+        generator: torch.Generator,
+        condition: Condition | None,
+    ) -> Float[Tensor, "n count"]:
+        """Return `count` log-evidence estimates a row, from `posterior` or, for None, the model's own way.
+
+        Rows are expanded, not looped over: many small products are slow.
+        """
+        row = torch.arange(len(data), device=data.device).repeat_interleave(count)
+        told = None if condition is None else condition[row]
+        if posterior is None:
+            return self.log_evidence_estimate(data[row], generator, told).unflatten(0, (-1, count))
+        drawn = Posterior(posterior.mean[row], posterior.log_variance[row])
+        noise = torch.randn(drawn.mean.shape, generator=generator, device=data.device, dtype=data.dtype)
+        latent = drawn.transform(noise)
+        logits = self.decoder(latent, features_of(told)).unflatten(0, (-1, count))
+        fit = self.likelihood.log_prob(logits, data[:, None].expand(-1, count, -1))
+        gap = self.prior_log_prob(latent, told) - drawn.log_prob_of_noise(noise)
+        return fit + gap.unflatten(0, (-1, count))
+
     def _noise(self, data: Float[Tensor, "n D"], generator: torch.Generator) -> Float[Tensor, "n dim"]:
-        shape = (len(data), self.config.latent_dim)
-        return torch.randn(shape, generator=generator, device=data.device, dtype=data.dtype)
+        """Return standard normal noise, of its own rows where processes share a batch."""
+        rows, total = (slice(None), len(data)) if self.shared_rows is None else self.shared_rows
+        shape = (total, self.config.latent_dim)
+        return torch.randn(shape, generator=generator, device=data.device, dtype=data.dtype)[rows]

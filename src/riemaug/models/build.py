@@ -52,12 +52,21 @@ def build_metric_network(config: ModelConfig, stream: Stream) -> MetricNetwork:
     return _metric_network(config, stream.child("metric weights").generator())
 
 
+def shapes_of_networks(config: ModelConfig) -> dict[str, torch.nn.Module]:
+    """Return encoder, decoder and an RHVAE's metric network on the meta device: shapes without memory."""
+    with torch.device("meta"):
+        modules: dict[str, torch.nn.Module] = {
+            "encoder": _encoder(config, None),
+            "decoder": _decoder(config, None),
+        }
+        if config.kind == "rhvae":
+            modules["metric_network"] = _metric_network(config, None)
+    return modules
+
+
 def count_parameters(config: ModelConfig) -> int:
     """Return the number of trainable weights; only shapes are made, on the meta device."""
-    with torch.device("meta"):
-        modules: list[torch.nn.Module] = [_encoder(config, None), _decoder(config, None)]
-        if config.kind == "rhvae":
-            modules.append(_metric_network(config, None))
+    modules = shapes_of_networks(config).values()
     total = sum(weight.numel() for module in modules for weight in module.parameters())
     if config.kind == "vamp":
         total += config.num_pseudo_inputs * config.data_dim

@@ -1,7 +1,7 @@
 """What defines a model: its kind, networks and constants; presets of the paper."""
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -13,6 +13,11 @@ LikelihoodName = Literal["bernoulli", "continuous-bernoulli", "gaussian", "gauss
 NetworkKind = Literal["mlp", "conv", "custom"]
 LARGE_DATA_DIM = 10_000
 """From this many features on, the "paper" preset takes the networks of the paper's OASIS column."""
+
+_LARGE_DATA: dict[str, Any] = {"regularization": 1e-2, "leapfrog_step_size": 1e-3}
+"""What the paper changes for its large images (Table 4)."""
+_CONV_CHANNELS = ((4096, 32), (16_384, 16), (math.inf, 8))
+"""Channels of the first convolution for data of at most so many features: its cost grows with both."""
 
 
 class ModelConfig(BaseModel):
@@ -44,6 +49,9 @@ class ModelConfig(BaseModel):
         Components of the VAMP prior.
     bandwidth, regularization : float
         T and lambda of the kernel metric (paper, Table 4).
+    bandwidth_factor : float, optional
+        Once trained, T becomes this many median distances of a centroid to the nearest other one of its
+        class; None keeps it.
     num_leapfrog_steps, leapfrog_step_size : int, float
         K and epsilon of the flow of HVAE and RHVAE.
     initial_inverse_temperature : float
@@ -68,6 +76,7 @@ class ModelConfig(BaseModel):
     num_pseudo_inputs: int = Field(default=10, ge=1)
     bandwidth: float = Field(default=0.8, gt=0)
     regularization: float = Field(default=1e-3, gt=0)
+    bandwidth_factor: float | None = Field(default=None, gt=0)
     num_leapfrog_steps: int = Field(default=3, ge=0)
     leapfrog_step_size: float = Field(default=1e-2, ge=0)
     initial_inverse_temperature: float = Field(default=0.09, gt=0, le=1)
@@ -107,6 +116,41 @@ def paper_model(data_dim: int, kind: ModelKind = "rhvae") -> ModelConfig:
         data_dim=data_dim,
         encoder_hidden=(1000, 400),
         decoder_hidden=(400, 1000),
-        regularization=1e-2,
-        leapfrog_step_size=1e-3,
+        **_LARGE_DATA,
+    )
+
+
+def conv_model(
+    data_shape: tuple[int, ...],
+    channel_axis: int | None = None,
+    kind: ModelKind = "rhvae",
+    latent_dim: int = 2,
+    num_conditions: int = 0,
+) -> ModelConfig:
+    """Return convolutional networks sized from one sample's shape, with the paper's constants.
+
+    Parameters
+    ----------
+    data_shape : tuple of int
+        (H, W), (D, H, W) or those with an axis of channels; one side alone is a signal.
+    channel_axis : int, optional
+        Which axis of `data_shape` holds channels.
+    kind : "vae", "vamp", "hvae" or "rhvae"
+    latent_dim, num_conditions : int
+        d and c.
+    """
+    data_dim = math.prod(data_shape)
+    return ModelConfig(
+        kind=kind,
+        data_dim=data_dim,
+        latent_dim=latent_dim,
+        network="conv",
+        data_shape=data_shape,
+        channel_axis=channel_axis,
+        conv_channels=next(channels for most, channels in _CONV_CHANNELS if data_dim <= most),
+        encoder_hidden=(256,),
+        decoder_hidden=(256,),
+        metric_hidden=(64,),
+        num_conditions=num_conditions,
+        **(_LARGE_DATA if data_dim >= LARGE_DATA_DIM else {}),
     )

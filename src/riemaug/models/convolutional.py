@@ -11,7 +11,10 @@ from riemaug.models.layers import Draw, doubling, halving, linear, same_size
 from riemaug.models.networks import Decoder, Features, Trunk, beside
 
 LEAST_SIDE = 4
-"""Sides are halved as long as the shortest stays at least this long."""
+"""A side is halved as long as it stays at least this long."""
+REFINED_UP_TO = 4096
+"""Images of at most so many features end in a convolution at full size, which is too slow for larger
+ones: an RHVAE passes its decoder forwards and backwards at every position of its path."""
 MOST_CHANNELS = 128
 
 
@@ -57,11 +60,31 @@ class ImageLayout:
         return image.reshape(len(image), -1)
 
     def pyramid(self) -> list[tuple[int, ...]]:
-        """Return the sides at each level, the full size first; each level halves those of the last."""
+        """Return the sides at each level, the full size first.
+
+        Each level halves the sides that stay long enough. The last one is where no side is twice as long
+        as it must be and some can be halved no more.
+        """
         levels = [self.sides]
-        while min(math.ceil(side / 2) for side in levels[-1]) >= LEAST_SIDE:
-            levels.append(tuple(math.ceil(side / 2) for side in levels[-1]))
-        return levels
+        while True:
+            smaller = tuple(map(_halved, levels[-1]))
+            unhalved = any(short == long for short, long in zip(smaller, levels[-1], strict=True))
+            if smaller == levels[-1] or (unhalved and max(levels[-1]) < 2 * LEAST_SIDE):
+                return levels
+            levels.append(smaller)
+
+    def strides(self) -> list[tuple[int, ...]]:
+        """Return what each step down the pyramid divides the sides by, 1 or 2."""
+        levels = self.pyramid()
+        return [
+            tuple(1 if long == short else 2 for long, short in zip(above, below, strict=True))
+            for above, below in zip(levels[:-1], levels[1:], strict=True)
+        ]
+
+    @property
+    def is_refined(self) -> bool:
+        """Whether decoders end in a convolution at full size."""
+        return math.prod(self.shape) <= REFINED_UP_TO
 
     def channels(self, first: int) -> list[int]:
         """Return the channels at each level of the pyramid: of the data, then `first`, doubling."""
@@ -95,8 +118,8 @@ class ConvTrunk(Trunk):
         self.layout = layout
         levels, channels = layout.pyramid(), layout.channels(first_channels)
         self.halvings = nn.ModuleList(
-            halving(len(layout.sides), inputs, outputs, generator)
-            for inputs, outputs in zip(channels[:-1], channels[1:], strict=True)
+            halving(len(layout.sides), inputs, outputs, strides, generator)
+            for inputs, outputs, strides in zip(channels[:-1], channels[1:], layout.strides(), strict=True)
         )
         flat = channels[-1] * math.prod(levels[-1])
         self.dense = linear(flat + num_conditions, width, generator)
@@ -111,7 +134,11 @@ class ConvTrunk(Trunk):
 
 
 class ConvDecoder(Decoder):
-    """Two dense layers, then convolutions that double the sides; parameters as in `ConvTrunk`."""
+    """Two dense layers, then transposed convolutions that double the sides; parameters as in `ConvTrunk`.
+
+    The last doubling of a large image makes the logits; that of a small one makes `first_channels`
+    channels, and one more convolution the logits.
+    """
 
     def __init__(
         self,
@@ -123,24 +150,34 @@ class ConvDecoder(Decoder):
         generator: Draw = None,
     ) -> None:
         super().__init__()
-        self.layout, num_axes = layout, len(layout.sides)
+        self.layout = layout
         levels, channels = layout.pyramid(), layout.channels(first_channels)
         self.start = (channels[-1], *levels[-1])
         self.dense = linear(latent_dim + num_conditions, width, generator)
         self.unfold = linear(width + num_conditions, math.prod(self.start), generator)
-        outputs = [*channels[1:-1][::-1], first_channels][: len(levels) - 1]
-        inputs = [channels[-1], *outputs]
-        self.doublings = nn.ModuleList(
-            doubling(num_axes, a, b, target, generator)
-            for a, b, target in zip(inputs[:-1], outputs, levels[:-1][::-1], strict=True)
-        )
-        self.last = same_size(num_axes, inputs[-1], layout.num_channels, generator)
+        steps = list(zip(layout.strides(), levels[:-1], channels[:-1], strict=True))[::-1]
+        self.doublings, inputs = nn.ModuleList(), channels[-1]
+        for level, (strides, target, channels_above) in enumerate(steps, 1):
+            refined_later = level == len(steps) and layout.is_refined
+            outputs = first_channels if refined_later else channels_above
+            self.doublings.append(doubling(inputs, outputs, strides, target, generator))
+            inputs = outputs
+        self.last = None
+        if layout.is_refined or not steps:
+            self.last = same_size(len(layout.sides), inputs, layout.num_channels, generator)
 
     def forward(self, latent: Float[Tensor, "n dim"], features: Features = None) -> Float[Tensor, "n D"]:
         """Return the logits, (n, D)."""
         silu = nn.functional.silu
         hidden = silu(self.dense(beside(latent, features)))
         image = silu(self.unfold(beside(hidden, features))).reshape(len(latent), *self.start)
-        for layer in self.doublings:
+        layers = [*self.doublings] if self.last is None else [*self.doublings, self.last]
+        for layer in layers[:-1]:
             image = silu(layer(image))
-        return self.layout.to_rows(torch.as_tensor(self.last(image)))
+        return self.layout.to_rows(torch.as_tensor(layers[-1](image)))
+
+
+def _halved(side: int) -> int:
+    """Return half a side, rounded up, or the side where half is too short."""
+    half = math.ceil(side / 2)
+    return half if half >= LEAST_SIDE else side

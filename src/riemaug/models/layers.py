@@ -6,6 +6,8 @@ from math import prod
 import torch
 from torch import nn
 
+from riemaug.models.products import Dense
+
 Draw = torch.Generator | None
 """Where initial weights come from; None leaves them on the meta device, to count them without memory."""
 
@@ -27,7 +29,7 @@ def drawn(layer: nn.Module, fan_in: int, generator: Draw) -> nn.Module:
 
 def linear(inputs: int, outputs: int, generator: Draw) -> nn.Linear:
     """Return a dense layer."""
-    layer = drawn(nn.Linear(inputs, outputs, device="meta"), inputs, generator)
+    layer = drawn(Dense(inputs, outputs, device="meta"), inputs, generator)
     assert isinstance(layer, nn.Linear)
     return layer
 
@@ -44,21 +46,24 @@ _CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 _TRANSPOSED = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 
 
-def halving(num_axes: int, inputs: int, outputs: int, generator: Draw) -> nn.Module:
-    """Return a convolution that halves each side, rounding up: 3 wide, stride 2."""
-    layer = _CONVOLUTIONS[num_axes](inputs, outputs, 3, stride=2, padding=1, device="meta")
+def halving(num_axes: int, inputs: int, outputs: int, strides: tuple[int, ...], generator: Draw) -> nn.Module:
+    """Return a convolution that halves the sides of stride 2, rounding up, and keeps those of 1: 3 wide."""
+    layer = _CONVOLUTIONS[num_axes](inputs, outputs, 3, stride=strides, padding=1, device="meta")
     return drawn(layer, inputs * 3**num_axes, generator)
 
 
-def doubling(num_axes: int, inputs: int, outputs: int, target: Sequence[int], generator: Draw) -> nn.Module:
+def doubling(
+    inputs: int, outputs: int, strides: tuple[int, ...], target: Sequence[int], generator: Draw
+) -> nn.Module:
     """Return the transposed convolution that undoes `halving` of sides `target`, odd or even: 4 or 3 wide."""
     # 2 m - 2 + width - 2 padding = 2 m for even sides, 2 m - 1 for odd ones, m being the halved side
-    widths = tuple(4 if side % 2 == 0 else 3 for side in target)
-    layer = _TRANSPOSED[num_axes](inputs, outputs, widths, stride=2, padding=1, device="meta")
-    return drawn(layer, max(1, inputs * prod(widths) // 2**num_axes), generator)
+    widths = tuple(
+        4 if stride == 2 and side % 2 == 0 else 3 for stride, side in zip(strides, target, strict=True)
+    )
+    layer = _TRANSPOSED[len(strides)](inputs, outputs, widths, stride=strides, padding=1, device="meta")
+    return drawn(layer, max(1, inputs * prod(widths) // prod(strides)), generator)
 
 
 def same_size(num_axes: int, inputs: int, outputs: int, generator: Draw) -> nn.Module:
     """Return a convolution that keeps each side: 3 wide, stride 1."""
-    layer = _CONVOLUTIONS[num_axes](inputs, outputs, 3, padding=1, device="meta")
-    return drawn(layer, inputs * 3**num_axes, generator)
+    return halving(num_axes, inputs, outputs, (1,) * num_axes, generator)

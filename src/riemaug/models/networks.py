@@ -5,12 +5,15 @@ All see samples as flat rows of D features in the user's own order, whatever the
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from riemaug.models.dense_passes import DensePasses
 from riemaug.models.layers import Draw, linear, relu_stack
+from riemaug.models.products import is_plain, product
 
 FACTOR_LIMIT = 1.0
 """Bound of the log-diagonal and of the entries below the diagonal of L_psi, by tanh.
@@ -86,6 +89,40 @@ class Encoder(nn.Module):
         return self.mean(read), self.log_variance(read)
 
 
+@runtime_checkable
+class Passes(Protocol):
+    """Passes of a decoder at positions on one path, each with its pullback."""
+
+    def begin(self, start: Tensor) -> Tensor:
+        """Return the start of the path, (n, d); all positions must be made of what is returned."""
+        ...
+
+    def at(self, latent: Tensor) -> "tuple[Tensor, Pullback]":
+        """Return what `Decoder.forward_with_pullback` does."""
+        ...
+
+
+class PlainPasses:
+    """Passes that do not depend on each other.
+
+    Parameters
+    ----------
+    decoder : Decoder
+    features : Tensor (n, c), optional
+    """
+
+    def __init__(self, decoder: "Decoder", features: Features = None) -> None:
+        self._decoder, self._features = decoder, features
+
+    def begin(self, start: Tensor) -> Tensor:
+        """Return `start`."""
+        return start
+
+    def at(self, latent: Tensor) -> "tuple[Tensor, Pullback]":
+        """Return what `Decoder.forward_with_pullback` does."""
+        return self._decoder.forward_with_pullback(latent, self._features)
+
+
 class Decoder(nn.Module, ABC):
     """z to the D logits of p(x|z)."""
 
@@ -113,6 +150,10 @@ class Decoder(nn.Module, ABC):
             return carried
 
         return logits if create_graph else logits.detach(), pullback
+
+    def passes(self, features: Features = None) -> Passes:
+        """Return passes for the positions of a path."""
+        return PlainPasses(self, features)
 
 
 class MLPDecoder(Decoder):
@@ -144,19 +185,29 @@ class MLPDecoder(Decoder):
         them; a second derivative by autograd alone takes about twice the work.
         """
         carried_on, weights = beside(latent, features), []
+        multiply = product if is_plain(latent, self.logits.weight) else torch.nn.functional.linear
         for layer in self.hidden:
             if isinstance(layer, nn.Linear):
                 carried_on = torch.relu(layer(carried_on))
                 weights.append((layer.weight, carried_on > 0))
 
         def pullback(cotangent: Float[Tensor, "n D"]) -> Float[Tensor, "n dim"]:
-            carried = cotangent @ self.logits.weight
+            carried = multiply(cotangent, self.logits.weight.T)
             for weight, active in reversed(weights[1:]):
-                carried = (carried * active) @ weight
+                carried = multiply(carried * active, weight.T)
             first, active = weights[0]
             return (carried * active) @ first[:, : self.latent_dim]
 
         return self.logits(carried_on), pullback
+
+    def passes(self, features: Features = None) -> Passes:
+        """Return passes for the positions of a path, differentiated by hand where gradients are asked for."""
+        layers = [layer for layer in (*self.hidden, self.logits) if isinstance(layer, nn.Linear)]
+        weight = self.logits.weight
+        if not (torch.is_grad_enabled() and is_plain(weight)):
+            return super().passes(features)
+        told = None if features is None else features.to(weight.dtype)
+        return DensePasses([(layer.weight, layer.bias) for layer in layers], told)
 
 
 class MetricNetwork(nn.Module):

@@ -3,53 +3,45 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from riemaug import linalg
 from riemaug.errors import NotFittedError
-from riemaug.geometry.implicit import GeneralizedLeapfrog, PhasePoint
+from riemaug.geometry.implicit import GeneralizedLeapfrog
 from riemaug.geometry.kernel import KernelMetric
-from riemaug.geometry.metric import LocalGeometry
-from riemaug.models.base import LOG_2PI, LatentModel, Objective, Posterior, standard_normal_log_prob
+from riemaug.geometry.kernel_leapfrog import PackedKernels, can_compile_leapfrog
+from riemaug.models.base import Objective, Posterior
 from riemaug.models.build import build_metric_network
 from riemaug.models.condition import Condition, features_of
 from riemaug.models.config import ModelConfig
+from riemaug.models.dynamics import KernelDynamics, MetricDynamics
+from riemaug.models.flow import GEOMETRY_DTYPE, Dynamics, FlowModel
 from riemaug.models.networks import Decoder
 from riemaug.random import Stream, as_stream
 
-GEOMETRY_DTYPE = torch.float64
-"""The flow and its d x d factorisations run in float64: they cost little beside the networks."""
+TRAINING_TOLERANCE = 1e-8
+"""Of the implicit equations while training; one more Newton step is taken, so they hold to rounding."""
 
 
-@dataclass(frozen=True)
-class FlowDraw:
-    """One draw of the RHVAE's flow for each row of a batch: log-evidence estimate, its parts, failures."""
+@dataclass(frozen=True, eq=False)
+class EncodedKernels:
+    """What makes the metric of a batch.
 
-    log_evidence: Float[Tensor, " n"]
-    log_likelihood: Float[Tensor, " n"]
-    failed_steps: int
-
-
-class _Potential:
-    """The force of U(z) = -log p(x|z) - log p(z) - 1/2 log det C(z), and the logits where last asked.
-
-    The force costs one pass and one vector-Jacobian product of the decoder; it does not depend on the
-    momentum, so the leapfrog computes it once a position.
+    Attributes
+    ----------
+    centroids : Tensor (n, d)
+    factors : Tensor (n, d, d)
+        As the metric network gives them, of any scale.
+    group : Tensor (n,), int64, optional
+        The class of each; None where there is one metric for all.
     """
 
-    def __init__(self, model: "RHVAE", data: Float[Tensor, "n D"], condition: Condition | None) -> None:
-        self.model, self.data, self.features = model, data, features_of(condition)
-        self.logits = data
-
-    def __call__(self, local: LocalGeometry) -> Float[Tensor, "n dim"]:
-        latent = local.point.to(self.data.dtype)
-        self.logits, pullback = self.model.decoder.forward_with_pullback(latent, self.features)
-        score = pullback(self.model.likelihood.score(self.logits, self.data))
-        return local.point - score - 0.5 * local.log_det_gradient()
+    centroids: Float[Tensor, "n dim"]
+    factors: Float[Tensor, "n dim dim"]
+    group: Int[Tensor, " n"] | None = None
 
 
-class RHVAE(LatentModel):
+class RHVAE(FlowModel):
     """A VAE whose posterior draws are moved by Riemannian Hamiltonian dynamics in a learned metric.
 
     While training, the metric is the batch's own: its centroids are the batch's posterior means.
@@ -74,7 +66,6 @@ class RHVAE(LatentModel):
         self.metric_network = build_metric_network(config, as_stream(random_state))
         self.metric: KernelMetric | None = None
         self.group_metrics = nn.ModuleDict()
-        self.integrator = GeneralizedLeapfrog(tolerance=1e-8, check_reversal=False)
 
     @torch.no_grad()
     def build_metric(
@@ -105,7 +96,8 @@ class RHVAE(LatentModel):
         NotFittedError
             There is none yet.
         """
-        metric = self.metric if group is None else self.group_metrics.get(str(group))
+        known = dict(self.group_metrics.items())
+        metric = self.metric if group is None else known.get(str(group))
         if metric is None:
             raise NotFittedError(
                 "the evidence estimate needs the stored metric, this model has none: "
@@ -114,21 +106,47 @@ class RHVAE(LatentModel):
         assert isinstance(metric, KernelMetric)
         return metric
 
+    def kernels_of(
+        self,
+        data: Float[Tensor, "n D"],
+        posterior: Posterior | None = None,
+        condition: Condition | None = None,
+    ) -> EncodedKernels:
+        """Return centroids and factors of a batch; its `posterior` is encoded if it is not given."""
+        known = self.encode(data, condition) if posterior is None else posterior
+        factors = self.metric_network(data, features_of(condition))
+        return EncodedKernels(known.mean, factors, None if condition is None else condition.group)
+
     def objective(
         self, data: Float[Tensor, "n D"], generator: torch.Generator, condition: Condition | None = None
     ) -> Objective:
         """Return the log-evidence estimate of the flow under the batch's own metric."""
         posterior = self.encode(data, condition)
-        factors = self.metric_network(data, features_of(condition))
-        draws = []
-        for rows in _groups(condition):
-            part = Posterior(posterior.mean[rows], posterior.log_variance[rows])
-            metric = self._metric_of(part.mean, factors[rows])
-            told = None if condition is None else condition[rows]
-            draws.append(self._flow(data[rows], part, metric, self.integrator, generator, told))
-        log_likelihood = torch.cat([draw.log_likelihood for draw in draws])
-        divergence = log_likelihood - torch.cat([draw.log_evidence for draw in draws])
-        return Objective(log_likelihood, divergence, sum(draw.failed_steps for draw in draws))
+        kernels = self.kernels_of(data, posterior, condition)
+        return self.objective_in_metric(data, posterior, kernels, generator, condition)
+
+    def objective_in_metric(
+        self,
+        data: Float[Tensor, "n D"],
+        posterior: Posterior,
+        kernels: EncodedKernels,
+        generator: torch.Generator,
+        condition: Condition | None = None,
+    ) -> Objective:
+        """Return the log-evidence estimate of the flow under the metric of any kernels.
+
+        Where several processes share a batch they are those of all of it.
+        """
+        centroids, factors = self._scaled(kernels)
+        groups = None if kernels.group is None or condition is None else (kernels.group, condition.group)
+        dynamics: Dynamics
+        if can_compile_leapfrog(centroids):
+            packed = self._packed(centroids, factors, groups, len(data))
+            dynamics = KernelDynamics(packed, TRAINING_TOLERANCE)
+        else:
+            integrator = GeneralizedLeapfrog(tolerance=TRAINING_TOLERANCE, check_reversal=False)
+            dynamics = MetricDynamics(self._parts(centroids, factors, groups, data), integrator)
+        return self.draw(data, posterior, dynamics, generator, condition).as_objective()
 
     def log_evidence_estimate(
         self, data: Float[Tensor, "n D"], generator: torch.Generator, condition: Condition | None = None
@@ -142,100 +160,85 @@ class RHVAE(LatentModel):
         NotFittedError
             There is no stored metric yet.
         """
-        posterior = self.encode(data, condition)
-        estimate = torch.empty_like(data[:, 0])
-        for rows in _groups(condition):
-            told = None if condition is None else condition[rows]
-            metric = self.metric_of_group(None if told is None else int(told.group[0]))
-            part = Posterior(posterior.mean[rows], posterior.log_variance[rows])
-            flow = self._flow(data[rows], part, metric, GeneralizedLeapfrog(), generator, told)
-            estimate = estimate.index_put((_indices(rows, data),), flow.log_evidence)
-        return estimate
+        return self.draw(
+            data, self.encode(data, condition), self._stored_dynamics(data, condition), generator, condition
+        ).log_evidence
 
-    def _metric_of(
-        self, centroids: Float[Tensor, "n dim"], factors: Float[Tensor, "n dim dim"]
-    ) -> KernelMetric:
-        """Return the metric of encoded samples, scaled so that the M_i have a mean trace of d.
+    def _stored_dynamics(self, data: Float[Tensor, "n D"], condition: Condition | None) -> Dynamics:
+        """Return the flow under the stored metrics of the rows' groups, with its reversal checked."""
+        if condition is None:
+            parts = [(torch.arange(len(data), device=data.device), self.metric_of_group(None))]
+            numbers = [0]
+        else:
+            numbers = condition.group.unique().tolist()
+            parts = [
+                (torch.nonzero(condition.group == number)[:, 0], self.metric_of_group(number))
+                for number in numbers
+            ]
+        metrics = [metric for _, metric in parts]
+        if not all(can_compile_leapfrog(metric.centroids) for metric in metrics):
+            return MetricDynamics(parts, GeneralizedLeapfrog())
+        centroids = torch.cat([metric.centroids for metric in metrics])
+        factors = torch.cat([metric.factors for metric in metrics])
+        groups = None
+        if condition is not None:
+            sizes = torch.tensor([metric.num_centroids for metric in metrics])
+            groups = torch.tensor(numbers).repeat_interleave(sizes), condition.group
+        packed = self._packed(centroids, factors, groups, len(data))
+        return KernelDynamics(packed, check_reversal=True)
+
+    def _scaled(self, kernels: EncodedKernels) -> tuple[Float[Tensor, "n dim"], Float[Tensor, "n dim dim"]]:
+        """Return float64 kernels, scaled so that the M_i of a group have a mean trace of d.
 
         The scale is no part of the geometry, only of the flow; left free, training shrinks it to
         switch the flow off, and lambda comes to dominate the metric.
         """
-        factors = factors.to(GEOMETRY_DTYPE)
-        mean_trace = (factors * factors).sum((-1, -2)).mean() / factors.shape[-1]
+        factors = kernels.factors.to(GEOMETRY_DTYPE)
+        traces = (factors * factors).sum((-1, -2)) / factors.shape[-1]
+        if kernels.group is None:
+            scale = traces.mean()
+        else:
+            _, number, count = kernels.group.unique(return_inverse=True, return_counts=True)
+            sums = torch.zeros(len(count), dtype=traces.dtype, device=traces.device)
+            scale = (sums.index_add(0, number, traces) / count)[number][:, None, None]
+        return kernels.centroids.to(GEOMETRY_DTYPE), factors / scale.sqrt()
+
+    def _metric_of(
+        self, centroids: Float[Tensor, "n dim"], factors: Float[Tensor, "n dim dim"]
+    ) -> KernelMetric:
+        """Return the metric of encoded samples of one group."""
         return KernelMetric(
-            centroids.to(GEOMETRY_DTYPE),
-            factors / mean_trace.sqrt(),
+            *self._scaled(EncodedKernels(centroids, factors)),
             self.config.bandwidth,
             self.config.regularization,
         )
 
-    def _flow(
+    def _packed(
         self,
+        centroids: Float[Tensor, "N dim"],
+        factors: Float[Tensor, "N dim dim"],
+        groups: tuple[Int[Tensor, " N"], Int[Tensor, " n"]] | None,
+        num_rows: int,
+    ) -> PackedKernels:
+        """Return scaled kernels for the compiled flow."""
+        config = self.config
+        return PackedKernels.of(centroids, factors, config.bandwidth, config.regularization, num_rows, groups)
+
+    def _parts(
+        self,
+        centroids: Float[Tensor, "N dim"],
+        factors: Float[Tensor, "N dim dim"],
+        groups: tuple[Int[Tensor, " N"], Int[Tensor, " n"]] | None,
         data: Float[Tensor, "n D"],
-        posterior: Posterior,
-        metric: KernelMetric,
-        integrator: GeneralizedLeapfrog,
-        generator: torch.Generator,
-        condition: Condition | None = None,
-    ) -> FlowDraw:
-        """Draw z0 and the momentum, run K tempered leapfrog steps, return the evidence estimate.
-
-        log p(x|zK) + log p(zK) + log N(rhoK; 0, G(zK)) - log q(z0|x) - log N(gamma; 0, I)
-        + 1/2 log det G(z0); the tempering's Jacobian cancels the beta0 of the momentum's law.
-        """
-        noise, gamma = self._noise(data, generator), self._noise(data, generator).to(GEOMETRY_DTYPE)
-        start = posterior.transform(noise).to(GEOMETRY_DTYPE)
-        local = metric.local_geometry(start)
-        momentum = linalg.solve_lower_transposed(local.factor, gamma) / self._sqrt_beta(0)
-        potential = _Potential(self, data, condition)
-        state, failed = self._leapfrog(
-            PhasePoint(local, momentum, potential(local)), metric, integrator, potential
-        )
-        estimate = (
-            standard_normal_log_prob(state.position)
-            + _momentum_log_prob(state.local, state.momentum)
-            - standard_normal_log_prob(gamma)
-            - 0.5 * local.log_det_cometric()
-        )
-        log_likelihood = self.likelihood.log_prob(potential.logits, data)
-        log_evidence = log_likelihood + estimate.to(data.dtype) - posterior.log_prob_of_noise(noise)
-        return FlowDraw(log_evidence, log_likelihood, failed)
-
-    def _leapfrog(
-        self, state: PhasePoint, metric: KernelMetric, integrator: GeneralizedLeapfrog, potential: _Potential
-    ) -> tuple[PhasePoint, int]:
-        failed = 0
-        for k in range(1, self.config.num_leapfrog_steps + 1):
-            before = potential.logits
-            state, solved = integrator.step(metric, state, self.config.leapfrog_step_size, potential)
-            if not bool(solved.all()):
-                potential.logits = torch.where(solved[:, None], potential.logits, before)
-            tempered = state.momentum * (self._sqrt_beta(k - 1) / self._sqrt_beta(k))
-            state = PhasePoint(state.local, tempered, state.force)
-            failed += int((~solved).sum())
-        return state, failed
-
-    def _sqrt_beta(self, k: int) -> float:
-        """Return sqrt(beta_k): from sqrt(beta0) at k = 0 up to 1 at the last step, quadratically."""
-        steps = self.config.num_leapfrog_steps
-        if steps == 0:
-            return 1.0
-        inverse_start = self.config.initial_inverse_temperature**-0.5
-        return 1.0 / ((1.0 - inverse_start) * (k / steps) ** 2 + inverse_start)
-
-
-def _momentum_log_prob(local: LocalGeometry, momentum: Float[Tensor, "n dim"]) -> Float[Tensor, " n"]:
-    """Return log N(rho; 0, G(z)) = 1/2 log det C - 1/2 rho^T C rho - d/2 log 2 pi, (n,)."""
-    squares = (momentum * local.velocity_of(momentum)).sum(-1)
-    return 0.5 * (local.log_det_cometric() - squares - momentum.shape[-1] * LOG_2PI)
-
-
-def _groups(condition: Condition | None) -> "list[slice | Tensor]":
-    """Return the rows of each class, all rows where there are no classes."""
-    if condition is None:
-        return [slice(None)]
-    return [torch.nonzero(condition.group == group)[:, 0] for group in condition.group.unique()]
-
-
-def _indices(rows: "slice | Tensor", data: Float[Tensor, "n D"]) -> Tensor:
-    return torch.arange(len(data), device=data.device)[rows]
+    ) -> list[tuple[Tensor, KernelMetric]]:
+        """Return the rows of each group and its metric, from scaled kernels."""
+        constants = self.config.bandwidth, self.config.regularization
+        if groups is None:
+            rows = torch.arange(len(data), device=data.device)
+            return [(rows, KernelMetric(centroids, factors, *constants))]
+        parts = []
+        for group in groups[1].unique():
+            own = torch.nonzero(groups[0] == group)[:, 0]
+            rows = torch.nonzero(groups[1] == group)[:, 0]
+            parts.append((rows, KernelMetric(centroids[own], factors[own], *constants)))
+        return parts

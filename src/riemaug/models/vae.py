@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from riemaug.models.base import LatentModel, Objective, standard_normal_log_prob
+from riemaug.models.base import LatentModel, Objective
 from riemaug.models.condition import Condition, features_of
 
 
@@ -24,9 +24,4 @@ class VAE(LatentModel):
         self, data: Float[Tensor, "n D"], generator: torch.Generator, condition: Condition | None = None
     ) -> Float[Tensor, " n"]:
         """Return log p(x|z) + log p(z) - log q(z|x) at one draw of z each, (n,)."""
-        posterior = self.encode(data, condition)
-        noise = self._noise(data, generator)
-        latent = posterior.transform(noise)
-        logits = self.decoder(latent, features_of(condition))
-        joint = self.likelihood.log_prob(logits, data) + standard_normal_log_prob(latent)
-        return joint - posterior.log_prob_of_noise(noise)
+        return self.plain_evidence_estimate(data, generator, condition)

@@ -50,7 +50,7 @@ def resolve_endpoints(start: str, end: str, sources: Sources) -> tuple[Endpoint,
     if first.class_name != second.class_name:
         raise InvalidInputError(
             f"A and B must be of one class, {start!r} is of {first.class_name!r} and {end!r} of "
-            f"{second.class_name!r}: each class has a latent space of its own"
+            f"{second.class_name!r}: each class has a metric of its own"
         )
     if first == second:
         raise InvalidInputError(f"A and B must differ, {start!r} and {end!r} are the same: choose another B")

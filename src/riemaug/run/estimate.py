@@ -8,8 +8,10 @@ import numpy as np
 import psutil
 import torch
 
+from riemaug.class_model import BLOCK, NO_NETWORKS, Networks
 from riemaug.errors import ResourceError
 from riemaug.models import ModelConfig
+from riemaug.run.network_cost import ModelCost, cost_of
 from riemaug.training import TrainingConfig
 
 BYTES = 4
@@ -17,6 +19,16 @@ WEIGHT_COPIES = 5.0
 """Weights, gradients, two moments of Adam, the best weights so far."""
 PASSES_PER_POSITION = 6.0
 """Products of the size of the decoder a flow position costs: forward, score, and the backward of both."""
+PASSES_OF_ENCODER = 3.0
+"""Products of its size that encoder or metric network costs a step: forward and two of the backward."""
+CONV_COPIES, CONV_COPIES_OF_FLOW = 6.0, 16.0
+"""Copies of what its layers give out that a convolutional decoder keeps, and at each position of a flow."""
+CONV_RATE = 0.4
+"""Rate of convolutions, as a share of that of matrix products."""
+TRIAL_SHARE = 0.5
+"""Time of a trial of a search, as a share of that of the training itself: some are given up early."""
+REHEARSAL_SHARE = 0.2
+"""Time of a rehearsal, as a share of that of the training it decides about."""
 DERIVATIVE_COPIES = 2.5
 """Copies of dC/dz that a flow position keeps."""
 PROCESS_BYTES = 450e6
@@ -43,7 +55,7 @@ class Estimate:
     memory : float
         Bytes of all processes together, at the largest, with the number of jobs given.
     memory_per_job : float
-        Bytes of one class's training, in a process that has loaded the libraries.
+        Bytes of one model's training, in a process that has loaded the libraries.
     available : float
         Bytes free now, and those this process has already.
     seconds_per_epoch : float
@@ -68,32 +80,54 @@ def estimate_fit(
     class_sizes: tuple[int, ...],
     data_bytes: int,
     num_jobs: int | None,
+    shared: bool = False,
+    networks: Networks = NO_NETWORKS,
 ) -> Estimate:
     """Return what fitting will take; choose the number of jobs if it is None.
+
+    Parameters
+    ----------
+    shared : bool
+        One model is trained on all classes, in one process; jobs are of what follows.
+    networks : Networks
+        The user's own.
 
     Raises
     ------
     ResourceError
         It cannot fit into the memory that is free; the message names a way out.
     """
-    largest = max(class_sizes)
+    cost, sizes = cost_of(model, networks), (sum(class_sizes),) if shared else class_sizes
     # beside its training, a job holds the whole training set as float32 for the copying check
-    per_job = _job_bytes(model, training, largest) + data_bytes
-    shared = PROCESS_BYTES + 2.0 * data_bytes
+    fitting = _job_bytes(model, cost, training, max(sizes)) + data_bytes
+    per_job = _drawing_bytes(cost) + data_bytes if shared else fitting
+    overhead = PROCESS_BYTES + 2.0 * data_bytes
     available = float(psutil.virtual_memory().available + psutil.Process().memory_info().rss)
-    room = available * SAFE_SHARE - shared
-    epoch = _epoch_seconds(model, training, largest)
+    room = available * SAFE_SHARE - overhead
+    epoch = _epoch_seconds(model, cost, training, max(sizes))
     epochs = min(USUAL_EPOCHS, training.max_epochs)
-    work = epochs * sum(epoch * size / largest for size in class_sizes)
-    wanted = num_jobs or _jobs_that_pay(work, per_job + PROCESS_BYTES, room)
-    jobs = min(wanted, len(class_sizes))
+    work = epochs * sum(epoch * size / max(sizes) for size in sizes)
+    jobs = min(num_jobs or _jobs_that_pay(work, per_job + PROCESS_BYTES, room), len(class_sizes))
     # at the end this process holds all models, to write them into one file
-    gathered = 1.2 * BYTES * model.num_parameters() * len(class_sizes)
-    needed = shared + max(_bytes_of(jobs, per_job), gathered)
+    gathered = 1.2 * BYTES * cost.num_weights * len(sizes)
+    needed = overhead + max(_bytes_of(jobs, per_job), gathered, fitting)
     if needed > available * SAFE_SHARE:
-        raise ResourceError(_way_out(needed, available, shared + per_job, jobs, model))
-    seconds = max(work / min(jobs, _cores()), epochs * epoch)
-    return Estimate(needed, per_job, available, epoch, seconds, jobs)
+        raise ResourceError(_way_out(needed, available, overhead + fitting, jobs, model))
+    seconds = work if shared else max(work / min(jobs, _cores()), epochs * epoch)
+    return Estimate(needed, fitting, available, epoch, seconds, jobs)
+
+
+def with_rehearsal(estimate: Estimate) -> Estimate:
+    """Return the estimate with the time of the trainings that decide whether classes share a model."""
+    return replace(estimate, seconds=(1.0 + REHEARSAL_SHARE) * estimate.seconds)
+
+
+def with_search(estimate: Estimate, num_trials: int, most_seconds: float | None) -> Estimate:
+    """Return the estimate with the time of the trainings by which constants are searched."""
+    searching = TRIAL_SHARE * (num_trials + 1) * estimate.seconds
+    if most_seconds is not None:
+        searching = min(searching, most_seconds + 2 * TRIAL_SHARE * estimate.seconds)
+    return replace(estimate, seconds=estimate.seconds + searching)
 
 
 def with_samples(estimate: Estimate, counts: tuple[int, ...]) -> Estimate:
@@ -107,18 +141,32 @@ def _bytes_of(jobs: int, per_job: float) -> float:
     return per_job if jobs == 1 else jobs * (per_job + PROCESS_BYTES)
 
 
-def _job_bytes(model: ModelConfig, training: TrainingConfig, size: int) -> float:
-    """Return the bytes of one class's training: weights and their copies, data, activations."""
+def _job_bytes(model: ModelConfig, cost: ModelCost, training: TrainingConfig, size: int) -> float:
+    """Return the bytes of one model's training: weights and their copies, data, activations."""
     batch = min(size, training.batch_size)
-    positions = model.num_leapfrog_steps + 1 if model.kind == "rhvae" else 1
-    widths = sum(model.decoder_hidden) + model.data_dim
-    activations = batch * PASSES_PER_POSITION * positions * widths
+    positions = _positions(model)
+    copies = CONV_COPIES_OF_FLOW if model.is_flow else CONV_COPIES
+    if model.network == "mlp":
+        copies = PASSES_PER_POSITION
+    activations = batch * copies * (positions * cost.decoder.values)
+    if model.network != "mlp":
+        activations += batch * PASSES_OF_ENCODER * (cost.encoder.values + cost.metric.values)
     data = 2.0 * size * model.data_dim
     # dC/dz has d^3 entries a point, in float64, and is kept for the backward pass
     derivatives = 2 * DERIVATIVE_COPIES * batch * (positions + 1) * model.latent_dim**3
     if model.kind != "rhvae":
         derivatives = 0.0
-    return BYTES * (WEIGHT_COPIES * model.num_parameters() + activations + data + derivatives)
+    return BYTES * (WEIGHT_COPIES * cost.num_weights + activations + data + derivatives)
+
+
+def _drawing_bytes(cost: ModelCost) -> float:
+    """Return the bytes of drawing from a model: its weights and one decoded block."""
+    return BYTES * (1.2 * cost.num_weights + 2.0 * BLOCK * cost.decoder.values)
+
+
+def _positions(model: ModelConfig) -> int:
+    """Return at how many points of the latent space a sample is decoded in one step of training."""
+    return model.num_leapfrog_steps + 1 if model.is_flow else 1
 
 
 def _jobs_that_pay(work: float, per_job: float, room: float) -> int:
@@ -132,17 +180,16 @@ def _cores() -> int:
     return joblib.cpu_count()  # those this process may use: containers and schedulers give fewer
 
 
-def _epoch_seconds(model: ModelConfig, training: TrainingConfig, size: int) -> float:
+def _epoch_seconds(model: ModelConfig, cost: ModelCost, training: TrainingConfig, size: int) -> float:
     """Return the seconds of an epoch: matrix products at this machine's rate, plus bookkeeping."""
-    positions = model.num_leapfrog_steps + 1 if model.kind == "rhvae" else 1
-    decoder = _products((model.latent_dim, *model.decoder_hidden, model.data_dim))
-    encoder = _products((model.data_dim, *model.encoder_hidden))
-    metric = _products((model.data_dim, *model.metric_hidden)) if model.kind == "rhvae" else 0
-    passes = PASSES_PER_POSITION * positions * decoder + 3.0 * (encoder + metric)
+    positions = _positions(model)
+    encoders = cost.encoder.products + cost.metric.products
+    passes = PASSES_PER_POSITION * positions * cost.decoder.products + PASSES_OF_ENCODER * encoders
+    rate = matrix_rate() * (1.0 if model.network == "mlp" else CONV_RATE)
     batches = -(-size // training.batch_size)
     overhead = SECONDS_PER_SMALL_STEP + (positions - 1) * SECONDS_PER_LEAPFROG_STEP
-    update = 10.0 * BYTES * model.num_parameters() / 8e9
-    return 2.0 * size * passes / matrix_rate() + batches * (overhead + update)
+    update = 10.0 * BYTES * cost.num_weights / 8e9
+    return 2.0 * size * passes / rate + batches * (overhead + update)
 
 
 def matrix_rate() -> float:
@@ -161,14 +208,13 @@ def matrix_rate() -> float:
         torch.set_num_threads(threads)
 
 
-def _products(widths: tuple[int, ...]) -> int:
-    return sum(a * b for a, b in zip(widths[:-1], widths[1:], strict=True))
-
-
 def _way_out(needed: float, available: float, needed_by_one: float, jobs: int, model: ModelConfig) -> str:
     found = f"the job needs about {needed / 1e9:.1f} GB of memory, {available / 1e9:.1f} GB are free"
     if jobs > 1 and needed_by_one <= available * SAFE_SHARE:
         return f"{found}: use --jobs 1 (about {needed_by_one / 1e9:.1f} GB)"
     if model.data_dim >= 256:
-        return f"{found}: make the samples smaller (they have {model.data_dim} values; images: --resize HxW)"
+        return (
+            f"{found}: make the samples smaller (they have {model.data_dim} values; images: --resize HxW, "
+            "volumes: --fit-shape XxYxZ)"
+        )
     return f"{found}: free some memory or use a larger machine"

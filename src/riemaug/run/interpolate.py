@@ -14,7 +14,7 @@ from torch import Tensor
 from riemaug._version import __version__
 from riemaug.atomic import atomic_path, atomic_write_bytes, atomic_write_text
 from riemaug.class_model import ClassModel
-from riemaug.data.writing import prepare_output, write_image
+from riemaug.data import SampleFormat, prepare_output, restore_samples, upright_samples, write_sample
 from riemaug.errors import InvalidInputError
 from riemaug.geometry import KernelMetric
 from riemaug.geometry.curves import length, straight_line
@@ -22,7 +22,7 @@ from riemaug.geometry.geodesic import geodesic
 from riemaug.report.interpolation import CurvePicture, InterpolationPicture, LatentPlane, interpolation_png
 from riemaug.run.endpoints import Endpoint, resolve_endpoints
 from riemaug.run.pictures import as_pictures
-from riemaug.serialization import FittedGenerators, load_generators, read_description
+from riemaug.serialization import FittedGenerators, class_entries, load_generators, read_description
 
 PICTURE_NAME, ARRAYS_NAME, DOCUMENT_NAME = "interpolation.png", "interpolation.npz", "interpolation.json"
 FRAMES_NAME = "frames"
@@ -95,21 +95,25 @@ def interpolate(model_folder: Path, start: str, end: str, out: Path, steps: int)
         No model there or one without a metric, ends that it does not know, an output folder in use.
     """
     description = read_description(model_folder)
-    sources = {entry["name"]: [str(s) for s in entry["sources"]] for entry in description["classes"]}
+    sources = {
+        entry["name"]: [str(source) for source in entry["sources"]] for entry, _ in class_entries(description)
+    }
     ends = resolve_endpoints(start, end, sources)
     generators = load_generators(model_folder, ends[0].class_name)
     model = generators.classes[0]
     metric = model.metric
     if metric is None:
         raise InvalidInputError(
-            f"geodesics need a metric, the model of class {model.name!r} in {str(model_folder)!r} is a plain "
-            "VAE without one; fit the data with --model rhvae"
+            f"geodesics need a metric, the {model.model.config.kind} of class {model.name!r} in "
+            f"{str(model_folder)!r} has none; fit the data with --model rhvae"
         )
     first, last = (_position(metric, item) for item in ends)
     shape = generators.sample_format.model_shape
     paths, converged = _two_ways(model, metric, first, last, steps, shape)
     prepare_output(out, model_folder)
-    files = _write_samples(out, generators, paths) + _write_picture(out, metric, paths)
+    files = _write_samples(out, generators, paths) + _write_picture(
+        out, generators.sample_format, metric, paths
+    )
     document = {
         "riemaug_version": __version__,
         "model_sha256": description["tensors_sha256"],
@@ -202,7 +206,7 @@ def _rounded(value: Any) -> Any:
 def _write_samples(out: Path, generators: FittedGenerators, paths: Iterable[LatentPath]) -> list[str]:
     """Write the frames in the data's own format: image files, or one npz file for arrays."""
     fmt = generators.sample_format
-    decoded = {path.name.split()[0]: generators.scaler.inverse(path.samples) for path in paths}
+    decoded = {path.name.split()[0]: restore_samples(path.samples, generators.scaler, fmt) for path in paths}
     if fmt.kind == "arrays":
         _write_arrays(out / ARRAYS_NAME, decoded)
         return [ARRAYS_NAME]
@@ -211,7 +215,7 @@ def _write_samples(out: Path, generators: FittedGenerators, paths: Iterable[Late
     for name, samples in decoded.items():
         for number, sample in enumerate(samples, 1):
             files.append(f"{FRAMES_NAME}/{name}-{number:0{len(str(len(samples)))}d}{fmt.suffix}")
-            write_image(out / files[-1], sample, fmt)
+            write_sample(out / files[-1], sample, fmt)
     return files
 
 
@@ -220,9 +224,9 @@ def _write_arrays(path: Path, arrays: dict[str, Shaped[np.ndarray, "steps *shape
         np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
-def _write_picture(out: Path, metric: KernelMetric, paths: list[LatentPath]) -> list[str]:
+def _write_picture(out: Path, fmt: SampleFormat, metric: KernelMetric, paths: list[LatentPath]) -> list[str]:
     """Draw what can be drawn: the frames if they are pictures, the latent plane if it is one."""
-    frames = [as_pictures(path.samples) for path in paths]
+    frames = [as_pictures(upright_samples(path.samples, fmt)) for path in paths]
     if metric.dim != 2 and frames[0] is None:
         return []
     curves = [

@@ -4,32 +4,50 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 SMALLEST_SIDE = 4
+_CHANNELS = (1, 3)
 
 
 def as_pictures(unit: Float32[np.ndarray, "n *shape"]) -> UInt8[np.ndarray, "n H W *channels"] | None:
     """Return pictures of samples scaled to [0, 1]; None if they are not images.
 
-    (H, W), (H, W, 1), (H, W, 3), (1, H, W) and (3, H, W) are taken as images; of a volume (D, H, W) the
-    middle slice is shown.
+    (H, W), (H, W, 1), (H, W, 3), (1, H, W) and (3, H, W) are taken as images. Of a volume (D, H, W),
+    with or without channels, the middle slices across its three axes are shown side by side: (H, W),
+    then (D, W), then (D, H), each in the middle of the common height. NIfTI volumes are to be turned first:
+    see `riemaug.data.upright_samples`.
     """
-    plane = _as_planes(unit)
-    if plane is None or min(plane.shape[1:3]) < SMALLEST_SIDE:
+    planes = _as_planes(unit)
+    if planes is None or min(planes.shape[1:3]) < SMALLEST_SIDE:
         return None
-    return np.rint(np.clip(plane, 0.0, 1.0) * 255.0).astype(np.uint8)
+    return np.rint(np.clip(planes, 0.0, 1.0) * 255.0).astype(np.uint8)
 
 
 def _as_planes(unit: np.ndarray) -> np.ndarray | None:
-    shape = unit.shape[1:]
-    if len(shape) == 2:
-        return unit
-    if len(shape) == 4 and shape[-1] in (1, 3):
-        return _as_planes(unit[:, shape[0] // 2])
-    if len(shape) == 4 and shape[0] in (1, 3):
-        return _as_planes(unit[:, :, shape[1] // 2])
-    if len(shape) != 3:
+    num_axes = unit.ndim - 1
+    if num_axes in (3, 4) and unit.shape[-1] in _CHANNELS:
+        num_sides, channels_last = num_axes - 1, unit
+    elif num_axes in (3, 4) and unit.shape[1] in _CHANNELS:
+        num_sides, channels_last = num_axes - 1, np.moveaxis(unit, 1, -1)
+    else:
+        num_sides, channels_last = num_axes, unit[..., None]
+    if num_sides not in (2, 3):
         return None
-    if shape[-1] in (1, 3):
-        return unit[..., 0] if shape[-1] == 1 else unit
-    if shape[0] in (1, 3):
-        return unit[:, 0] if shape[0] == 1 else np.moveaxis(unit, 1, -1)
-    return unit[:, shape[0] // 2]
+    planes = channels_last if num_sides == 2 else _middle_slices(channels_last)
+    if planes is not None and planes.shape[-1] == 1:
+        return planes[..., 0]
+    return planes
+
+
+def _middle_slices(volumes: np.ndarray) -> np.ndarray | None:
+    """Return slices of (n, D, H, W, channels) side by side; those too thin to show anything are left out."""
+    slices = [np.take(volumes, volumes.shape[axis] // 2, axis) for axis in (1, 2, 3)]
+    shown = [plane for plane in slices if min(plane.shape[1:3]) >= SMALLEST_SIDE]
+    if not shown:
+        return None
+    height = max(plane.shape[1] for plane in shown)
+    return np.concatenate([_in_the_middle(plane, height) for plane in shown], axis=2)
+
+
+def _in_the_middle(planes: np.ndarray, height: int) -> np.ndarray:
+    above = (height - planes.shape[1]) // 2
+    below = height - planes.shape[1] - above
+    return np.pad(planes, ((0, 0), (above, below), (0, 0), (0, 0)))

@@ -21,10 +21,13 @@ from riemaug.run.collect import (
     write_tables,
 )
 from riemaug.run.plan import Plan, check_disk, disk_bytes, new_counts, plan_augment, plan_fit
-from riemaug.run.progress import Listener, ProgressWatch
-from riemaug.run.reporting import class_report, training_notes
+from riemaug.run.progress import Listener, ProgressWatch, TaskProgress
+from riemaug.run.reporting import class_report, model_name, sharing_note, training_notes
 from riemaug.run.request import AugmentRequest, FitRequest, SampleRequest, identity_of
-from riemaug.run.tasks import ClassJob, FitSpec, SampleSpec, load_fitted, run_class_job
+from riemaug.run.sharing import Sharing
+from riemaug.run.stages import Stages
+from riemaug.run.tasks import ClassJob, SampleSpec, run_class_job
+from riemaug.run.tuning import kept_tuning
 from riemaug.run.workdir import (
     IDENTITY_KEY,
     RUN_NAME,
@@ -35,7 +38,14 @@ from riemaug.run.workdir import (
     finished_run,
     open_run,
 )
-from riemaug.serialization import WEIGHTS_NAME, FittedGenerators, file_hash, load_generators, save_generators
+from riemaug.serialization import (
+    WEIGHTS_NAME,
+    FittedGenerators,
+    classes_by_model,
+    file_hash,
+    load_generators,
+    save_generators,
+)
 
 Announce = Callable[[Plan], None]
 """Hears the plan before the first epoch: what will be done, with its cost."""
@@ -81,14 +91,22 @@ def fit(request: FitRequest, announce: Announce | None = None, listener: Listene
     with open_run(request.out, request.data, identity, request.run.resume) as work:
         if announce is not None:
             announce(plan)
-        results = _run(_fit_jobs(plan, request, work), plan.estimate.num_jobs, listener)
-        generators = _gather(plan, request, work)
+        stages = Stages(plan, _absolute(work))
+        sharing, results = stages.run(listener)
+        generators = gathered(plan, stages.fitted(sharing))
+        tuning = kept_tuning(work)
         save_generators(request.out, generators)
         seconds = time.monotonic() - started
         write_json(
             request.out / RUN_NAME,
             _provenance(request, plan.device, generators, results, seconds)
-            | {"notes": list(plan.notes), "data": _fingerprint(plan), IDENTITY_KEY: identity},
+            | {
+                "notes": list(_notes(plan, sharing, tuning, generators)),
+                "data": _fingerprint(plan),
+                "sharing": sharing.to_dict(),
+                "tuning": tuning,
+                IDENTITY_KEY: identity,
+            },
         )
     return Outcome(request.out, generators, tuple(results), seconds)
 
@@ -105,12 +123,9 @@ def augment(
     with open_run(request.out, request.data, identity, request.run.resume) as work:
         if announce is not None:
             announce(plan)
-        jobs = [
-            _with_sampling(job, plan, request, count)
-            for job, count in zip(_fit_jobs(plan, request, work), plan.counts, strict=True)
-        ]
-        results = _run(jobs, plan.estimate.num_jobs, listener)
-        generators = _gather(plan, request, work)
+        stages = Stages(plan, _absolute(work), _sample_specs(plan, request))
+        sharing, results = stages.run(listener)
+        generators = gathered(plan, stages.fitted(sharing))
         model_hash = save_generators(request.out, generators)
         real = _real_files(request, plan)
         write_tables(request.out, results, request.sampling.seed, model_hash, real, _groups(plan, real))
@@ -118,7 +133,7 @@ def augment(
             write_sample_arrays(
                 request.out, work, plan.dataset.format, plan.dataset.label_values, len(generators.classes)
             )
-        _finish(request, plan, generators, results, work, started, model_hash, identity)
+        _finish(request, plan, sharing, generators, results, work, started, model_hash, identity)
     return Outcome(request.out, generators, tuple(results), time.monotonic() - started)
 
 
@@ -137,7 +152,8 @@ def sample(request: SampleRequest, listener: Listener | None = None) -> Outcome:
         return _nothing_left(out, request.model)
     with open_run(out, None, identity, request.run.resume) as work:
         jobs = _sample_jobs(request, generators, counts, work)
-        results = _run(jobs, request.run.jobs or 1, listener)
+        with ProgressWatch([job.progress for job in jobs], listener):
+            results = list(run_tasks(run_class_job, jobs, request.run.jobs or 1))
         write_tables(out, results, request.sampling.seed, model_hash, [])
         if generators.sample_format.kind == "arrays":
             write_sample_arrays(
@@ -176,31 +192,20 @@ def _sample_jobs(
         ClassJob(
             index,
             item.name,
-            WorkDir(work.path.absolute()),
+            _absolute(work),
             generators.scaler,
             model_folder=request.model.absolute(),
             sample=replace(spec, count=count),
+            task=TaskProgress("waiting", name=item.name, fit_share=0.0),
         )
         for index, (item, count) in enumerate(zip(generators.classes, counts, strict=True))
     ]
 
 
-def _fit_jobs(plan: Plan, request: FitRequest, work: WorkDir) -> list[ClassJob]:
-    dataset = plan.dataset
-    jobs = []
-    for index, name in enumerate(dataset.class_names):
-        sources = tuple(dataset.names[i] for i in (dataset.labels == index).nonzero()[0])
-        spec = FitSpec(
-            dataset.of_class(index), sources, plan.model, plan.training, request.generator.seed, plan.device
-        )
-        jobs.append(ClassJob(index, name, WorkDir(work.path.absolute()), plan.scaler, fit=spec))
-    return jobs
-
-
-def _with_sampling(job: ClassJob, plan: Plan, request: AugmentRequest, count: int) -> ClassJob:
+def _sample_specs(plan: Plan, request: AugmentRequest) -> tuple[SampleSpec, ...]:
     dataset = plan.dataset
     spec = SampleSpec(
-        count,
+        0,
         request.sampling,
         dataset.format,
         request.run.batch_size,
@@ -209,19 +214,20 @@ def _with_sampling(job: ClassJob, plan: Plan, request: AugmentRequest, count: in
         dataset.labels,
         dataset.names,
     )
-    return ClassJob(job.index, job.name, job.work, job.scaler, fit=job.fit, sample=spec)
+    return tuple(replace(spec, count=count) for count in plan.counts)
 
 
-def _run(jobs: Sequence[ClassJob], num_jobs: int, listener: Listener | None) -> list[dict[str, Any]]:
-    with ProgressWatch([job.work.progress(job.index) for job in jobs], listener):
-        return list(run_tasks(run_class_job, jobs, num_jobs))
+def _absolute(work: WorkDir) -> WorkDir:
+    """Return the working folder as worker processes find it, wherever they are."""
+    return WorkDir(work.path.absolute())
 
 
-def _gather(plan: Plan, request: FitRequest, work: WorkDir) -> FittedGenerators:
+def gathered(plan: Plan, classes: tuple[ClassModel, ...]) -> FittedGenerators:
+    """Return the trained classes of a plan with all that goes into a model folder."""
     dataset = plan.dataset
     return FittedGenerators(
-        classes=tuple(load_fitted(work, index) for index in range(len(dataset.class_names))),
-        config=request.generator,
+        classes=classes,
+        config=plan.generator,
         scaler=plan.scaler,
         sample_format=dataset.format,
         label_values=dataset.label_values,
@@ -250,6 +256,7 @@ def _groups(plan: Plan, real: Sequence[tuple[str, str]]) -> dict[str, str] | Non
 def _finish(
     request: AugmentRequest,
     plan: Plan,
+    sharing: Sharing,
     generators: FittedGenerators,
     results: list[dict[str, Any]],
     work: WorkDir,
@@ -258,8 +265,8 @@ def _finish(
     identity: dict[str, Any],
 ) -> None:
     """Write report, log and, as the last sign of a finished run, run.json."""
-    histories = [(item.name, item.history) for item in generators.classes]
-    notes = plan.notes + training_notes(histories)
+    tuning = kept_tuning(work)
+    notes = _notes(plan, sharing, tuning, generators)
     seconds = time.monotonic() - started
     write_report(
         _report_data(request, plan, generators, results, work, seconds, model_hash, notes),
@@ -272,10 +279,23 @@ def _finish(
         | {
             "notes": list(notes),
             "data": _fingerprint(plan),
+            "sharing": sharing.to_dict(),
+            "tuning": tuning,
             "model_sha256": model_hash,
             IDENTITY_KEY: identity,
         },
     )
+
+
+def _notes(
+    plan: Plan, sharing: Sharing, tuning: dict[str, Any] | None, generators: FittedGenerators
+) -> tuple[str, ...]:
+    """Return what the user is to be told of the data, of sharing, of a search and of the trainings."""
+    decided = (sharing_note(sharing),) if plan.shares else ()
+    models = classes_by_model(generators.classes)
+    named = [(model_name(classes), classes[0].history) for classes in models]
+    searched = () if tuning is None else (tuning["note"],)
+    return plan.notes + decided + searched + training_notes(named)
 
 
 def _report_data(
@@ -294,14 +314,15 @@ def _report_data(
             zip(results, generators.classes, generators.class_sizes, strict=True)
         )
     ]
-    sampling = request.sampling
+    sampling, tuned = request.sampling, kept_tuning(work) or {}
+    parts = {"model": plan.model, "training": plan.training}
     return ReportData(
         title=f"Augmentation of {request.data.resolve().name}",
         created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         version=__version__,
         command=request.command,
         config=request.model_dump(mode="json", exclude={"command"})
-        | {"model": plan.model.model_dump(mode="json"), "training": plan.training.model_dump(mode="json")},
+        | {name: tuned.get(name, part.model_dump(mode="json")) for name, part in parts.items()},
         seed=request.generator.seed,
         classes=tuple(classes),
         notes=notes,
@@ -322,6 +343,7 @@ def _fingerprint(plan: Plan) -> dict[str, Any]:
         "samples": len(dataset.samples),
         "classes": dict(zip(dataset.class_names, dataset.counts, strict=True)),
         "shape": list(dataset.format.shape),
+        "model shape": list(dataset.format.model_shape),
         "dtype": dataset.format.dtype,
         "range": [float(dataset.samples.min()), float(dataset.samples.max())],
         "sha256": plan.fingerprint,
@@ -363,12 +385,14 @@ def _log_lines(
     classes: Sequence[ClassModel], results: Sequence[dict[str, Any]], notes: tuple[str, ...], seconds: float
 ) -> list[str]:
     lines = [f"riemaug {__version__}", *notes]
-    for item, result in zip(classes, results, strict=True):
-        history = item.history
+    for model in classes_by_model(classes):
+        history = model[0].history
         lines.append(
-            f"class {item.name}: {history.num_epochs} epochs in {history.seconds:.1f} s, ELBO "
+            f"{model_name(model)}: {history.num_epochs} epochs in {history.seconds:.1f} s, ELBO "
             f"{history.best_elbo:.2f} ({history.stop_reason}), {sum(history.failed_steps)} failed implicit "
-            f"steps, {history.rollbacks} roll-backs; {len(result['files'])} samples"
+            f"steps, {history.rollbacks} roll-backs"
         )
-        lines.append(f"class {item.name}: {result['diagnostics']['message']}")
+    for item, result in zip(classes, results, strict=True):
+        told = result["diagnostics"]["message"]
+        lines.append(f"class {item.name}: {len(result['files'])} samples; {told}")
     return [*lines, f"finished in {seconds:.1f} s"]

@@ -10,19 +10,26 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from riemaug.class_model import NO_NETWORKS, Networks
 from riemaug.config import Amount, GeneratorConfig
 from riemaug.data import Dataset, RangeScaler, SampleFormat, check_class_names, read_dataset
 from riemaug.errors import InvalidInputError
 from riemaug.models import ModelConfig
-from riemaug.run.estimate import Estimate, estimate_fit, with_samples
+from riemaug.models.defaults import is_binary
+from riemaug.run.estimate import Estimate, estimate_fit, with_rehearsal, with_samples, with_search
+from riemaug.run.network_cost import cost_of
 from riemaug.run.request import AugmentRequest, FitRequest
+from riemaug.run.tuning import tuning_config, tuning_problem
 from riemaug.run.workdir import check_out, finished_run, unfinished_run
 from riemaug.training import TrainingConfig
+from riemaug.tuning import check_search
 
 DISK_BLOCK = 4096
 """Bytes that the smallest file takes."""
 FILE_OVERHEAD, ROW_BYTES = 256, 300
 """Bytes of an image beside its pixels, and of its rows in the tables."""
+
+ONE_CLASS = "There is one class alone: nothing to share a model with, it gets its own."
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +40,11 @@ class Plan:
     ----------
     dataset : Dataset
     scaler : RangeScaler
+    generator : GeneratorConfig
     model, training
-        The same for every class.
+        Of the model that all classes share, or of each class's own: see `shares`.
+    shares : bool
+        Whether classes share one model, unless a rehearsal shows that they had better not.
     device : str
     counts : tuple of int
         New samples of each class; zeros when only fitting.
@@ -45,8 +55,10 @@ class Plan:
 
     dataset: Dataset
     scaler: RangeScaler
+    generator: GeneratorConfig
     model: ModelConfig
     training: TrainingConfig
+    shares: bool
     device: str
     counts: tuple[int, ...]
     estimate: Estimate
@@ -55,7 +67,16 @@ class Plan:
     @property
     def notes(self) -> tuple[str, ...]:
         """What reading and scaling have to tell the user."""
-        return self.dataset.notes + self.scaler.notes
+        alone = self.generator.preset == "conditional" and len(self.dataset.class_names) == 1
+        return self.dataset.notes + self.scaler.notes + ((ONE_CLASS,) if alone else ())
+
+    @property
+    def separate_model(self) -> ModelConfig:
+        """The model of a class that has one of its own."""
+        if not self.shares:
+            return self.model
+        told = self.model.num_conditions - len(self.dataset.class_names)
+        return self.model.model_copy(update={"num_conditions": told})
 
     @cached_property
     def fingerprint(self) -> str:
@@ -74,9 +95,10 @@ def plan_augment(request: AugmentRequest) -> Plan:
     request.sampling.check_against(request.generator.model)
     check_out(request.out, request.data, request.run.resume)
     plan = make_plan(request, request.amount)
-    if request.include_real is not None and plan.dataset.format.kind != "folder":
+    if request.include_real is not None and plan.dataset.format.kind == "arrays":
         raise InvalidInputError(
-            "--include-real is for folders of images, DATA is an npz file: join the arrays yourself"
+            "--include-real is for folders of images or volumes, DATA is an npz file: join the arrays "
+            "yourself"
         )
     check_disk(request.out, plan.disk_bytes)
     return plan
@@ -96,29 +118,45 @@ def make_plan(request: FitRequest, amount: Amount | None = None) -> Plan:
         resize=reading.resize,
         pad=reading.pad,
         crop=reading.crop,
+        fit_shape=reading.fit_shape,
         skip_bad=reading.skip_bad,
         group_from=reading.group_from,
     )
-    if dataset.format.kind == "folder":
+    if dataset.format.kind != "arrays":
         check_class_names(dataset.class_names)
     counts = (0,) * len(dataset.class_names) if amount is None else new_counts(amount, dataset.counts)
     return plan_for(dataset, request.generator, counts, request.run.jobs)
 
 
-def plan_for(dataset: Dataset, generator: GeneratorConfig, counts: tuple[int, ...], jobs: int | None) -> Plan:
-    """Work out the job for a data set that is already in memory."""
-    is_table = dataset.samples.ndim == 2
-    scaler = RangeScaler.fit(dataset.samples, per_feature=is_table)
-    data_dim = int(np.prod(dataset.samples.shape[1:]))
-    model = generator.model_for(data_dim, is_table)
-    training = generator.training_for(data_dim)
+def plan_for(
+    dataset: Dataset,
+    generator: GeneratorConfig,
+    counts: tuple[int, ...],
+    jobs: int | None,
+    networks: Networks = NO_NETWORKS,
+) -> Plan:
+    """Work out the job for a data set that is already in memory; with networks of the user's own."""
+    scaler = RangeScaler.fit(dataset.samples, per_feature=dataset.samples.ndim == 2)
+    shape, sizes = dataset.samples.shape[1:], dataset.counts
+    model = generator.model_for(shape, sizes, is_binary(dataset.samples))
+    training = generator.training_for(shape, sizes)
+    shares = generator.shares(len(sizes))
     device = resolve_device(generator.device)
     wanted_jobs = 1 if device != "cpu" and jobs is None else jobs
-    estimate = estimate_fit(model, training, dataset.counts, 4 * dataset.samples.size, wanted_jobs)
+    data_bytes = 4 * dataset.samples.size
+    estimate = estimate_fit(model, training, sizes, data_bytes, wanted_jobs, shares, networks)
+    if shares and generator.sharing == "measured":
+        estimate = with_rehearsal(estimate)
+    if generator.tune is not None:
+        problem = tuning_problem(dataset, scaler, generator, model, training, shares, device)
+        check_search(problem, tuning_config(generator))
+        estimate = with_search(estimate, generator.tune, generator.tune_time)
     if any(counts):
         estimate = with_samples(estimate, counts)
-    disk = disk_bytes(sum(counts), dataset.format) + model_bytes(model, dataset.counts, estimate.num_jobs)
-    return Plan(dataset, scaler, model, training, device, counts, estimate, disk)
+    num_models = 1 if shares else len(sizes)
+    disk = disk_bytes(sum(counts), dataset.format)
+    disk += model_bytes(cost_of(model, networks).num_weights, num_models, estimate.num_jobs)
+    return Plan(dataset, scaler, generator, model, training, shares, device, counts, estimate, disk)
 
 
 def new_counts(amount: Amount, class_sizes: tuple[int, ...]) -> tuple[int, ...]:
@@ -147,10 +185,10 @@ def disk_bytes(count: int, fmt: SampleFormat) -> float:
     return float(count) * (blocks * DISK_BLOCK + ROW_BYTES)
 
 
-def model_bytes(model: ModelConfig, class_sizes: tuple[int, ...], num_jobs: int) -> float:
-    """Return what the models take on the disk: each class's, all together, and the running checkpoints."""
-    checkpoints = 4 * min(num_jobs, len(class_sizes))
-    return 4.0 * model.num_parameters() * (2 * len(class_sizes) + checkpoints)
+def model_bytes(num_weights: int, num_models: int, num_jobs: int) -> float:
+    """Return what the models take on the disk: each by itself, all together, and the running checkpoints."""
+    checkpoints = 4 * min(num_jobs, num_models)
+    return 4.0 * num_weights * (2 * num_models + checkpoints)
 
 
 def resolve_device(device: str) -> str:

@@ -6,18 +6,20 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-Stage = Literal["waiting", "fit", "sample", "write", "done"]
+Stage = Literal["waiting", "tune", "fit", "sample", "write", "done"]
 WRITE_SECONDS, POLL_SECONDS = 0.3, 0.3
+FIT_SHARE = 0.9
+"""Share of a class's work that training is, where it is fitted and drawn from."""
 
 
 @dataclass(frozen=True)
 class TaskProgress:
-    """What one class's task is doing.
+    """What one task is doing.
 
     Attributes
     ----------
@@ -25,15 +27,22 @@ class TaskProgress:
     done, total : int
         Epochs (total: the most there can be), draws, or samples written.
     value, best : float
-        In "fit": the ELBO and the best so far. In "sample": the acceptance, as `value`.
+        In "fit": the ELBO and the best so far. In "tune": the held-out nats of the defaults and of the best
+        choice so far. In "sample": the acceptance, as `value`.
     since_best : int
         Epochs since the best ELBO.
     step, num_steps : int
-        In "sample": steps of the present block of chains; 0 of 0 without chains.
+        In "sample": steps of the present block of chains; 0 of 0 without chains. In "tune": the trial.
     seconds : float
         Since the stage began.
     name : str
-        The class.
+        The class, or what else the task is about.
+    weight : float
+        Share of the job, in units of all the work on one class.
+    fit_share : float
+        Share of the task that training is.
+    classes : int
+        Classes of which nothing is left to do when the task is done.
     """
 
     stage: Stage
@@ -46,13 +55,26 @@ class TaskProgress:
     num_steps: int = 0
     seconds: float = 0.0
     name: str = ""
+    weight: float = 1.0
+    fit_share: float = FIT_SHARE
+    classes: int = 1
+
+
+WAITING = TaskProgress("waiting")
 
 
 class ProgressFile:
-    """Writes a task's progress, at most every 0.3 s; a lost line is no loss, not even on a full disk."""
+    """Writes a task's progress, at most every 0.3 s; a lost line is no loss, not even on a full disk.
 
-    def __init__(self, path: Path, name: str = "") -> None:
-        self.path, self.name, self.last = path, name, -math.inf
+    Parameters
+    ----------
+    path : Path
+    task : TaskProgress
+        The task before it begins: its name and how much it is.
+    """
+
+    def __init__(self, path: Path, task: TaskProgress = WAITING) -> None:
+        self.path, self.task, self.last = path, task, -math.inf
         self.stage_started, self.stage = time.monotonic(), ""
 
     def tell(self, stage: Stage, **fields: int | float) -> None:
@@ -64,22 +86,26 @@ class ProgressFile:
             return
         self.last = now
         seconds = now - self.stage_started
-        progress = TaskProgress(stage, seconds=seconds, name=self.name, **fields)  # type: ignore[arg-type]
+        progress = replace(self.task, stage=stage, seconds=seconds, **fields)
         temporary = self.path.with_name("." + self.path.name)
         with contextlib.suppress(OSError):
             temporary.write_text(json.dumps(asdict(progress)), encoding="utf-8")
             os.replace(temporary, self.path)
 
+    def read(self) -> TaskProgress:
+        """Return what the task told last, or that it waits."""
+        return read_progress(self.path) or self.task
 
-Listener = Callable[[list[TaskProgress | None]], None]
-"""Hears the progress of all tasks, in order; None for one that has not begun."""
+
+Listener = Callable[[list[TaskProgress]], None]
+"""Hears the progress of all tasks, in order."""
 
 
 class ProgressWatch:
     """A thread that reads the progress files and tells a listener; used as a context manager."""
 
-    def __init__(self, paths: list[Path], listener: Listener | None) -> None:
-        self.paths, self.listener = paths, listener
+    def __init__(self, tasks: Sequence[ProgressFile], listener: Listener | None) -> None:
+        self.tasks, self.listener = tasks, listener
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -92,12 +118,12 @@ class ProgressWatch:
         self._stop.set()
         if self.listener is not None:
             self._thread.join()
-            self.listener([read_progress(path) for path in self.paths])
+            self.listener([task.read() for task in self.tasks])
 
     def _run(self) -> None:
         assert self.listener is not None
         while not self._stop.wait(POLL_SECONDS):
-            self.listener([read_progress(path) for path in self.paths])
+            self.listener([task.read() for task in self.tasks])
 
 
 def read_progress(path: Path) -> TaskProgress | None:

@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from riemaug.class_model import ClassModel
 from riemaug.report import ClassReport, LatentMap
+from riemaug.run.sharing import Sharing
 from riemaug.run.workdir import WorkDir
 from riemaug.training import History
 
@@ -47,17 +49,28 @@ def class_report(
     )
 
 
+def model_name(classes: Sequence[ClassModel]) -> str:
+    """Return what notes call the model of these classes."""
+    return f"class {classes[0].name}" if len(classes) == 1 else f"the model of all {len(classes)} classes"
+
+
+def sharing_note(sharing: Sharing) -> str:
+    """Return the sentence that says whether the classes share one model, and why."""
+    outcome = "All classes share one model" if sharing.shared else "Each class has a model of its own"
+    return f"{outcome}: {sharing.reason}."
+
+
 def training_notes(histories: Sequence[tuple[str, History]]) -> tuple[str, ...]:
-    """Return sentences about trainings that did not go straight."""
+    """Return sentences about trainings that did not go straight, given with the names of their models."""
     notes = []
     for name, history in histories:
         if history.rollbacks:
             notes.append(
-                f"Training of class {name} diverged {history.rollbacks} times and went on from its best "
+                f"Training of {name} diverged {history.rollbacks} times and went on from its best "
                 "weights with a smaller learning rate."
             )
         if history.stop_reason.startswith("reached max_epochs"):
-            notes.append(f"Training of class {name} {history.stop_reason}; its ELBO may still have grown.")
+            notes.append(f"Training of {name} {history.stop_reason}; its ELBO may still have grown.")
     return tuple(notes)
 
 

@@ -16,6 +16,7 @@ class ReadOptions(BaseModel):
     resize: tuple[int, int] | None = None
     pad: bool = False
     crop: bool = False
+    fit_shape: tuple[int, ...] | None = None
     skip_bad: bool = False
     group_from: str | None = None
 

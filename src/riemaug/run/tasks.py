@@ -13,41 +13,24 @@ import torch
 from jaxtyping import Float32, Float64, Shaped
 
 from riemaug.atomic import atomic_path, atomic_write_text
-from riemaug.class_model import ClassModel, fit_class
+from riemaug.class_model import NO_NETWORKS, ClassModel, Networks
 from riemaug.config import SamplingConfig
-from riemaug.data import RangeScaler, SampleFormat, write_class_images
+from riemaug.data import RangeScaler, SampleFormat, restore_samples, upright_samples, write_class_files
+from riemaug.data.blocks import row_blocks
 from riemaug.errors import ResourceError, SamplingError
 from riemaug.evaluation.copying import Neighbours, copy_flags, nearest_neighbours
-from riemaug.models import ModelConfig
 from riemaug.run.array_files import append_rows, start_array_file
+from riemaug.run.fitting import FitJob, load_fitted, run_fit_job
 from riemaug.run.latent_map import latent_map_arrays
 from riemaug.run.pictures import as_pictures
-from riemaug.run.progress import ProgressFile
+from riemaug.run.progress import ProgressFile, TaskProgress
 from riemaug.run.workdir import WorkDir
 from riemaug.samplers import Draws, SamplingProgress
-from riemaug.serialization import (
-    class_description,
-    class_tensors,
-    load_generators,
-    read_tensors,
-    restore_class,
-    write_tensors,
-)
-from riemaug.training import EpochReport, TrainingConfig
+from riemaug.serialization import load_generators
 
 SHOWN_PICTURES = 24
-
-
-@dataclass(frozen=True, eq=False)
-class FitSpec:
-    """What to train one class's model on, and how; `rows` are in the user's dtype."""
-
-    rows: Shaped[np.ndarray, "n ..."]
-    sources: tuple[str, ...]
-    model: ModelConfig
-    training: TrainingConfig
-    seed: int
-    device: str
+WRITTEN_AT_ONCE = 2**24
+"""Values that are brought to the written size, then written, at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,15 +55,37 @@ class SampleSpec:
 
 @dataclass(frozen=True, eq=False)
 class ClassJob:
-    """The task of one class: fit (or load from `model_folder`), then sample if asked to."""
+    """The task of one class: have its model, then sample if asked to.
+
+    Attributes
+    ----------
+    model_index : int
+        Which model in the working folder is the class's.
+    fit : FitJob, optional
+        Of a model of the class's own: trained in this task. None where the model is there already, in
+        the working folder or in `model_folder`.
+    fit_shares : int
+        Number of classes that the model was trained on: the class answers for its part of the time.
+    task : TaskProgress
+        How the task is shown.
+    """
 
     index: int
     name: str
     work: WorkDir
     scaler: RangeScaler
-    fit: FitSpec | None = None
+    model_index: int = 0
+    fit: FitJob | None = None
+    fit_shares: int = 1
     model_folder: Path | None = None
     sample: SampleSpec | None = None
+    networks: Networks = NO_NETWORKS
+    task: TaskProgress = TaskProgress("waiting")
+
+    @property
+    def progress(self) -> ProgressFile:
+        """Where the task tells how far it is."""
+        return ProgressFile(self.work.progress(self.index), self.task)
 
 
 def run_class_job(job: ClassJob) -> dict[str, Any]:
@@ -91,14 +96,14 @@ def run_class_job(job: ClassJob) -> dict[str, Any]:
     TrainingError, SamplingError, ResourceError
         The message names the class.
     """
-    result_path = job.work.result(job.index)
-    progress = ProgressFile(job.work.progress(job.index), job.name)
+    result_path, progress = job.work.result(job.index), job.progress
     if result_path.is_file():
         progress.tell("done")
         return json.loads(result_path.read_text(encoding="utf-8"))
-    with _naming_class(job.name):
+    with naming(f"class {job.name!r}"):
         item = _fitted(job, progress)
-        result: dict[str, Any] = {"class": job.name, "fit_seconds": item.history.seconds}
+        seconds = item.history.seconds / job.fit_shares
+        result: dict[str, Any] = {"class": job.name, "fit_seconds": seconds}
         if job.sample is not None:
             result |= _sample(job, job.sample, item, progress)
     atomic_write_text(result_path, json.dumps(result, ensure_ascii=False))
@@ -107,56 +112,33 @@ def run_class_job(job: ClassJob) -> dict[str, Any]:
 
 
 @contextmanager
-def _naming_class(name: str) -> Iterator[None]:
-    """Say of which class an error is that does not know it."""
+def naming(whose: str) -> Iterator[None]:
+    """Say of which class or model an error is that does not know it."""
     try:
         yield
     except SamplingError as error:
-        raise SamplingError(f"class {name!r}: {error}") from error
+        raise SamplingError(f"{whose}: {error}") from error
     except (MemoryError, torch.OutOfMemoryError) as error:
         raise ResourceError(
-            f"class {name!r} must fit the memory, it does not; use --jobs 1, make the images smaller, or use "
+            f"{whose} must fit the memory, it does not; use --jobs 1, make the images smaller, or use "
             "a larger machine"
         ) from error
 
 
-def load_fitted(work: WorkDir, index: int) -> ClassModel:
-    """Return the class model that a finished fit left in the working folder."""
-    description = json.loads(work.description(index).read_text(encoding="utf-8"))
-    return restore_class(description, read_tensors(work.weights(index), ""))
+def run_shared_fit(job: FitJob) -> None:
+    """Train a model as a task of its own; raises as `run_fit_job` and, for lack of memory, ResourceError."""
+    with naming(f"the model of {len(job.classes)} classes"):
+        run_fit_job(job)
 
 
 def _fitted(job: ClassJob, progress: ProgressFile) -> ClassModel:
-    if job.fit is None:
-        assert job.model_folder is not None
+    if job.model_folder is not None:
         return load_generators(job.model_folder, only_class=job.name).classes[0]
-    if not job.work.description(job.index).is_file():
-        _fit(job, job.fit, progress)
+    if job.fit is not None:
+        run_fit_job(job.fit, progress)
     # read back even when just fitted: a resumed run must go on from the very same bits
-    return load_fitted(job.work, job.index)
-
-
-def _fit(job: ClassJob, spec: FitSpec, progress: ProgressFile) -> None:
-    unit = job.scaler.transform(np.asarray(spec.rows)).reshape(len(spec.rows), -1)
-    data = torch.from_numpy(unit).to(spec.device)
-
-    def tell(report: EpochReport) -> None:
-        progress.tell(
-            "fit",
-            done=report.epoch,
-            total=spec.training.max_epochs,
-            value=report.elbo,
-            best=report.best_elbo,
-            since_best=report.epochs_since_best,
-        )
-
-    state_path = job.work.training_state(job.index)
-    item = fit_class(job.name, data, spec.sources, spec.model, spec.training, spec.seed, state_path, tell)
-    write_tensors(job.work.weights(job.index), class_tensors(item))
-    atomic_write_text(
-        job.work.description(job.index), json.dumps(class_description(item), ensure_ascii=False)
-    )
-    state_path.unlink(missing_ok=True)
+    classes = load_fitted(job.work, job.model_index, job.networks)
+    return next(item for item in classes if item.name == job.name)
 
 
 def _sample(job: ClassJob, spec: SampleSpec, item: ClassModel, progress: ProgressFile) -> dict[str, Any]:
@@ -218,18 +200,21 @@ class _Writer:
         """Write samples given in [0, 1]."""
         if not np.isfinite(unit).all():
             raise SamplingError("decoded samples must be finite, some are not; fit the model anew")
-        samples = self.job.scaler.inverse(unit)
-        if self.spec.sample_format.kind == "folder":
-            start = len(self.files) + 1
-            self.files += write_class_images(
-                self.spec.out, self.job.name, samples, self.spec.sample_format, start
-            )
-        else:
-            append_rows(self.job.work.samples(self.job.index), samples)
-            self.files += [""] * len(samples)
+        fmt = self.spec.sample_format
+        # what is written may be far larger than what is modelled
+        for rows in row_blocks((len(unit), *fmt.sample_shape), WRITTEN_AT_ONCE):
+            self._write_restored(restore_samples(unit[rows], self.job.scaler, fmt))
         if sum(map(len, self.shown)) < SHOWN_PICTURES:
             self.shown.append(unit)
-        self._compare(unit, samples)
+        self._compare(unit)
+
+    def _write_restored(self, samples: Shaped[np.ndarray, "n ..."]) -> None:
+        if self.spec.sample_format.kind == "arrays":
+            append_rows(self.job.work.samples(self.job.index), samples)
+            self.files += [""] * len(samples)
+            return
+        start = len(self.files) + 1
+        self.files += write_class_files(self.spec.out, self.job.name, samples, self.spec.sample_format, start)
 
     @property
     def nearest_names(self) -> list[str]:
@@ -268,13 +253,14 @@ class _Writer:
         distances[own] = np.sqrt(np.square(gaps).sum(1))
         return distances
 
-    def _compare(self, unit: Float32[np.ndarray, "n ..."], samples: Shaped[np.ndarray, "n ..."]) -> None:
+    def _compare(self, unit: Float32[np.ndarray, "n ..."]) -> None:
+        """Find the nearest training samples, all at the size that is modelled."""
         if self.reference is None or self.spec.reference is None:
             return
         found: Neighbours = nearest_neighbours(unit.reshape(len(unit), -1), self.reference)
         self.nearest.append(found.index)
         self.distances += found.distance.tolist()
-        originals = self.spec.reference[found.index]
+        samples, originals = self.job.scaler.inverse(unit), self.spec.reference[found.index]
         self.identical += [bool(np.array_equal(a, b)) for a, b in zip(samples, originals, strict=True)]
 
 
@@ -283,12 +269,12 @@ def _save_pictures(job: ClassJob, spec: SampleSpec, item: ClassModel, draws: Dra
     arrays: dict[str, np.ndarray] = {}
     if writer.shown:
         shown = np.concatenate(writer.shown)[:SHOWN_PICTURES]
-        arrays |= _pictures("synthetic", shown)
+        arrays |= _pictures("synthetic", shown, spec)
         if spec.reference is not None and spec.reference_labels is not None:
             chosen = np.concatenate(writer.nearest)[:SHOWN_PICTURES]
             real = np.flatnonzero(spec.reference_labels == job.index)[:SHOWN_PICTURES]
-            arrays |= _pictures("nearest", job.scaler.transform(spec.reference[chosen]))
-            arrays |= _pictures("real", job.scaler.transform(spec.reference[real]))
+            arrays |= _pictures("nearest", job.scaler.transform(spec.reference[chosen]), spec)
+            arrays |= _pictures("real", job.scaler.transform(spec.reference[real]), spec)
     if item.metric is not None and item.metric.dim == 2:
         stream = item.draw_stream(spec.sampling.seed).child("geodesics")
         latent = latent_map_arrays(item.metric, draws.points, stream)
@@ -297,8 +283,8 @@ def _save_pictures(job: ClassJob, spec: SampleSpec, item: ClassModel, draws: Dra
         np.savez(temporary, allow_pickle=False, **arrays)
 
 
-def _pictures(name: str, unit: Float32[np.ndarray, "n ..."]) -> dict[str, np.ndarray]:
-    pictures = as_pictures(unit)
+def _pictures(name: str, unit: Float32[np.ndarray, "n ..."], spec: SampleSpec) -> dict[str, np.ndarray]:
+    pictures = as_pictures(upright_samples(unit, spec.sample_format))
     return {} if pictures is None else {name: pictures}
 
 

@@ -36,16 +36,40 @@ class WorkDir:
         return self.path / JOURNAL_NAME
 
     def training_state(self, index: int) -> Path:
-        """Return the resumable training state of a class."""
-        return self.path / f"class-{index:04d}.training.safetensors"
+        """Return the resumable training state of a model."""
+        return self.path / f"model-{index:04d}.training.safetensors"
 
     def weights(self, index: int) -> Path:
-        """Return the tensors of a class's fitted model."""
-        return self.path / f"class-{index:04d}.model.safetensors"
+        """Return the tensors of a fitted model."""
+        return self.path / f"model-{index:04d}.safetensors"
 
     def description(self, index: int) -> Path:
-        """Return the JSON part of a class's fitted model; written after the tensors."""
-        return self.path / f"class-{index:04d}.model.json"
+        """Return the JSON part of a fitted model; written after the tensors."""
+        return self.path / f"model-{index:04d}.json"
+
+    def fit_progress(self, index: int) -> Path:
+        """Return the file by which the training of a model that classes share tells how far it is."""
+        return self.path / f"model-{index:04d}.progress.json"
+
+    @property
+    def rehearsal(self) -> "WorkDir":
+        """The files of the trainings by which sharing is decided."""
+        return WorkDir(self.path / "rehearsal")
+
+    @property
+    def sharing(self) -> Path:
+        """The file that says whether the classes share a model, once that is decided."""
+        return self.path / "sharing.json"
+
+    @property
+    def trials(self) -> Path:
+        """The finished trials of a search of constants."""
+        return self.path / "trials.json"
+
+    @property
+    def tuning(self) -> Path:
+        """The file that says what a search of constants found, once it has ended."""
+        return self.path / "tuning.json"
 
     def samples(self, index: int) -> Path:
         """Return the samples of a class that are to go into one npz file; whole once there is a result."""
@@ -135,7 +159,7 @@ def open_workdir(out: Path, identity: dict[str, Any], resume: bool) -> WorkDir:
         return work
     work.path.mkdir(exist_ok=True)
     for leftover in work.path.iterdir():  # of a run that was killed while it removed its own
-        leftover.unlink()
+        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
     atomic_write_text(work.journal, json.dumps(identity, indent=1, ensure_ascii=False))
     return work
 

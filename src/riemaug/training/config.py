@@ -1,10 +1,15 @@
 """How a model is trained."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from riemaug.models.config import LARGE_DATA_DIM
 
 SMALL_DATA_DIM = 400
+
+Monitor = Literal["training", "validation"]
+PrecisionName = Literal["float32", "bfloat16", "float16"]
 
 
 class TrainingConfig(BaseModel):
@@ -17,7 +22,7 @@ class TrainingConfig(BaseModel):
     max_epochs : int
         At most so many passes over the data.
     patience : int
-        Stop when the training ELBO has not improved for so many epochs.
+        Stop when the monitored ELBO has not improved for so many epochs.
     batch_size : int
         Full batch up to this many samples, equal batches of at most this many above. While training
         an RHVAE the metric is the batch's own, so this is part of the model's law.
@@ -28,6 +33,19 @@ class TrainingConfig(BaseModel):
         How often a diverged run may go back to its best weights with half the learning rate.
     checkpoint_seconds : float
         Write the resumable state at least this often (when a path for it is given).
+    monitor : "training" or "validation"
+        Whose ELBO decides when to stop and which weights are kept: that of the training data (the
+        paper's rule) or that of samples held out of it.
+    validation_fraction : float
+        Share of each class that is held out for "validation"; the model never trains on it.
+    validation_draws : int
+        Evidence estimates for each held-out sample and epoch.
+    warmup_epochs : int
+        For so many epochs the weight of the divergence rises from 0 to 1; none of them is ever the best
+        one. 0 for none.
+    precision : "float32", "bfloat16" or "float16"
+        What the networks' products are computed in while training; weights stay float32, geometry and
+        flow float64. "float16" needs CUDA and scales the loss.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -39,6 +57,31 @@ class TrainingConfig(BaseModel):
     max_gradient_norm: float = Field(default=10.0, gt=0)
     max_rollbacks: int = Field(default=10, ge=0)
     checkpoint_seconds: float = Field(default=45.0, gt=0)
+    monitor: Monitor = "training"
+    validation_fraction: float = Field(default=0.2, gt=0, lt=1)
+    validation_draws: int = Field(default=4, ge=1)
+    warmup_epochs: int = Field(default=0, ge=0)
+    precision: PrecisionName = "float32"
+
+    @model_validator(mode="after")
+    def _warmup_ends(self) -> "TrainingConfig":
+        if self.warmup_epochs >= self.max_epochs:
+            raise ValueError(
+                f"warmup_epochs must be below max_epochs ({self.max_epochs}), got {self.warmup_epochs}"
+            )
+        return self
+
+    def divergence_weight(self, epoch: int) -> float:
+        """Return what the divergence counts in the loss of an epoch (from 0)."""
+        return min(1.0, epoch / self.warmup_epochs) if self.warmup_epochs else 1.0
+
+    def law(self) -> dict:
+        """Return the settings that weights trained so far depend on, JSON-safe.
+
+        The others (when to stop, how often to save) may change when a training is resumed.
+        """
+        free = {"max_epochs", "patience", "max_rollbacks", "checkpoint_seconds"}
+        return self.model_dump(mode="json", exclude=free)
 
 
 def paper_training(data_dim: int) -> TrainingConfig:

@@ -1,8 +1,9 @@
-"""The training loop: Adam, early stopping on the training ELBO, best weights, never NaN."""
+"""The training loop: Adam, early stopping on the ELBO, best weights, never NaN."""
 
+import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -10,35 +11,47 @@ from jaxtyping import Float
 from torch import Tensor
 
 from riemaug.errors import TrainingError
-from riemaug.models.base import LatentModel
+from riemaug.models.base import LatentModel, Objective
+from riemaug.models.condition import Condition
 from riemaug.random import Stream
+from riemaug.training.batches import (
+    Augmentation,
+    Samples,
+    batches,
+    hold_out,
+    num_batches,
+    untransformed,
+)
+from riemaug.training.callbacks import Callback
 from riemaug.training.config import TrainingConfig
-from riemaug.training.state import History, TrainingState, copy_weights, restore_weights
+from riemaug.training.optimization import Optimization
+from riemaug.training.precision import Precision
+from riemaug.training.processes import OneProcess, Processes
+from riemaug.training.reports import EpochReport, RollbackReport
+from riemaug.training.state import History, TrainingState
+from riemaug.training.validation import HeldOut
+from riemaug.training.weights import KeptWeights, copy_weights, restore_weights
+
+WORSE_EPOCHS = 5
+"""So many epochs in a row worse than the first one, after better ones, count as divergence."""
 
 
 @dataclass(frozen=True)
-class EpochReport:
-    """What a progress callback hears after each epoch."""
+class _Epoch:
+    """What one pass over the data gave, means over the samples."""
 
-    epoch: int
     elbo: float
-    best_elbo: float
-    epochs_since_best: int
-    seconds: float
+    reconstruction: float
+    failed_steps: int
+    validation: float | None = None
 
-
-@dataclass
-class _EpochTotals:
-    """Sums over the samples of one epoch; `finite` falls at the first bad batch."""
-
-    elbo: float = 0.0
-    reconstruction: float = 0.0
-    failed_steps: int = 0
-    finite: bool = True
+    @property
+    def is_finite(self) -> bool:
+        return math.isfinite(self.elbo) and (self.validation is None or math.isfinite(self.validation))
 
 
 class Trainer:
-    """Trains one model on one class.
+    """Trains one model on one class, or a conditional one on several.
 
     Parameters
     ----------
@@ -52,6 +65,19 @@ class Trainer:
         Where the resumable state is kept; continued from there if the file exists.
     on_epoch : callable, optional
         Hears an `EpochReport` after each epoch. It cannot change the run.
+    condition : Condition of n samples, optional
+        What a conditional model is told of each row of `data`.
+    callbacks : sequence of Callback
+        Hear what happens; see `Callback`.
+    augmentation : Augmentation, optional
+        Changes each batch before its step.
+    processes : Processes, optional
+        Those that share every batch; by default this one alone.
+
+    Raises
+    ------
+    InvalidInputError
+        The device lacks the precision asked for, or there are too few samples to hold some out.
     """
 
     def __init__(
@@ -62,17 +88,44 @@ class Trainer:
         stream: Stream,
         state_path: Path | None = None,
         on_epoch: Callable[[EpochReport], None] | None = None,
+        condition: Condition | None = None,
+        callbacks: Sequence[Callback] = (),
+        augmentation: Augmentation | None = None,
+        processes: Processes | None = None,
     ) -> None:
-        self.model, self.data, self.config = model, data, config
-        self.stream, self.state_path, self.on_epoch = stream, state_path, on_epoch
+        self.model, self.config, self.stream = model, config, stream
+        self.state_path, self.on_epoch, self.callbacks = state_path, on_epoch, tuple(callbacks)
+        self.augmentation = augmentation
+        self.processes = OneProcess(model) if processes is None else processes
+        self.samples, self.held_out = Samples(data, condition), None
+        if config.monitor == "validation":
+            self.samples, self.held_out = self._split_off()
         self.history = History()
-        self.learning_rate = config.learning_rate
-        self.optimizer = self._new_optimizer()
-        self.best_weights = copy_weights(model)
+        self.precision = Precision(config.precision, data.device)
+        self.optimization = Optimization(model, config, self.precision)
+        self.best = KeptWeights(model)
         self._between_epochs = True
+
+    def _split_off(self) -> tuple[Samples, HeldOut]:
+        """Return what is trained on, and the held-out samples with all that their score needs."""
+        config, stream = self.config, self.stream
+        training, held = hold_out(self.samples, config.validation_fraction, stream.child("validation split"))
+        noise = stream.child("validation noise")
+        seen = [training, held]
+        if self.augmentation is not None:
+            seen = [untransformed(part, self.augmentation) for part in seen]
+        return training, HeldOut(seen[0], seen[1], config.validation_draws, noise)
+
+    @property
+    def learning_rate(self) -> float:
+        """The present learning rate: the configured one, halved at each rollback."""
+        return self.optimization.learning_rate
 
     def fit(self) -> History:
         """Train until the stopping rule holds; leave the best weights in the model.
+
+        An interrupt (Ctrl-C) leaves the last whole epoch that was written in the state file, and the best
+        weights so far in the model.
 
         Returns
         -------
@@ -86,6 +139,7 @@ class Trainer:
         if self.state_path is not None and self.state_path.exists():
             self._resume(self.state_path)
         self.model.train()
+        self._tell("on_start", self.config, self.history)
         started, saved, save_cost = time.monotonic(), time.monotonic(), 0.0
         before = self.history.seconds
         try:
@@ -101,123 +155,187 @@ class Trainer:
             # the epoch would be done twice, so the file keeps the last whole epoch written
             if self._between_epochs:
                 self._save()
+            self._leave_best()
             raise
-        restore_weights(self.model, self.best_weights)
-        self.model.eval()
+        self._leave_best()
+        self._tell("on_end", self.history)
         return self.history
+
+    def _leave_best(self) -> None:
+        self.best.restore()
+        self.model.eval()
 
     def _finished(self) -> bool:
         history, config = self.history, self.config
-        if history.best_epoch >= 0 and history.num_epochs - 1 - history.best_epoch >= config.patience:
-            history.stop_reason = f"no better training ELBO for {config.patience} epochs"
-        elif history.num_epochs >= config.max_epochs:
-            history.stop_reason = f"reached max_epochs = {config.max_epochs}"
+        if not history.stop_reason:
+            if history.best_epoch >= 0 and history.epochs_since_best >= config.patience:
+                history.stop_reason = f"no better {config.monitor} ELBO for {config.patience} epochs"
+            elif history.num_epochs >= config.max_epochs:
+                history.stop_reason = f"reached max_epochs = {config.max_epochs}"
         return bool(history.stop_reason)
 
     def _run_epoch(self) -> None:
-        """Do one pass; the ELBO of an epoch is that of the weights its batches were scored with."""
-        epoch, history = self.history.num_epochs + self.history.rollbacks, self.history
-        generator = self.stream.block(epoch).generator(self.data.device)
+        """Do one pass; the training ELBO of an epoch is that of the weights its batches were scored with."""
+        history = self.history
+        generator = self.stream.block(history.num_epochs + history.rollbacks).generator(
+            self.samples.rows.device
+        )
         self._between_epochs = False
-        # with batches the ELBO of an epoch is known only after its updates: what it began with is kept
-        scored = copy_weights(self.model) if self._num_batches() > 1 else None
-        totals = self._pass_over_data(generator)
-        if not totals.finite:
-            self._roll_back()
-            self._between_epochs = True
-            return
-        elbo = totals.elbo / len(self.data)
-        history.elbo.append(elbo)
-        history.reconstruction.append(totals.reconstruction / len(self.data))
-        history.failed_steps.append(totals.failed_steps)
-        if elbo > history.best_elbo:
-            history.best_elbo, history.best_epoch = elbo, history.num_epochs - 1
-            if scored is not None:
-                self.best_weights = scored
+        if self.held_out is None and not self._is_full_batch:
+            # the ELBO is known only after the epoch's updates: what it began with may be what is kept
+            self.best.note()
+        epoch = self._pass_over_data(generator)
+        if epoch is not None and self.held_out is not None:
+            epoch = self._validated(epoch)
+        if epoch is None or not epoch.is_finite:
+            self._roll_back("the objective was not finite")
+        else:
+            self._record(epoch)
+            if history.is_worse_than_first(WORSE_EPOCHS, self.config.warmup_epochs):
+                self._roll_back(f"the ELBO fell below that of the first epoch for {WORSE_EPOCHS} epochs")
         self._between_epochs = True
-        if self.on_epoch is not None:
-            since = history.num_epochs - 1 - history.best_epoch
-            self.on_epoch(EpochReport(history.num_epochs, elbo, history.best_elbo, since, history.seconds))
+        if epoch is not None and epoch.is_finite:
+            self._report(epoch)
 
-    def _keep_weights(self) -> None:
-        """Note the present weights, which were just scored, as the best."""
-        with torch.no_grad():
-            for name, weight in self.model.named_parameters():
-                self.best_weights[name].copy_(weight)
-
-    def _num_batches(self) -> int:
-        return -(-len(self.data) // self.config.batch_size)
-
-    def _pass_over_data(self, generator: torch.Generator) -> _EpochTotals:
-        totals = _EpochTotals()
+    def _pass_over_data(self, generator: torch.Generator) -> _Epoch | None:
+        """Take a step for each batch; None as soon as one is not finite."""
+        weight = self.config.divergence_weight(self.history.num_epochs)
+        sums = torch.zeros(3, dtype=torch.float64, device=self.samples.rows.device)
+        bad = torch.zeros((), dtype=torch.float64, device=sums.device)
         for batch in self._batches(generator):
-            objective = self.model.objective(batch, generator)
-            self.optimizer.zero_grad(set_to_none=True)
-            (-objective.elbo).backward()
-            if not self._clip_gradients(objective.elbo):
-                totals.finite = False
-                break
-            if len(batch) == len(self.data) and objective.elbo > self.history.best_elbo:
-                self._keep_weights()
-            self.optimizer.step()
-            totals.elbo += float(objective.elbo.detach()) * len(batch)
-            totals.reconstruction += float(objective.reconstruction.detach()) * len(batch)
-            totals.failed_steps += objective.failed_steps
-        return totals
+            with self.precision.networks():
+                objective = self.processes.objective(batch, generator)
+            loss = objective.loss(weight) * self.processes.share(objective, batch)
+            bad = bad + self.processes.total((~self.optimization.backward(loss)).to(bad.dtype))
+            sums += _sums(objective)
+            # on CUDA one look at the end is cheaper than waiting after each batch: bad steps do nothing
+            if (self._is_full_batch or sums.device.type == "cpu") and bool(bad):
+                return None
+            if self._is_full_batch and self.held_out is None:
+                self._keep_if_best(float(self._means(sums)[0]), self.best.keep)
+            self.optimization.step()
+        elbo, reconstruction, failed = self._means(sums).tolist()
+        return None if bool(bad) else _Epoch(elbo, reconstruction, round(failed * len(self.samples)))
 
-    def _batches(self, generator: torch.Generator) -> tuple[Float[Tensor, "m D"], ...]:
-        """Return the whole data, or a random split into equal batches."""
-        count = self._num_batches()
-        if count == 1:
-            return (self.data,)
-        order = torch.randperm(len(self.data), generator=generator, device=self.data.device)
-        return tuple(self.data[part] for part in order.tensor_split(count))
+    def _batches(self, generator: torch.Generator) -> Iterator[Samples]:
+        for batch in batches(self.samples, self.config.batch_size, generator):
+            if self.augmentation is None:
+                yield batch
+            else:
+                yield Samples(*self.augmentation(batch.rows, batch.condition, generator))
 
-    def _clip_gradients(self, elbo: Float[Tensor, ""]) -> bool:
-        """Scale the gradients down to the largest norm allowed; return whether all is finite."""
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.max_gradient_norm)
-        return bool(torch.isfinite(norm) & torch.isfinite(elbo.detach()))
+    def _means(self, sums: Float[Tensor, "3"]) -> Float[Tensor, "3"]:
+        return self.processes.total(sums) / len(self.samples)
 
-    def _roll_back(self) -> None:
+    def _validated(self, epoch: _Epoch) -> _Epoch:
+        assert self.held_out is not None
+        return replace(epoch, validation=self.held_out.score(self.model, self.precision))
+
+    @property
+    def _is_full_batch(self) -> bool:
+        return num_batches(len(self.samples), self.config.batch_size) == 1
+
+    def _keep_if_best(self, elbo: float, keep: Callable[[], None]) -> None:
+        """Keep the weights that were scored if they are the best, or the last ones of the warm-up."""
+        if self._is_warm_up or elbo > self.history.best_elbo:
+            keep()
+
+    @property
+    def _is_warm_up(self) -> bool:
+        return self.history.num_epochs < self.config.warmup_epochs
+
+    def _record(self, epoch: _Epoch) -> None:
+        history = self.history
+        monitored = epoch.elbo if epoch.validation is None else epoch.validation
+        if self.held_out is not None:
+            self._keep_if_best(monitored, self.best.keep)
+        elif not self._is_full_batch:
+            self._keep_if_best(monitored, self.best.keep_noted)
+        if not self._is_warm_up and monitored > history.best_elbo:
+            history.best_elbo, history.best_epoch = monitored, history.num_epochs
+        history.elbo.append(epoch.elbo)
+        history.reconstruction.append(epoch.reconstruction)
+        history.failed_steps.append(epoch.failed_steps)
+        if epoch.validation is not None:
+            history.validation.append(epoch.validation)
+
+    def _report(self, epoch: _Epoch) -> None:
+        if not self.processes.is_first:
+            return
+        history = self.history
+        report = EpochReport(
+            history.num_epochs,
+            epoch.elbo,
+            history.best_elbo,
+            history.epochs_since_best,
+            history.seconds,
+            epoch.reconstruction,
+            epoch.failed_steps,
+            epoch.validation,
+            self.learning_rate,
+            self.config.divergence_weight(history.num_epochs - 1),
+        )
+        if self.on_epoch is not None:
+            self.on_epoch(report)
+        self._tell("on_epoch", report)
+
+    def _tell(self, event: str, *arguments: object) -> None:
+        if self.processes.is_first:
+            for callback in self.callbacks:
+                getattr(callback, event)(*arguments)
+
+    def _roll_back(self, reason: str) -> None:
         """Go back to the best weights with half the learning rate and fresh moments."""
-        self.history.rollbacks += 1
-        if self.history.rollbacks > self.config.max_rollbacks:
+        history = self.history
+        history.rollbacks += 1
+        history.rollback_epochs.append(history.num_epochs)
+        if history.rollbacks > self.config.max_rollbacks:
+            self._give_up(reason)
+            return
+        self.best.restore()
+        self.optimization.restart(self.learning_rate / 2.0)
+        self._tell(
+            "on_rollback", RollbackReport(history.num_epochs, reason, history.rollbacks, self.learning_rate)
+        )
+
+    def _give_up(self, reason: str) -> None:
+        """Stop at the best weights, if training has found better ones than it began with."""
+        if self.history.best_epoch < 1:
             raise TrainingError(
                 f"the training objective must stay finite, it did not {self.history.rollbacks} times down to "
                 f"learning rate {self.learning_rate:g}; try a larger regularization, likelihood gaussian, or "
                 "look for outliers in the data"
             )
-        restore_weights(self.model, self.best_weights)
-        self.learning_rate /= 2.0
-        self.optimizer = self._new_optimizer()
-
-    def _new_optimizer(self) -> torch.optim.Adam:
-        return torch.optim.Adam(self.model.parameters(), lr=self.learning_rate, fused=True)
+        self.history.stop_reason = f"diverged {self.history.rollbacks} times (the last time {reason})"
 
     def _save(self) -> None:
-        if self.state_path is None:
+        if self.state_path is None or not self.processes.is_first:
             return
-        moments: dict[str, Tensor] = {}
-        for name, weight in self.model.named_parameters():
-            for key, value in self.optimizer.state.get(weight, {}).items():
-                moments[f"{key}.{name}"] = value
-        state = TrainingState(
-            copy_weights(self.model), self.best_weights, moments, self.learning_rate, self.history
-        )
-        state.save(self.state_path)
+        TrainingState(
+            copy_weights(self.model),
+            self.best.kept,
+            self.optimization.moments(),
+            self.learning_rate,
+            self.history,
+            self.config.law(),
+            self.precision.state(),
+        ).save(self.state_path)
 
     def _resume(self, path: Path) -> None:
         state = TrainingState.load(path)
-        state.check_fits(self.model, path)
+        state.check_fits(self.model, self.config.law(), path)
+        restore_weights(self.model, state.best_weights)
+        self.best.keep()
         restore_weights(self.model, state.weights)
-        self.best_weights = {k: v.to(self.data.device) for k, v in state.best_weights.items()}
-        self.learning_rate, self.history = state.learning_rate, state.history
+        self.history = state.history
         self.history.stop_reason = ""
-        self.optimizer = self._new_optimizer()
-        for name, weight in self.model.named_parameters():
-            moments = {
-                k.split(".", 1)[0]: v for k, v in state.optimizer.items() if k.split(".", 1)[1] == name
-            }
-            if moments:
-                # the fused optimiser wants its step counter beside the weight, too
-                self.optimizer.state[weight] = {k: v.to(weight.device) for k, v in moments.items()}
+        self.optimization.resume(state.learning_rate, state.optimizer)
+        self.precision.restore(state.loss_scale)
+
+
+def _sums(objective: Objective) -> Float[Tensor, "3"]:
+    """Return the ELBO, the log-likelihood and the failed steps, summed over the samples."""
+    reconstruction = objective.log_likelihood.detach().double().sum()
+    divergence = objective.divergence.detach().double().sum()
+    failed = torch.full_like(reconstruction, objective.failed_steps)
+    return torch.stack([reconstruction - divergence, reconstruction, failed])

@@ -12,7 +12,7 @@ from torch import Tensor
 from riemaug.atomic import atomic_path
 from riemaug.errors import InvalidInputError
 
-STATE_FORMAT = 1
+STATE_FORMAT = 2
 
 
 @dataclass
@@ -22,17 +22,24 @@ class History:
     Attributes
     ----------
     elbo, reconstruction : list of float
-        Mean over the samples, in nats.
+        Of the training data, mean over the samples, in nats.
     failed_steps : list of int
         Implicit leapfrog steps that did not converge.
     best_epoch : int
-        Index of the epoch whose weights are kept: those before its update gave the best ELBO.
+        Index of the epoch whose weights are kept: those before its update gave the best training ELBO, or
+        those after it the best validation ELBO. -1 before the first that counts.
+    best_elbo : float
+        That best value of the monitored ELBO.
     rollbacks : int
         How often training diverged and went back.
     stop_reason : str
         Why it ended; empty while it runs.
     seconds : float
         Time spent, over all sessions.
+    validation : list of float
+        ELBO of the samples held out, one entry an epoch; empty without them.
+    rollback_epochs : list of int
+        How many epochs were done at each rollback.
     """
 
     elbo: list[float] = field(default_factory=list)
@@ -43,11 +50,29 @@ class History:
     rollbacks: int = 0
     stop_reason: str = ""
     seconds: float = 0.0
+    validation: list[float] = field(default_factory=list)
+    rollback_epochs: list[int] = field(default_factory=list)
 
     @property
     def num_epochs(self) -> int:
         """Number of epochs done."""
         return len(self.elbo)
+
+    @property
+    def epochs_since_best(self) -> int:
+        """Number of epochs after the best one; all of them before there is one."""
+        return self.num_epochs - 1 - self.best_epoch
+
+    def is_worse_than_first(self, num_epochs: int, warmup_epochs: int) -> bool:
+        """Return whether the last epochs all have a smaller training ELBO than the first one that counts.
+
+        Only epochs after the warm-up and since the last rollback do, and there must have been a better one.
+        """
+        since = max([warmup_epochs, *self.rollback_epochs[-1:]])
+        last = self.elbo[since:][-num_epochs:]
+        if len(last) < num_epochs or self.best_epoch <= warmup_epochs:
+            return False
+        return max(last) < self.elbo[warmup_epochs]
 
     def to_dict(self) -> dict:
         """Return a JSON-safe mapping."""
@@ -64,6 +89,16 @@ class TrainingState:
     """All that the loop carries from one epoch to the next.
 
     The noise of epoch e comes from the stream's block e, so no generator state is kept.
+
+    Attributes
+    ----------
+    weights, best_weights, optimizer : dict of str to Tensor
+    learning_rate : float
+    history : History
+    law : dict
+        The settings that the weights depend on, `TrainingConfig.law`.
+    loss_scale : dict
+        Of float16, `Precision.state`.
     """
 
     weights: dict[str, Tensor]
@@ -71,6 +106,8 @@ class TrainingState:
     optimizer: dict[str, Tensor]
     learning_rate: float
     history: History
+    law: dict = field(default_factory=dict)
+    loss_scale: dict = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
         """Write the state to a safetensors file, whole or not at all."""
@@ -81,6 +118,8 @@ class TrainingState:
             "format": STATE_FORMAT,
             "learning_rate": self.learning_rate,
             "history": self.history.to_dict(),
+            "law": self.law,
+            "loss_scale": self.loss_scale,
         }
         with atomic_path(path) as temporary:
             save_file(
@@ -105,12 +144,14 @@ class TrainingState:
                 parts["optimizer"],
                 float(header["learning_rate"]),
                 History.from_dict(header["history"]),
+                dict(header["law"]),
+                dict(header["loss_scale"]),
             )
         except (SafetensorError, KeyError, TypeError, ValueError) as error:
             raise unusable_state(path, error) from error
 
-    def check_fits(self, module: torch.nn.Module, path: Path) -> None:
-        """Raise InvalidInputError if the tensors are not those of a training of `module`."""
+    def check_fits(self, module: torch.nn.Module, law: dict, path: Path) -> None:
+        """Raise InvalidInputError if this is no training of `module` under the settings `law`."""
         expected = {name: weight.shape for name, weight in module.named_parameters()}
         for weights in (self.weights, self.best_weights):
             if {name: weight.shape for name, weight in weights.items()} != expected:
@@ -119,6 +160,9 @@ class TrainingState:
             kind, _, name = key.partition(".")
             if name not in expected or moment.shape not in (expected[name], torch.Size([])):
                 raise unusable_state(path, f"its optimizer state {kind!r} is that of another model")
+        changed = sorted(name for name in law if self.law.get(name) != law[name])
+        if changed:
+            raise unusable_state(path, f"it was trained with another {', '.join(changed)}")
 
 
 def unusable_state(path: Path, reason: object) -> InvalidInputError:
@@ -128,15 +172,3 @@ def unusable_state(path: Path, reason: object) -> InvalidInputError:
         f"a training state must be whole and of the same model, {path} is not ({text}); "
         "delete it to train anew"
     )
-
-
-def copy_weights(module: torch.nn.Module) -> dict[str, Tensor]:
-    """Return detached copies of the trainable weights."""
-    return {name: weight.detach().clone() for name, weight in module.named_parameters()}
-
-
-def restore_weights(module: torch.nn.Module, weights: dict[str, Tensor]) -> None:
-    """Set the trainable weights in place."""
-    with torch.no_grad():
-        for name, weight in module.named_parameters():
-            weight.copy_(weights[name])

@@ -40,7 +40,7 @@ def test_subfolders_hidden_and_system_files(two_classes):
     assert data.counts == (4, 2)
     assert "cat/subject 1/deep/x.PNG" in data.names
     assert any("2 files that are no images" in note and "notes.txt" in note for note in data.notes)
-    assert any("1 images outside any class folder" in note and "stray.png" in note for note in data.notes)
+    assert any("1 files outside any class folder" in note and "stray.png" in note for note in data.notes)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".PNG", ".jpg", ".JPEG", ".tif", ".TIFF", ".bmp", ".gif"])
@@ -135,8 +135,8 @@ def test_folders_without_images_say_what_they_hold(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "x.txt").write_text("x")
     refused(tmp_path, "no png", "1 of .txt")
-    (tmp_path / "a" / "x.nii.gz").write_bytes(b"x")
-    refused(tmp_path, "volumes are not read")
+    (tmp_path / "a" / "x.dcm").write_bytes(b"x")
+    refused(tmp_path, "a format that is not read", "NIfTI")
     np.savez(tmp_path / "arrays.npz", X=np.eye(4))
     refused(tmp_path, f"give {str(tmp_path / 'arrays.npz')!r}")
 

@@ -32,7 +32,7 @@ def test_table_wins_over_folders(table):
     assert data.names == ("cat/a.png", "cat/b.png", "dog/a.png", "dog/b.png")
     np.testing.assert_array_equal(data.labels, [0, 1, 0, 1])
     np.testing.assert_array_equal(data.samples[2], nth_image("dog", 0))
-    assert note_of(data, "1 images that metadata.csv does not name were not read: 'cat/c.png'")
+    assert note_of(data, "1 files that metadata.csv does not name were not read: 'cat/c.png'")
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t"])

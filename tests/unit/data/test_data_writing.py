@@ -18,7 +18,7 @@ from riemaug.data import (
     include_real,
     read_dataset,
     write_arrays,
-    write_class_images,
+    write_class_files,
 )
 from riemaug.errors import InvalidInputError
 
@@ -49,7 +49,7 @@ def image_sets(draw):
 def test_images_read_back_as_written(tmp_path, case):
     samples, suffix = case
     fmt = folder_format(samples.shape[1:], samples.dtype.name, suffix)
-    names = write_class_images(tmp_path, "a b.c", samples, fmt)
+    names = write_class_files(tmp_path, "a b.c", samples, fmt)
     assert names == [f"a b.c/a b.c-{number:06d}{fmt.suffix}" for number in range(1, len(samples) + 1)]
     for name, sample in zip(names, samples, strict=True):
         with Image.open(tmp_path / name) as image:
@@ -60,7 +60,7 @@ def test_images_read_back_as_written(tmp_path, case):
 
 def test_grey_is_written_as_rgb_where_the_input_was(tmp_path):
     fmt = folder_format((6, 5, 3), grey_as_rgb=True)
-    (name,) = write_class_images(tmp_path, "cat", noise(1)[None], fmt)
+    (name,) = write_class_files(tmp_path, "cat", noise(1)[None], fmt)
     with Image.open(tmp_path / name) as image:
         assert image.mode == "RGB"
         np.testing.assert_array_equal(np.asarray(image), np.repeat(noise(1)[..., None], 3, 2))
@@ -68,7 +68,7 @@ def test_grey_is_written_as_rgb_where_the_input_was(tmp_path):
 
 def test_numbers_go_on_from_start(tmp_path):
     fmt = folder_format((6, 5))
-    assert write_class_images(tmp_path, "cat", noise(1, (2, 6, 5)), fmt, start=1_000_000) == [
+    assert write_class_files(tmp_path, "cat", noise(1, (2, 6, 5)), fmt, start=1_000_000) == [
         "cat/cat-1000000.png",
         "cat/cat-1000001.png",
     ]
@@ -81,7 +81,7 @@ def test_numbers_go_on_from_start(tmp_path):
 def test_output_is_a_data_set(tmp_path):
     fmt = folder_format((6, 5), "uint16")
     samples = noise(1, (3, 6, 5), "uint16")
-    write_class_images(tmp_path, "cat", samples, fmt)
+    write_class_files(tmp_path, "cat", samples, fmt)
     data = read_dataset(tmp_path)
     assert data.format == fmt
     np.testing.assert_array_equal(data.samples, samples)
@@ -91,7 +91,7 @@ def test_longest_class_name_is_writable(tmp_path):
     fmt = folder_format((6, 5))
     long_names = ["é" * 127, "é" * 126 + "ab"]
     for class_name in long_names:
-        (name,) = write_class_images(tmp_path, class_name, noise(1)[None], fmt)
+        (name,) = write_class_files(tmp_path, class_name, noise(1)[None], fmt)
         assert (tmp_path / name).is_file()
 
 
@@ -100,7 +100,7 @@ def test_longest_class_name_is_writable(tmp_path):
 )
 def test_class_names_cannot_leave_the_output(tmp_path, class_name):
     with pytest.raises(InvalidInputError, match="rename the class"):
-        write_class_images(tmp_path / "out", class_name, noise(1)[None], folder_format((6, 5)))
+        write_class_files(tmp_path / "out", class_name, noise(1)[None], folder_format((6, 5)))
     assert list(tmp_path.rglob("*")) == []
 
 
@@ -115,7 +115,7 @@ def test_class_names_cannot_leave_the_output(tmp_path, class_name):
 )
 def test_samples_that_do_not_fit_the_format_are_refused(tmp_path, samples, fmt):
     with pytest.raises(InvalidInputError):
-        write_class_images(tmp_path, "cat", samples, fmt)
+        write_class_files(tmp_path, "cat", samples, fmt)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -151,7 +151,7 @@ def test_arrays_that_do_not_fit_are_refused(tmp_path):
 def test_real_images_lie_beside_synthetic_ones(two_classes, tmp_path, how):
     data = read_dataset(two_classes)
     out = tmp_path / "out"
-    synthetic = write_class_images(out, "cat", data.of_class(0), data.format)
+    synthetic = write_class_files(out, "cat", data.of_class(0), data.format)
     real = include_real(two_classes, data, out, how)
     assert real == [
         "cat/cat-real-000001.png",

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from riemaug.models import ModelConfig, build_model, paper_model
-from riemaug.models.config import LARGE_DATA_DIM, ModelKind
+from riemaug.models.config import LARGE_DATA_DIM, LikelihoodName, ModelKind
 
 
 def test_small_data_take_the_mnist_column_of_tables_4_and_5() -> None:
@@ -32,14 +32,16 @@ def test_the_columns_meet_at_the_stated_size() -> None:
     assert paper_model(5, "vae").kind == "vae"
 
 
-@pytest.mark.parametrize("kind", ["vae", "rhvae"])
+@pytest.mark.parametrize("kind", ["vae", "vamp", "hvae", "rhvae"])
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian-learned"])
 @pytest.mark.parametrize("latent_dim", [1, 2, 5])
 @pytest.mark.parametrize("hidden", [(7,), (11, 6), (5, 4, 3)])
 def test_the_number_of_parameters_is_that_of_the_built_model(
-    kind: ModelKind, latent_dim: int, hidden: tuple[int, ...]
+    kind: ModelKind, likelihood: LikelihoodName, latent_dim: int, hidden: tuple[int, ...]
 ) -> None:
     config = ModelConfig(
         kind=kind,
+        likelihood=likelihood,
         data_dim=13,
         latent_dim=latent_dim,
         encoder_hidden=hidden,

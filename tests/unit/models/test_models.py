@@ -2,15 +2,20 @@
 
 import copy
 import math
+import operator
 from collections.abc import Callable
+from itertools import accumulate
+from typing import get_args
 
 import pytest
 import torch
 from torch import Tensor
 
 from riemaug.errors import NotFittedError
-from riemaug.models import RHVAE, VAE, LatentModel, Posterior, build_model, paper_model
+from riemaug.models import RHVAE, LatentModel, ModelKind, Posterior, build_model, paper_model
 from riemaug.models.base import standard_normal_log_prob
+from riemaug.models.factory import KINDS
+from riemaug.models.flow import Schedule
 
 Build = Callable[..., LatentModel]
 
@@ -29,7 +34,8 @@ def rhvae(small_model: Build, unit_data: Tensor) -> RHVAE:
 
 def test_the_kind_decides_the_class() -> None:
     assert isinstance(build_model(paper_model(12)), RHVAE)
-    assert isinstance(build_model(paper_model(12, "vae")), VAE)
+    for kind in get_args(ModelKind):
+        assert type(build_model(paper_model(12, kind))).__name__.lower() == kind
 
 
 def test_the_posterior_is_the_diagonal_normal() -> None:
@@ -64,7 +70,7 @@ def test_the_vae_objective_is_the_mean_of_its_evidence_estimate(small_model: Bui
     assert spread < 0.2 * float(kl)
 
 
-@pytest.mark.parametrize("kind", ["vae", "rhvae"])
+@pytest.mark.parametrize("kind", sorted(KINDS))
 def test_encodings_are_the_same_at_each_call(small_model: Build, unit_data: Tensor, kind: str) -> None:
     model = small_model(kind=kind)
     assert torch.equal(model.embed(unit_data), model.embed(unit_data))
@@ -74,7 +80,7 @@ def test_encodings_are_the_same_at_each_call(small_model: Build, unit_data: Tens
     assert 0 <= float(decoded.min()) < float(decoded.max()) <= 1
 
 
-@pytest.mark.parametrize("kind", ["vae", "rhvae"])
+@pytest.mark.parametrize("kind", sorted(KINDS))
 def test_weights_follow_from_the_seed_and_nothing_else(small_model: Build, kind: str) -> None:
     torch.manual_seed(5)
     before = torch.get_rng_state()
@@ -85,15 +91,19 @@ def test_weights_follow_from_the_seed_and_nothing_else(small_model: Build, kind:
         assert not torch.equal(a, c)
 
 
-def test_a_vae_begins_with_the_weights_of_the_rhvae(small_model: Build) -> None:
-    vae, rhvae = small_model(kind="vae"), small_model(kind="rhvae")
+@pytest.mark.parametrize("kind", ["vae", "vamp", "hvae"])
+def test_all_kinds_begin_with_the_weights_of_the_rhvae(small_model: Build, kind: str) -> None:
+    model, rhvae = small_model(kind=kind), small_model(kind="rhvae")
     shared = dict(rhvae.named_parameters())
-    for name, weight in vae.named_parameters():
+    common = [(name, weight) for name, weight in model.named_parameters() if name in shared]
+    assert {name.split(".")[0] for name, _ in common} == {"encoder", "decoder"}
+    assert len(common) == len([*model.encoder.parameters(), *model.decoder.parameters()])
+    for name, weight in common:
         assert torch.equal(weight, shared[name])
-    assert not torch.equal(vae.encoder.mean.weight, vae.encoder.log_variance.weight)
+    assert not torch.equal(model.encoder.mean.weight, model.encoder.log_variance.weight)
 
 
-@pytest.mark.parametrize("kind", ["vae", "rhvae"])
+@pytest.mark.parametrize("kind", sorted(KINDS))
 def test_objectives_leave_the_global_generator_alone(
     small_model: Build, unit_data: Tensor, kind: str
 ) -> None:
@@ -191,14 +201,12 @@ def test_the_evidence_of_a_sample_does_not_depend_on_its_batch(rhvae: RHVAE, uni
 
 
 @pytest.mark.parametrize("start", [1.0, 0.25, 0.09])
-def test_tempering_is_the_quadratic_schedule_up_to_one(small_model: Build, start: float) -> None:
-    model = small_model(kind="rhvae", num_leapfrog_steps=4, initial_inverse_temperature=start)
-    assert isinstance(model, RHVAE)
+def test_tempering_is_the_quadratic_schedule_up_to_one(start: float) -> None:
+    schedule = Schedule(num_steps=4, step_size=0.1, initial_inverse_temperature=start)
     root = 1 / math.sqrt(start)
     expected = [(1 - root) * (k / 4) ** 2 + root for k in range(5)]
-    assert [1 / model._sqrt_beta(k) for k in range(5)] == pytest.approx(expected)
-    assert model._sqrt_beta(0) == pytest.approx(math.sqrt(start))
-    assert model._sqrt_beta(4) == pytest.approx(1.0)
+    assert list(accumulate((schedule.factor(k) for k in range(5)), operator.mul)) == pytest.approx(expected)
+    assert Schedule(0, 0.1, start).factor(0) == 1.0
 
 
 @pytest.mark.parametrize("latent_dim", [1, 2, 3, 8])

@@ -1,4 +1,4 @@
-"""The perceptrons: initial weights, pull-back, lower-triangular factors."""
+"""Dense networks: initial weights, pull-back, condition, lower-triangular factors."""
 
 import math
 
@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from riemaug.models.networks import FACTOR_LIMIT, MetricNetwork, MLPDecoder, MLPEncoder, linear
+from riemaug.models.layers import linear
+from riemaug.models.networks import FACTOR_LIMIT, Encoder, MetricNetwork, MLPDecoder, MLPTrunk
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -28,9 +29,9 @@ def test_initial_weights_fill_pytorchs_usual_interval_evenly() -> None:
 def networks(seed: int) -> list[nn.Module]:
     draw = generator(seed)
     return [
-        MLPEncoder(6, (5, 4), 3, draw),
-        MLPDecoder(3, (4, 5), 6, draw),
-        MetricNetwork(6, (5,), 3, draw),
+        Encoder(MLPTrunk(6, (5, 4), 0, draw), 3, draw),
+        MLPDecoder(3, (4, 5), 6, 0, draw),
+        MetricNetwork(MLPTrunk(6, (5,), 0, draw), 3, draw),
     ]
 
 
@@ -47,7 +48,7 @@ def test_weights_come_from_the_generator_alone() -> None:
 
 def test_hidden_layers_are_as_wide_as_asked_in_order() -> None:
     encoder, decoder, metric = networks(0)
-    assert isinstance(encoder, MLPEncoder)
+    assert isinstance(encoder, Encoder)
     assert isinstance(decoder, MLPDecoder)
     assert isinstance(metric, MetricNetwork)
     widths = [[m.out_features for m in net.modules() if isinstance(m, nn.Linear)] for net in networks(0)]
@@ -61,7 +62,7 @@ def squared_pullback_by_autograd(decoder: MLPDecoder, latent: Tensor, cotangent:
 
 @pytest.mark.parametrize("hidden", [(7,), (7, 6), (5, 6, 7)])
 def test_the_pullback_is_the_vector_jacobian_product_and_its_derivative_too(hidden: tuple[int, ...]) -> None:
-    decoder = MLPDecoder(3, hidden, 8, generator()).double()
+    decoder = MLPDecoder(3, hidden, 8, 0, generator()).double()
     latent = torch.randn(4, 3, generator=generator(1), dtype=torch.float64).requires_grad_()
     target = torch.rand(4, 8, generator=generator(2), dtype=torch.float64)
     logits, pullback = decoder.forward_with_pullback(latent)
@@ -82,7 +83,8 @@ def test_the_pullback_is_the_vector_jacobian_product_and_its_derivative_too(hidd
 
 @pytest.mark.parametrize("dim", [1, 2, 4])
 def test_factors_are_lower_triangular_with_a_positive_diagonal(dim: int) -> None:
-    network = MetricNetwork(6, (5,), dim, generator())
+    draw = generator()
+    network = MetricNetwork(MLPTrunk(6, (5,), 0, draw), dim, draw)
     data = torch.rand(7, 6, generator=generator(1))
     factors = network(data)
     assert factors.shape == (7, dim, dim)
@@ -95,7 +97,8 @@ def test_factors_are_lower_triangular_with_a_positive_diagonal(dim: int) -> None
 
 
 def test_factors_are_bounded_for_wild_inputs() -> None:
-    network = MetricNetwork(6, (5,), 3, generator())
+    draw = generator()
+    network = MetricNetwork(MLPTrunk(6, (5,), 0, draw), 3, draw)
     assert network.below is not None
     with torch.no_grad():
         network.log_diagonal.weight.mul_(1e6)
@@ -109,14 +112,15 @@ def test_factors_are_bounded_for_wild_inputs() -> None:
 
 def test_small_outputs_are_left_as_they_are() -> None:
     # the bound is smooth: slope one at zero
-    network = MetricNetwork(6, (5,), 2, generator()).double()
+    draw = generator()
+    network = MetricNetwork(MLPTrunk(6, (5,), 0, draw), 2, draw).double()
     assert network.below is not None
     data = torch.rand(4, 6, generator=generator(1), dtype=torch.float64)
     with torch.no_grad():
         for head in (network.log_diagonal, network.below):
             head.weight.mul_(1e-3)
             head.bias.mul_(1e-3)
-    factors, features = network(data), network.hidden(data)
+    factors, features = network(data), network.trunk(data)
     logs = factors.diagonal(dim1=-2, dim2=-1).log()
     assert torch.allclose(logs, network.log_diagonal(features), rtol=1e-4, atol=0)
     assert torch.allclose(factors[:, 1, :1], network.below(features), rtol=1e-4, atol=0)

@@ -2,6 +2,7 @@
 
 import errno
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
+import riemaug.run.fitting
 import riemaug.run.tasks
 from riemaug.cli.main import main
 from riemaug.config import Amount, GeneratorConfig
@@ -75,7 +77,7 @@ def test_training_that_diverges_names_the_class(data, monkeypatch):
 
     def diverge(self: VAE, *arguments: Any) -> Any:
         found = objective(self, *arguments)
-        return found if self not in second else type(found)(found.elbo * torch.nan, found.reconstruction)
+        return found if self not in second else replace(found, divergence=found.divergence * torch.nan)
 
     with monkeypatch.context() as patch:
         patch.setattr(VAE, "objective", diverge)
@@ -102,8 +104,9 @@ def test_a_sampler_that_fails_names_the_class(data, monkeypatch):
 def test_samples_that_are_not_numbers_are_never_written(data, monkeypatch):
     second, decode = SecondClass(), VAE.decode
 
-    def fail(self: VAE, points: torch.Tensor) -> torch.Tensor:
-        return decode(self, points) * (torch.nan if self in second and not self.training else 1.0)
+    def fail(self: VAE, points: torch.Tensor, condition: None) -> torch.Tensor:
+        found = decode(self, points, condition)
+        return found * (torch.nan if self in second and not self.training else 1.0)
 
     monkeypatch.setattr(VAE, "decode", fail)
     with pytest.raises(SamplingError, match="class 'cats'|class 'dogs'"):
@@ -113,35 +116,42 @@ def test_samples_that_are_not_numbers_are_never_written(data, monkeypatch):
 
 @pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory")])
 def test_too_little_memory_names_the_class_and_a_way_out(data, monkeypatch, error):
-    fit_class = riemaug.run.tasks.fit_class
+    fit_model = riemaug.run.fitting.fit_model
 
-    def fail(name: str, *arguments: Any) -> Any:
-        if name == "dogs":
+    def fail(classes: Any, *arguments: Any) -> Any:
+        if classes[0].name == "dogs":
             raise error
-        return fit_class(name, *arguments)
+        return fit_model(classes, *arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(riemaug.run.tasks, "fit_class", fail)
+        patch.setattr(riemaug.run.fitting, "fit_model", fail)
         with pytest.raises(ResourceError, match="class 'dogs' must fit the memory.*--jobs 1"):
             augment(request(data))
     check_resumable(data)
 
 
-@pytest.mark.parametrize("place", ["write_class_images", "write_tensors", "atomic_write_text"])
-def test_a_full_disk_ends_with_one_line(data, monkeypatch, capsys, place):
-    write, calls = getattr(riemaug.run.tasks, place), []
+@pytest.mark.parametrize(
+    ("module", "place", "number"),
+    [
+        (riemaug.run.tasks, "write_class_files", 4),
+        (riemaug.run.fitting, "write_tensors", 2),
+        (riemaug.run.fitting, "atomic_write_text", 2),
+    ],
+)
+def test_a_full_disk_ends_with_one_line(data, monkeypatch, capsys, module, place, number):
+    write, calls = getattr(module, place), []
 
     def fail(*arguments: Any) -> Any:
         calls.append(place)
-        # the third batch of images, the second model, the second description: all of the second class
-        if len(calls) == {"write_class_images": 4, "write_tensors": 2, "atomic_write_text": 3}[place]:
+        # the last batch of images, the model, the description of the second class
+        if len(calls) == number:
             raise OSError(errno.ENOSPC, "No space left on device", "/disk/out")
         return write(*arguments)
 
     arguments = ["augment", data, data.parent / "out", "--model", "vae", "--max-epochs", 5]
     arguments += ["--per-class", 4, "--jobs", 1, "--batch-size", 2, "--quiet", "--device", "cpu"]
     with monkeypatch.context() as patch:
-        patch.setattr(riemaug.run.tasks, place, fail)
+        patch.setattr(module, place, fail)
         patch.setattr(sys, "argv", ["riemaug", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
             main()

@@ -16,11 +16,13 @@ from riemaug.run.pictures import as_pictures
         ((8, 6, 3), (8, 6, 3)),
         ((1, 8, 6), (8, 6)),
         ((3, 8, 6), (8, 6, 3)),
-        ((5, 8, 6), (8, 6)),
-        ((5, 8, 6, 1), (8, 6)),
-        ((5, 8, 6, 3), (8, 6, 3)),
-        ((1, 5, 8, 6), (8, 6)),
-        ((3, 5, 8, 6), (8, 6, 3)),
+        ((5, 8, 6), (8, 6 + 6 + 8)),
+        ((5, 8, 6, 1), (8, 20)),
+        ((5, 8, 6, 3), (8, 20, 3)),
+        ((1, 5, 8, 6), (8, 20)),
+        ((3, 5, 8, 6), (8, 20, 3)),
+        ((2, 8, 6), (8, 6)),
+        ((8, 6, 2), (8, 6)),
         ((64,), None),
         ((), None),
         ((3, 8), None),
@@ -43,10 +45,16 @@ def test_the_values_are_kept_and_clamped():
     assert as_pictures(np.full((1, 8, 8), -0.02, np.float32)).max() == 0
 
 
-def test_of_a_volume_the_middle_slice_is_shown():
-    volume = np.zeros((1, 5, 8, 6), np.float32)
-    volume[:, 2] = 1.0
-    assert as_pictures(volume).min() == 255
+def test_of_a_volume_the_three_middle_slices_are_shown_side_by_side():
+    volume = np.random.default_rng(0).random((2, 5, 8, 6), np.float32)
+    pictures = as_pictures(volume)
+    across = [volume[:, 2], volume[:, :, 4], volume[:, :, :, 3]]
+    # the flatter two are in the middle of the height of the first
+    columns = [(slice(0, 8), slice(0, 6)), (slice(1, 6), slice(6, 12)), (slice(1, 6), slice(12, 20))]
+    for plane, (rows, place) in zip(across, columns, strict=True):
+        assert np.array_equal(pictures[:, rows, place], np.rint(plane * 255))
+    assert not pictures[:, 0, 6:].any()
+    assert not pictures[:, 6:, 6:].any()
 
 
 @pytest.fixture

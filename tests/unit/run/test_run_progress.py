@@ -5,10 +5,12 @@ import time
 
 import pytest
 
-from riemaug.cli.console import FIT_SHARE, expected_epochs, share_done, status
+from riemaug.cli.console import classes_done, expected_epochs, share_done, share_of_job, status
 from riemaug.cli.text import duration, printable, size
 from riemaug.run.progress import (
+    FIT_SHARE,
     POLL_SECONDS,
+    WAITING,
     WRITE_SECONDS,
     ProgressFile,
     ProgressWatch,
@@ -20,11 +22,14 @@ from riemaug.run.progress import (
 def test_what_is_told_is_read(tmp_path):
     path = tmp_path / "progress.json"
     assert read_progress(path) is None
-    file = ProgressFile(path, "Müller")
+    file = ProgressFile(path, TaskProgress("waiting", name="Müller", weight=2.5))
+    assert file.read() == file.task
     file.tell("fit", done=3, total=10, value=-5.5, best=-5.0, since_best=1)
     read = read_progress(path)
     assert read is not None
     assert (read.stage, read.done, read.total, read.name) == ("fit", 3, 10, "Müller")
+    assert file.read() == read
+    assert read.weight == 2.5
     assert (read.value, read.best, read.since_best) == (-5.5, -5.0, 1)
     assert os.listdir(tmp_path) == ["progress.json"]
 
@@ -55,21 +60,21 @@ def test_a_line_that_cannot_be_written_is_no_loss(tmp_path):
 
 
 def test_a_watch_tells_while_the_block_runs_and_once_at_its_end(tmp_path):
-    paths = [tmp_path / "a.json", tmp_path / "b.json"]
-    heard: list[list[TaskProgress | None]] = []
+    tasks = [ProgressFile(tmp_path / "a.json"), ProgressFile(tmp_path / "b.json")]
+    heard: list[list[TaskProgress]] = []
     threads: list[threading.Thread] = []
 
     def listen(told):
         heard.append(told)
         threads.append(threading.current_thread())
 
-    with ProgressWatch(paths, listen):
-        ProgressFile(paths[1]).tell("fit", done=5)
+    with ProgressWatch(tasks, listen):
+        tasks[1].tell("fit", done=5)
         time.sleep(3 * POLL_SECONDS)
         during = len(heard)
-        ProgressFile(paths[0]).tell("done")
+        tasks[0].tell("done")
     assert during >= 1
-    assert heard[0][0] is None
+    assert heard[0][0] == WAITING
     assert heard[-1][0].stage == "done"
     assert heard[-1][1].done == 5
     # the last word comes after the other thread has ended, so no two are heard at once
@@ -79,15 +84,16 @@ def test_a_watch_tells_while_the_block_runs_and_once_at_its_end(tmp_path):
 
 def test_a_watch_without_a_listener_starts_no_thread(tmp_path):
     before = threading.active_count()
-    with ProgressWatch([tmp_path / "a.json"], None):
+    with ProgressWatch([ProgressFile(tmp_path / "a.json")], None):
         assert threading.active_count() == before
 
 
 def test_a_watch_ends_with_its_block_even_if_that_fails(tmp_path):
     heard = []
-    with pytest.raises(ZeroDivisionError), ProgressWatch([tmp_path / "a.json"], heard.append):
+    tasks = [ProgressFile(tmp_path / "a.json")]
+    with pytest.raises(ZeroDivisionError), ProgressWatch(tasks, heard.append):
         raise ZeroDivisionError
-    assert heard == [[None]]
+    assert heard == [[WAITING]]
 
 
 def told(stage, **fields):
@@ -96,7 +102,7 @@ def told(stage, **fields):
 
 def test_the_share_of_a_class_only_grows():
     order = [
-        None,
+        WAITING,
         told("fit", done=1, total=10_000),
         told("fit", done=500, total=10_000),
         told("fit", done=999, total=10_000),
@@ -116,8 +122,19 @@ def test_the_share_of_a_class_only_grows():
 
 
 def test_a_class_may_take_longer_than_is_usual():
-    assert expected_epochs([None]) == 1000
-    assert expected_epochs([told("fit", done=5000, total=10_000), None]) == 6000
+    assert expected_epochs([WAITING]) == 1000
+    assert expected_epochs([told("fit", done=5000, total=10_000), WAITING]) == 6000
+
+
+def test_a_training_that_classes_share_counts_for_its_part_of_all_work():
+    fit = told("fit", done=500, total=1000, weight=1.8, fit_share=1.0, classes=0)
+    draws = [told("waiting", weight=0.1, fit_share=0.0) for _ in range(2)]
+    assert share_of_job([fit, *draws]) == pytest.approx(0.45)
+    assert classes_done([fit, *draws]) == "0/2"
+    fit = told("done", weight=1.8, fit_share=1.0, classes=0)
+    half = told("sample", done=10, total=10, weight=0.1, fit_share=0.0)
+    assert share_of_job([fit, half, draws[1]]) == pytest.approx(0.925)
+    assert classes_done([fit, told("done", weight=0.1), draws[1]]) == "1/2"
 
 
 def test_status_says_what_is_done():

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from riemaug.models import LatentModel, ModelConfig, Objective
+from riemaug.models import Condition, LatentModel, ModelConfig, Objective
 
 Script = Callable[[int], float]
 
@@ -20,6 +20,7 @@ class ScriptedModel(LatentModel):
         super().__init__(ModelConfig(kind="vae", data_dim=3, encoder_hidden=(2,), decoder_hidden=(2,)), 0)
         self.script, self.slope = script, slope
         self.batches: list[Tensor] = []
+        self.conditions: list[Condition | None] = []
         self.seen: list[float] = []
 
     @property
@@ -29,15 +30,20 @@ class ScriptedModel(LatentModel):
     def first_weight(self) -> float:
         return float(self.encoder.mean.bias.detach()[0])
 
-    def objective(self, data: Tensor, generator: torch.Generator) -> Objective:
+    def objective(
+        self, data: Tensor, generator: torch.Generator, condition: Condition | None = None
+    ) -> Objective:
         value = self.script(self.calls)
         self.batches.append(data)
+        self.conditions.append(condition)
         self.seen.append(self.first_weight())
         total = torch.stack([weight.sum() for weight in self.parameters()]).sum()
-        elbo = value + self.slope * (total - total.detach())
-        return Objective(elbo, elbo.detach() - 1.0, failed_steps=2)
+        elbo = (value + self.slope * (total - total.detach())).expand(len(data))
+        return Objective(elbo - 1.0, torch.full_like(elbo, -1.0), failed_steps=2)
 
-    def log_evidence_estimate(self, data: Tensor, generator: torch.Generator) -> Tensor:
+    def log_evidence_estimate(
+        self, data: Tensor, generator: torch.Generator, condition: Condition | None = None
+    ) -> Tensor:
         return torch.zeros(len(data))
 
 

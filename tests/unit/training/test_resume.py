@@ -13,7 +13,7 @@ from scripted import ScriptedModel, from_list
 from torch import Tensor
 
 from riemaug.errors import InvalidInputError
-from riemaug.models import LatentModel, ModelConfig, Objective, build_model
+from riemaug.models import Condition, LatentModel, ModelConfig, Objective, build_model
 from riemaug.random import Stream
 from riemaug.training import EpochReport, History, Trainer, TrainingConfig
 from riemaug.training.state import TrainingState
@@ -25,7 +25,7 @@ def rows(num: int = 14) -> Tensor:
     return torch.rand(num, 5, generator=torch.Generator().manual_seed(0))
 
 
-def settings(batch_size: int, **changes: float) -> TrainingConfig:
+def settings(batch_size: int, **changes: object) -> TrainingConfig:
     values: dict = {"max_epochs": 30, "patience": 100, "learning_rate": 1e-2, "batch_size": batch_size}
     return TrainingConfig(**(values | changes))
 
@@ -35,8 +35,10 @@ def trainer_of(
     path: Path | None = None,
     on_epoch: Callable[[EpochReport], None] | None = None,
     config: ModelConfig = CONFIG,
+    **changes: object,
 ) -> Trainer:
-    return Trainer(build_model(config, 0), rows(), settings(batch_size), Stream(0), path, on_epoch)
+    training = settings(batch_size, **changes)
+    return Trainer(build_model(config, 0), rows(), training, Stream(0), path, on_epoch)
 
 
 def stop_after(epoch: int) -> Callable[[EpochReport], None]:
@@ -64,20 +66,52 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "state.safetensors"
 
 
-@pytest.mark.parametrize("batch_size", [20, 5], ids=["full-batch", "batches"])
-def test_resumed_training_equals_uninterrupted_training(path: Path, batch_size: int) -> None:
+OPTIONS: dict[str, dict] = {
+    "full-batch": {"batch_size": 20},
+    "batches": {"batch_size": 5},
+    "validation": {"batch_size": 20, "monitor": "validation", "validation_draws": 1},
+    "validation-batches": {"batch_size": 5, "monitor": "validation", "validation_draws": 2},
+    "warm-up": {"batch_size": 20, "warmup_epochs": 15},
+    "warm-up-batches-bfloat16": {"batch_size": 5, "warmup_epochs": 15, "precision": "bfloat16"},
+}
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_resumed_training_equals_uninterrupted_training(path: Path, options: dict) -> None:
     config = CONFIG.model_copy(update={"kind": "rhvae", "num_leapfrog_steps": 1})
-    whole = outcome(trainer_of(batch_size, config=config))
+    whole = outcome(trainer_of(config=config, **options))
     with pytest.raises(KeyboardInterrupt):
-        trainer_of(batch_size, path, stop_after(11), config).fit()
+        trainer_of(path=path, on_epoch=stop_after(11), config=config, **options).fit()
     assert TrainingState.load(path).history.num_epochs == 11
     # and once more, so that a state written by a resumed run is good as well
     with pytest.raises(KeyboardInterrupt):
-        trainer_of(batch_size, path, stop_after(23), config).fit()
+        trainer_of(path=path, on_epoch=stop_after(23), config=config, **options).fit()
     heard: list[int] = []
-    rest = trainer_of(batch_size, path, lambda report: heard.append(report.epoch), config)
+    rest = trainer_of(path=path, on_epoch=lambda report: heard.append(report.epoch), config=config, **options)
     assert_same(outcome(rest), whole)
     assert heard == list(range(24, 31))
+
+
+def test_training_that_went_worse_than_its_start_resumes_too(path: Path) -> None:
+    script = from_list([-9, -5, -1e9, -1e9, -1e9, -1e9, -1e9, -4, -6])
+    config = TrainingConfig(max_epochs=10)
+    plain = ScriptedModel(script, 1.0)
+    whole = Trainer(plain, rows()[:, :3], config, Stream(0)).fit()
+    first = ScriptedModel(script, 1.0)
+    with pytest.raises(KeyboardInterrupt):
+        Trainer(first, rows()[:, :3], config, Stream(0), path, stop_after(5)).fit()
+    rest = ScriptedModel(lambda call: script(call + 5), 1.0)
+    history = Trainer(rest, rows()[:, :3], config, Stream(0), path).fit()
+    assert history.rollback_epochs == whole.rollback_epochs == [7]
+    assert rest.first_weight() == plain.first_weight()
+
+
+def test_an_interrupt_leaves_the_best_weights_in_the_model(path: Path) -> None:
+    model = ScriptedModel(from_list([-5, -3, -4, -6]), 1.0)
+    with pytest.raises(KeyboardInterrupt):
+        Trainer(model, rows()[:, :3], TrainingConfig(), Stream(0), path, stop_after(4)).fit()
+    assert model.first_weight() == model.seen[1]
+    assert not model.training
 
 
 class InterruptedModel(ScriptedModel):
@@ -88,11 +122,13 @@ class InterruptedModel(ScriptedModel):
         self.encoder, self.decoder = inner.encoder, inner.decoder
         self.inner_objective, self.stop_at = inner.objective, stop_at
 
-    def objective(self, data: Tensor, generator: torch.Generator) -> Objective:
+    def objective(
+        self, data: Tensor, generator: torch.Generator, condition: Condition | None = None
+    ) -> Objective:
         self.batches.append(data)
         if self.calls == self.stop_at:
             raise KeyboardInterrupt
-        return self.inner_objective(data, generator)
+        return self.inner_objective(data, generator, condition)
 
 
 def test_an_interrupt_within_an_epoch_does_not_do_it_twice(path: Path) -> None:
@@ -163,7 +199,7 @@ def test_without_a_path_nothing_is_written(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_histories_survive_the_round_trip() -> None:
-    history = History([1.0, 2.0], [3.0, 4.0], [0, 1], 1, 2.0, 3, "why", 4.5)
+    history = History([1.0, 2.0], [3.0, 4.0], [0, 1], 1, 2.0, 3, "why", 4.5, [5.0, 6.0], [1, 1, 2])
     assert History.from_dict(json.loads(json.dumps(history.to_dict()))) == history
 
 
@@ -219,7 +255,7 @@ def pickled(path: Path) -> None:
         lambda path: with_header(path, lambda header: header["history"].update(unknown=1)),
         lambda path: with_header(path, lambda header: header.update(history=None)),
         lambda path: with_header(path, lambda header: header.update(learning_rate="fast")),
-        lambda path: with_header(path, lambda header: header.update(format=2)),
+        lambda path: with_header(path, lambda header: header.update(format=3)),
     ],
     ids=[
         "truncated",
@@ -245,6 +281,24 @@ def test_damaged_states_are_refused_in_one_line(written: Path, damage: Callable[
 def test_the_helper_leaves_a_state_usable(written: Path) -> None:
     with_header(written, lambda header: None)
     assert trainer_of(20, written).fit().num_epochs == 30
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"learning_rate": 1e-3}, "learning_rate"),
+        ({"monitor": "validation", "warmup_epochs": 3}, "monitor, warmup_epochs"),
+        ({"precision": "bfloat16"}, "precision"),
+    ],
+)
+def test_states_of_other_settings_are_refused(written: Path, changes: dict, named: str) -> None:
+    with pytest.raises(InvalidInputError, match=f"trained with another {named}") as caught:
+        trainer_of(20, written, **changes).fit()
+    assert "\n" not in str(caught.value)
+
+
+def test_when_to_stop_may_change(written: Path) -> None:
+    assert trainer_of(20, written, max_epochs=35, patience=90, max_rollbacks=3).fit().num_epochs == 35
 
 
 @pytest.mark.parametrize("changes", [{"encoder_hidden": (7,)}, {"latent_dim": 3}, {"kind": "rhvae"}])

@@ -9,7 +9,7 @@ from scripted import Script, ScriptedModel, from_list
 from torch import Tensor
 
 from riemaug.errors import TrainingError
-from riemaug.models import ModelConfig, Objective, build_model
+from riemaug.models import Condition, ModelConfig, Objective, build_model
 from riemaug.random import Stream
 from riemaug.training import EpochReport, Trainer, TrainingConfig, paper_training
 
@@ -106,10 +106,12 @@ def test_gradient_clipping_bounds_the_gradient() -> None:
     norms = []
 
     class Watched(ScriptedModel):
-        def objective(self, data: Tensor, generator: torch.Generator) -> Objective:
+        def objective(
+            self, data: Tensor, generator: torch.Generator, condition: Condition | None = None
+        ) -> Objective:
             if self.calls:
                 norms.append(torch.stack([w.grad.norm() for w in self.parameters() if w.grad is not None]))
-            return super().objective(data, generator)
+            return super().objective(data, generator, condition)
 
     for slope, expected in ((1e3, 2.0), (1e-3, None)):
         norms.clear()
@@ -214,10 +216,10 @@ def test_a_gradient_that_is_not_finite_is_no_step_either() -> None:
     model, trainer = scripted_trainer(float, max_epochs=4)
     plain = model.objective
 
-    def spoilt(data: Tensor, generator: torch.Generator) -> Objective:
+    def spoilt(data: Tensor, generator: torch.Generator, condition: Condition | None = None) -> Objective:
         objective = plain(data, generator)
         if model.calls == 3:
-            objective.elbo.register_hook(lambda gradient: gradient * math.nan)
+            objective.log_likelihood.register_hook(lambda gradient: gradient * math.nan)
         return objective
 
     model.objective = spoilt
@@ -240,9 +242,11 @@ def test_each_attempt_draws_other_noise() -> None:
     draws: list[Tensor] = []
 
     class Watched(ScriptedModel):
-        def objective(self, data: Tensor, generator: torch.Generator) -> Objective:
+        def objective(
+            self, data: Tensor, generator: torch.Generator, condition: Condition | None = None
+        ) -> Objective:
             draws.append(torch.rand(2, generator=generator))
-            return super().objective(data, generator)
+            return super().objective(data, generator, condition)
 
     model = Watched(from_list([1.0, math.nan, 2.0, 3.0]))
     Trainer(model, rows(), TrainingConfig(max_epochs=3), Stream(0)).fit()

@@ -1,0 +1,1 @@
+"""Parts of `held_out_nll.py`."""

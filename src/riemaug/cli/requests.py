@@ -1,0 +1,44 @@
+"""From the options of a command to what it asks of `riemaug.run`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from riemaug.cli import options
+
+
+def request(kind: type, chosen: Mapping[str, Any], **more: Any) -> Any:
+    """Return a request, its parts made of the options that bear the names of their fields.
+
+    Parameters
+    ----------
+    kind : type
+        FitRequest, AugmentRequest or SampleRequest.
+    chosen : mapping
+        The command's options by name.
+    **more
+        Fields of the request itself.
+
+    Raises
+    ------
+    InvalidInputError
+        The first fault, as one line that names the option.
+    """
+    from riemaug.cli.console import command_line
+    from riemaug.config import Amount, GeneratorConfig, SamplingConfig
+    from riemaug.run.request import ReadOptions, RunOptions
+
+    parts = {
+        "reading": ReadOptions,
+        "generator": GeneratorConfig,
+        "sampling": SamplingConfig,
+        "amount": Amount,
+        "run": RunOptions,
+    }
+    parsers = {"resize": options.parse_size, "fit_shape": options.parse_fit_shape}
+    parsed = {name: parsers[name](value) if name in parsers else value for name, value in chosen.items()}
+    made = {name: _part(part, parsed) for name, part in parts.items() if name in kind.model_fields}  # type: ignore[attr-defined]
+    return options.build(kind, **made, command=command_line(), **more)
+
+
+def _part(kind: Any, values: Mapping[str, Any]) -> Any:
+    return options.build(kind, **{name: values[name] for name in kind.model_fields if name in values})

@@ -1,0 +1,270 @@
+"""One NIfTI file to one array, and back: which files are read, what is refused, what is written."""
+
+import gzip
+import math
+import os
+import zlib
+from dataclasses import dataclass
+from io import BufferedIOBase
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float, Shaped
+
+from riemaug.atomic import atomic_path
+from riemaug.data.dataset import SampleFormat
+from riemaug.data.grids import VolumeGrid, upright
+from riemaug.data.images import MAX_PIXELS
+from riemaug.data.resampling import resample
+from riemaug.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from nibabel.nifti1 import Nifti1Header
+
+NUM_SIDES = 3
+_GZIP_MAGIC = b"\x1f\x8b"
+_HEADER_BYTES = {1: 348, 2: 540}
+_MAGIC = {b"n+1\0": 1, b"n+2\0": 2}
+_PAIR_MAGIC = (b"ni1\0", b"ni2\0")
+_MAGIC_PLACES = {348: slice(344, 348), 540: slice(4, 8)}
+_MOST_EXTENSION_BYTES = 2**28
+_COMPRESSION = 6
+_READ_ERRORS = (OSError, EOFError, zlib.error, ValueError, OverflowError)
+
+
+@dataclass(frozen=True, eq=False)
+class VolumeHeader:
+    """What a NIfTI file promises.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Its three sides; further ones of length 1 may follow.
+    stored : numpy.dtype
+        Of the voxels in the file, with their byte order.
+    offset : int
+        Byte at which the voxels begin.
+    grid : VolumeGrid
+        Where the voxels lie and what their numbers mean.
+    affine : ndarray (4, 4)
+        Voxel indices to millimetres.
+    """
+
+    shape: tuple[int, ...]
+    stored: np.dtype
+    offset: int
+    grid: VolumeGrid
+    affine: Float[np.ndarray, "4 4"]
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The voxels' dtype in the machine's own byte order."""
+        return self.stored.newbyteorder("=")
+
+
+def check_nibabel() -> None:
+    """Raise InvalidInputError if nibabel, which knows the NIfTI header, is not installed."""
+    try:
+        import nibabel.nifti1  # noqa: F401
+    except ImportError:
+        raise InvalidInputError(
+            "NIfTI volumes need the package nibabel, it is not installed: pip install 'riemaug[nifti]'"
+        ) from None
+
+
+def read_volume_header(path: Path) -> VolumeHeader:
+    """Read what a NIfTI file promises, and nothing of its voxels.
+
+    Parameters
+    ----------
+    path : Path
+        A .nii or .nii.gz file; its content decides, not its suffix.
+
+    Raises
+    ------
+    InvalidInputError
+        The file is damaged, too large, holds several volumes, or numbers that cannot be kept; the
+        message does not name the file.
+    """
+    check_nibabel()
+    if not os.path.isfile(path):
+        raise InvalidInputError("is no regular file" if os.path.exists(path) else "the file does not exist")
+    try:
+        with _opened(path) as file:
+            block = file.read(max(_HEADER_BYTES.values()))
+    except _READ_ERRORS as error:
+        raise _damaged(error) from None
+    version = _version_of(block)
+    return _checked_header(block[: _HEADER_BYTES[version]], version)
+
+
+def _opened(path: Path) -> BufferedIOBase:
+    with path.open("rb") as file:
+        packed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+    return gzip.GzipFile(path) if packed else path.open("rb")
+
+
+def _damaged(error: object) -> InvalidInputError:
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return InvalidInputError(f"damaged or unreadable: {' '.join(str(reason).split())}")
+
+
+def _version_of(block: bytes) -> int:
+    for place in _MAGIC_PLACES.values():
+        magic = block[place]
+        if magic in _MAGIC and len(block) >= _HEADER_BYTES[_MAGIC[magic]]:
+            return _MAGIC[magic]
+        if magic in _PAIR_MAGIC:
+            raise InvalidInputError("is a header without its voxels: save header and voxels as one .nii file")
+    raise InvalidInputError("no NIfTI volume: damaged, or of another format than its name")
+
+
+def _header_class(version: int) -> "type[Nifti1Header]":
+    from nibabel.nifti1 import Nifti1Header
+    from nibabel.nifti2 import Nifti2Header
+
+    return Nifti1Header if version == 1 else Nifti2Header
+
+
+def _checked_header(block: bytes, version: int) -> VolumeHeader:
+    from nibabel.spatialimages import HeaderDataError
+
+    try:
+        header = _header_class(version)(block, check=False)
+        shape = tuple(int(side) for side in header.get_data_shape())
+        stored = header.get_data_dtype()
+        affine = np.asarray(header.get_best_affine(), dtype=np.float64)
+    except (HeaderDataError, LookupError, *_READ_ERRORS) as error:
+        raise _damaged(error) from None
+    offset = float(header["vox_offset"])
+    _check_shape(shape)
+    if stored.kind not in "iuf" or stored.itemsize > 8:
+        raise InvalidInputError(
+            f"voxels of kind {stored} cannot be read: save them as numbers of up to 64 bits"
+        )
+    if not _HEADER_BYTES[version] <= offset <= _MOST_EXTENSION_BYTES:
+        raise InvalidInputError(f"damaged: its voxels begin at byte {offset:g}")
+    grid = VolumeGrid.of_header(header, version)
+    if not np.isfinite(affine).all():
+        raise InvalidInputError("the affine in the header must be finite, it is not: save the volume again")
+    return VolumeHeader(shape, stored, int(offset), grid, affine)
+
+
+def _check_shape(shape: tuple[int, ...]) -> None:
+    told = "x".join(map(str, shape))
+    if len(shape) < NUM_SIDES or min(shape) < 1:
+        raise InvalidInputError(f"a volume has three sides, this one has {told}: save it as one")
+    if math.prod(shape[NUM_SIDES:]) != 1:
+        raise InvalidInputError(f"one file must be one volume, this one is {told}: save one volume a file")
+    if math.prod(shape) > MAX_PIXELS:
+        raise InvalidInputError(
+            f"a volume may have up to {MAX_PIXELS} voxels, this one promises {told}: make it smaller"
+        )
+
+
+def read_voxels(
+    path: Path, header: VolumeHeader, meant: bool = False, sides: tuple[int, ...] | None = None
+) -> Shaped[np.ndarray, "X Y Z"]:
+    """Read the voxels of one file.
+
+    Parameters
+    ----------
+    path : Path
+        The file that the header was read from.
+    header : VolumeHeader
+        What it promises.
+    meant : bool
+        True: values with the header's slope and intercept applied, float32. False: as stored.
+    sides : tuple of int, optional
+        Sides to bring the volume to, in its own dtype and range.
+
+    Raises
+    ------
+    InvalidInputError
+        The file is cut off or damaged, or values are not finite; the message does not name the file.
+    """
+    count = math.prod(header.shape)
+    try:
+        with _opened(path) as file:
+            file.seek(header.offset)
+            content = file.read(count * header.stored.itemsize)
+    except _READ_ERRORS as error:
+        raise _damaged(error) from None
+    if len(content) < count * header.stored.itemsize:
+        raise InvalidInputError(
+            f"damaged: {len(content)} of {count * header.stored.itemsize} bytes of voxels are there"
+        )
+    stored = np.frombuffer(content, header.stored).reshape(header.shape[:NUM_SIDES], order="F")
+    voxels = stored.astype(header.dtype, order="C")
+    if meant:
+        voxels = _meant_values(voxels, header.grid)
+    missing = int(voxels.size - np.count_nonzero(np.isfinite(voxels)))
+    if missing:
+        raise InvalidInputError(f"voxels must be finite numbers, {missing} are NaN or infinite: replace them")
+    return voxels if sides is None else _resized(voxels, sides)
+
+
+def _meant_values(voxels: np.ndarray, grid: VolumeGrid) -> np.ndarray:
+    slope, intercept = grid.scale
+    if slope == 0:
+        return voxels.astype(np.float32)
+    with np.errstate(over="ignore"):  # what overflows is refused as infinite
+        return (voxels * slope + intercept).astype(np.float32)
+
+
+def _resized(voxels: np.ndarray, sides: tuple[int, ...]) -> np.ndarray:
+    resized = np.clip(resample(voxels, sides), voxels.min(), voxels.max())
+    return (resized if voxels.dtype.kind == "f" else np.rint(resized)).astype(voxels.dtype)
+
+
+def write_volume(path: Path, sample: Shaped[np.ndarray, "X Y Z"], fmt: SampleFormat) -> None:
+    """Write one sample as a NIfTI file, whole or not at all; equal voxels give equal bytes.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its folder must exist.
+    sample : ndarray (*fmt.sample_shape)
+        In the dtype of the format.
+    fmt : SampleFormat
+        Format of volumes.
+    """
+    header = _header_for(fmt)
+    with atomic_path(path) as temporary, temporary.open("wb") as target:
+        if fmt.suffix == ".nii":
+            _write_to(target, header, sample)
+            return
+        # neither name nor time in the file: the same seed gives the same bytes
+        with gzip.GzipFile(
+            filename="", mode="wb", compresslevel=_COMPRESSION, fileobj=target, mtime=0
+        ) as file:
+            _write_to(file, header, sample)
+
+
+def _write_to(file: BufferedIOBase, header: "Nifti1Header", sample: np.ndarray) -> None:
+    block = header.binaryblock
+    file.write(block.ljust(int(header["vox_offset"]), b"\0"))
+    file.write(sample.astype(sample.dtype.newbyteorder("<"), copy=False).tobytes(order="F"))
+
+
+def _header_for(fmt: SampleFormat) -> "Nifti1Header":
+    check_nibabel()
+    grid = fmt.grid
+    if grid is None:
+        raise InvalidInputError("a format of volumes needs its grid, it has none")
+    header = _header_class(grid.version)(endianness="<")
+    header.set_data_dtype(np.dtype(fmt.dtype))
+    header.set_data_shape(fmt.shape)
+    grid.write_into(header)
+    # the voxels begin after the header and the four bytes that say that no extension follows
+    header["vox_offset"] = _HEADER_BYTES[grid.version] + 4
+    header["magic"] = next(magic for magic, version in _MAGIC.items() if version == grid.version)
+    return header
+
+
+def upright_samples(samples: Shaped[np.ndarray, "n ..."], fmt: SampleFormat) -> Shaped[np.ndarray, "n ..."]:
+    """Return samples turned as they are looked at: volumes from head to feet, others as they are."""
+    if fmt.grid is None:
+        return samples
+    return upright(samples, np.asarray(_header_for(fmt).get_best_affine(), dtype=np.float64))

@@ -1,0 +1,194 @@
+"""Whether classes share one model: measured on samples that neither way has seen, before the real fit.
+
+The rehearsal
+-------------
+A fifth of each of up to `MEASURED_CLASSES` classes is held out. A plain VAE with the networks, likelihood
+and latent dimension of the real model is trained on the rest of all classes together, told the class, and
+one VAE a measured class on the rest of that class alone, by the real training's own rule but for at most
+`REHEARSAL_EPOCHS` epochs of all classes and as many steps of one class. What is kept is the way whose models
+give the held-out samples the larger mean importance-weighted log-likelihood. A VAE stands for the RHVAE
+because its epoch costs a fraction and the networks, which are what is shared, are the same; few classes are
+enough because one answer is given for all of them.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+
+from riemaug.atomic import atomic_write_text
+from riemaug.class_model import ClassModel
+from riemaug.errors import TrainingError
+from riemaug.random import Stream
+from riemaug.run.fitting import ClassRows, FitJob, load_fitted, run_fit_job, unit_rows
+from riemaug.run.workdir import WorkDir
+from riemaug.training import TrainingConfig
+
+MEASURED_CLASSES = 4
+HELD_OUT_SHARE = 0.2
+LEAST_SAMPLES = 5
+"""A class of fewer is not measured: it would leave too little to learn from or too little to score."""
+REHEARSAL_EPOCHS = 150
+NUM_DRAWS = 100
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """Whether the classes share one model, and what that rests on.
+
+    Attributes
+    ----------
+    shared : bool
+    reason : str
+        One sentence.
+    shared_nats, separate_nats : float or None
+        Mean held-out log-likelihood of a sample, if that was measured; None if training failed.
+    num_held_out : int
+        Samples that were scored.
+    measured_classes : tuple of str
+    """
+
+    shared: bool
+    reason: str
+    shared_nats: float | None = None
+    separate_nats: float | None = None
+    num_held_out: int = 0
+    measured_classes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-safe mapping."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, eq=False)
+class RehearsalJob:
+    """One model of the rehearsal, and the samples of its measured classes that it is scored on."""
+
+    fit: FitJob
+    held_out: tuple[ClassRows, ...]
+
+
+def rehearsal_jobs(shared: FitJob) -> list[RehearsalJob]:
+    """Return the trainings that decide whether the classes of `shared` are to share a model.
+
+    The first is of all classes, the others of one each; none where no class is large enough.
+    """
+    large = [position for position, item in enumerate(shared.classes) if len(item.rows) >= LEAST_SAMPLES]
+    order = torch.randperm(len(large), generator=Stream(shared.seed, ("sharing", "classes")).generator())
+    measured = sorted(large[i] for i in order[:MEASURED_CLASSES].tolist())
+    if not measured:
+        return []
+    parts = {position: _split(shared.classes[position], shared.seed) for position in measured}
+    kept = tuple(parts[i][0] if i in parts else item for i, item in enumerate(shared.classes))
+    told = shared.model.num_conditions
+    plain = shared.model.model_copy(update={"kind": "vae"})
+    alone = plain.model_copy(update={"num_conditions": told - len(shared.classes)})
+    steps = REHEARSAL_EPOCHS * _steps(kept, shared.training)
+    whole = replace(
+        shared,
+        classes=kept,
+        model=plain,
+        training=_shortened(shared.training, kept, steps),
+        work=shared.work.rehearsal,
+    )
+    jobs = [RehearsalJob(whole, tuple(parts[i][1] for i in measured))]
+    for number, position in enumerate(measured, 1):
+        own = (parts[position][0],)
+        training = _shortened(shared.training, own, steps)
+        fit = replace(whole, index=number, classes=own, model=alone, training=training)
+        jobs.append(RehearsalJob(fit, (parts[position][1],)))
+    return jobs
+
+
+def _steps(classes: Sequence[ClassRows], training: TrainingConfig) -> int:
+    """Return the number of steps of an epoch."""
+    return -(-sum(len(item.rows) for item in classes) // training.batch_size)
+
+
+def _shortened(training: TrainingConfig, classes: Sequence[ClassRows], steps: int) -> TrainingConfig:
+    """Return the training with at most so many steps."""
+    epochs = max(1, steps // _steps(classes, training))
+    epochs = max(min(epochs, training.max_epochs), training.warmup_epochs + 1)
+    return training.model_copy(update={"max_epochs": epochs})
+
+
+def run_rehearsal(job: RehearsalJob) -> list[float] | None:
+    """Train one model of the rehearsal and score it; None if it could not be trained.
+
+    Returns
+    -------
+    list of float
+        Importance-weighted log-likelihood of each held-out sample.
+    """
+    fit = job.fit
+    fit.work.path.mkdir(exist_ok=True)
+    result = fit.work.result(fit.index)
+    if not result.is_file():
+        try:
+            run_fit_job(fit)
+            scores = _scores(job, load_fitted(fit.work, fit.index, fit.networks))
+        except TrainingError:
+            scores = None
+        atomic_write_text(result, json.dumps(scores))
+    fit.progress.tell("done")
+    return json.loads(result.read_text(encoding="utf-8"))
+
+
+def decision(jobs: Sequence[RehearsalJob], scores: Sequence[list[float] | None]) -> Sharing:
+    """Return what the scores of the rehearsal, in the order of its jobs, say."""
+    if not jobs:
+        return Sharing(
+            True, f"classes of fewer than {LEAST_SAMPLES} samples have too little to learn from alone"
+        )
+    separate = [score for part in scores[1:] if part is not None for score in part]
+    complete = len(separate) == sum(len(item.rows) for item in jobs[0].held_out)
+    means = (_mean(scores[0]), _mean(separate) if complete else None)
+    shared = means[1] is None or (means[0] is not None and means[0] >= means[1])
+    told = [f"{mean:.2f} nats" if mean is not None else "no training that stays finite" for mean in means]
+    reason = (
+        f"a model of all classes gives held-out samples {told[0]} each, models of one class alone {told[1]}"
+    )
+    names = tuple(item.name for item in jobs[0].held_out)
+    return Sharing(shared, reason, *means, sum(len(item.rows) for item in jobs[0].held_out), names)
+
+
+def kept_decision(work: WorkDir) -> Sharing | None:
+    """Return what was decided before, None if it was not yet."""
+    if not work.sharing.is_file():
+        return None
+    fields = json.loads(work.sharing.read_text(encoding="utf-8"))
+    return Sharing(**{**fields, "measured_classes": tuple(fields["measured_classes"])})
+
+
+def keep_decision(work: WorkDir, sharing: Sharing) -> None:
+    """Note what was decided, for a resumed run."""
+    atomic_write_text(work.sharing, json.dumps(sharing.to_dict(), ensure_ascii=False))
+
+
+def _split(item: ClassRows, seed: int) -> tuple[ClassRows, ClassRows]:
+    """Return what of a class is trained on and what is held out."""
+    generator = Stream(seed, ("sharing", "split", item.name)).generator()
+    order = torch.randperm(len(item.rows), generator=generator).numpy()
+    held_out = max(1, round(HELD_OUT_SHARE * len(order)))
+    parts = (order[held_out:], order[:held_out])
+    first, second = (
+        replace(item, rows=item.rows[rows], sources=tuple(item.sources[i] for i in rows)) for rows in parts
+    )
+    return first, second
+
+
+def _scores(job: RehearsalJob, classes: Sequence[ClassModel]) -> list[float]:
+    by_name, scores = {item.name: item for item in classes}, []
+    for held_out in job.held_out:
+        item = by_name[held_out.name]
+        data = unit_rows(held_out.rows, job.fit.scaler, "cpu")
+        generator = Stream(job.fit.seed, ("sharing", "score", item.name)).generator()
+        bound = item.model.importance_weighted_bound(data, NUM_DRAWS, generator, item.condition(len(data)))
+        scores += bound.tolist()
+    return scores
+
+
+def _mean(scores: list[float] | None) -> float | None:
+    return sum(scores) / len(scores) if scores else None

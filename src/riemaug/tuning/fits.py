@@ -1,0 +1,89 @@
+"""The work of a trial: models trained on a part of their samples, scored on what was held out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float32, Float64, Int
+
+from riemaug.class_model import ClassModel, TrainingRows, fit_model
+from riemaug.config import SamplingConfig
+from riemaug.errors import SamplingError, TrainingError
+from riemaug.models.config import ModelConfig
+from riemaug.random import Stream
+from riemaug.samplers import MixtureSampler, PriorSampler
+from riemaug.training.augmentation import AugmentationConfig
+from riemaug.training.config import TrainingConfig
+from riemaug.tuning.evidence import LatentLaw, law_evidence
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOutFit:
+    """One model to train and to score: of one class, or of several that share it.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The classes.
+    data : ndarray (n, D)
+        In [0, 1].
+    labels : ndarray (n,)
+        Index of each sample's class in `names`.
+    held_out : ndarray (n,)
+        Which samples are scored and not trained on.
+    model, training, seed, device
+        As for `riemaug.class_model.fit_model`.
+    augmentation : AugmentationConfig, optional
+    num_draws : int
+        Of latent points for the score of one sample.
+    """
+
+    names: tuple[str, ...]
+    data: Float32[np.ndarray, "n D"]
+    labels: Int[np.ndarray, " n"]
+    held_out: Bool[np.ndarray, " n"]
+    model: ModelConfig
+    training: TrainingConfig
+    seed: int
+    device: str
+    augmentation: AugmentationConfig | None
+    num_draws: int
+
+
+def score_held_out(fit: HeldOutFit) -> Float64[np.ndarray, " m"] | None:
+    """Return the log-likelihood of each held-out sample, in the order of the data; None if training failed.
+
+    A sample's likelihood is that under the law which riemaug draws new samples of its class from.
+    """
+    try:
+        items = _fitted(fit)
+        evidence = np.full(len(fit.data), np.nan)
+        for label, item in enumerate(items):
+            rows = fit.held_out & (fit.labels == label)
+            if rows.any():
+                evidence[rows] = _evidence(item, fit, torch.from_numpy(fit.data[rows]))
+    except (TrainingError, SamplingError):
+        return None
+    scored = evidence[fit.held_out]
+    return scored if bool(np.isfinite(scored).all()) else None
+
+
+def _fitted(fit: HeldOutFit) -> tuple[ClassModel, ...]:
+    classes = []
+    for label, name in enumerate(fit.names):
+        rows = fit.data[~fit.held_out & (fit.labels == label)]
+        classes.append(TrainingRows(name, torch.from_numpy(rows).to(fit.device), ("",) * len(rows)))
+    return fit_model(tuple(classes), fit.model, fit.training, fit.seed, augmentation=fit.augmentation)
+
+
+def _evidence(
+    item: ClassModel, fit: HeldOutFit, data: Float32[torch.Tensor, "m D"]
+) -> Float64[np.ndarray, " m"]:
+    item.model.cpu()
+    stream = Stream(fit.seed, ("tuning", item.name))
+    sampler = item.sampler(SamplingConfig())
+    assert isinstance(sampler, MixtureSampler | PriorSampler)
+    law = LatentLaw.of(sampler, stream.child("law"))
+    generator = stream.child("score").generator()
+    scores = law_evidence(item.model, data, law, fit.num_draws, generator, item.condition(len(data)))
+    return scores.numpy()
