@@ -105,6 +105,8 @@ class LatentModel(nn.Module, ABC):
             encoder, decoder = build_pair(config, as_stream(random_state))
         self.encoder, self.decoder = encoder, decoder
         self.likelihood = make_likelihood(config.likelihood, config.likelihood_scale)
+        self.follows_flow = True
+        """Whether the objective moves z by the flow, of a model that has one; see `TrainingConfig`."""
         self.shared_rows: tuple[slice, int] | None = None
         """Which rows of how many this process has, while several share a batch: noise is drawn for all."""
 

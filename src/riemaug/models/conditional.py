@@ -3,11 +3,19 @@
 import math
 
 from riemaug.models.config import ModelConfig, conv_model
-from riemaug.models.defaults import BANDWIDTH_FACTOR
+from riemaug.models.defaults import BANDWIDTH_FACTOR, default_latent_dim
 from riemaug.training.config import TrainingConfig
 
-CONDITIONAL_LATENT_DIM = 8
-BATCH_SIZE, PATIENCE = 200, 20
+FIRST_CHANNELS, DENSE_WIDTH = 16, 128
+"""Of the convolutional networks, at most; small ones, as there are hundreds of samples, not thousands."""
+FLOW_STEPS = 1
+"""Leapfrog steps: with convolutions each costs as much as several steps of a plain VAE."""
+BANDWIDTH_FACTOR = 0.6
+"""T in median distances of a centroid to its nearest neighbour."""
+BATCH_SIZE = 100
+TRAINING_STEPS, LEAST_EPOCHS = 2000, 50
+PLAIN_SHARE, DECAY_SHARE = 0.92, 0.3
+"""Most of the training is a plain VAE's; the flow, and with it the metric, is learned at its end."""
 MOST_CHANNELS_OF_DATA = 4
 """An axis of at most this length beside two or three longer ones holds channels."""
 LEAST_CONV_SIDE = 2
@@ -31,12 +39,18 @@ def conditional_model(
     """
     data_dim = math.prod(shape)
     told = num_classes if num_classes > 1 else 0
-    latent_dim = min(CONDITIONAL_LATENT_DIM, data_dim)
+    latent_dim = default_latent_dim(data_dim)
     if has_sides(shape, channel_axis):
         model = conv_model(shape, channel_axis, "rhvae", latent_dim, told)
+        network = {
+            "conv_channels": min(FIRST_CHANNELS, model.conv_channels),
+            "encoder_hidden": (DENSE_WIDTH,),
+            "decoder_hidden": (DENSE_WIDTH,),
+            "num_leapfrog_steps": FLOW_STEPS,
+        }
     else:
-        model = ModelConfig(data_dim=data_dim, latent_dim=latent_dim, num_conditions=told)
-    return model.model_copy(update={"bandwidth_factor": BANDWIDTH_FACTOR})
+        model, network = ModelConfig(data_dim=data_dim, latent_dim=latent_dim, num_conditions=told), {}
+    return model.model_copy(update={**network, "bandwidth_factor": BANDWIDTH_FACTOR})
 
 
 def channel_axis_of(shape: tuple[int, ...]) -> int | None:
@@ -59,6 +73,23 @@ def has_sides(shape: tuple[int, ...], channel_axis: int | None) -> bool:
     return len(sides) in (2, 3) and min(sides) >= LEAST_CONV_SIDE
 
 
+def usual_epochs(num_samples: int) -> int:
+    """Return after how many passes over so many samples training ends."""
+    steps = math.ceil(num_samples / BATCH_SIZE)
+    return max(LEAST_EPOCHS, math.ceil(TRAINING_STEPS / steps))
+
+
 def conditional_training(class_sizes: tuple[int, ...]) -> TrainingConfig:
-    """Return how the model that classes of these sizes share is trained."""
-    return TrainingConfig(batch_size=BATCH_SIZE, patience=PATIENCE)
+    """Return how the model that classes of these sizes share is trained: a fixed number of steps.
+
+    The ELBO of batches is too noisy to stop by, and the learning rate falls towards an end that must be
+    known.
+    """
+    epochs = usual_epochs(sum(class_sizes))
+    return TrainingConfig(
+        batch_size=BATCH_SIZE,
+        max_epochs=epochs,
+        patience=epochs,
+        plain_share=PLAIN_SHARE,
+        decay_share=DECAY_SHARE,
+    )

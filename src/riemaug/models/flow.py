@@ -148,6 +148,18 @@ class FlowDraw:
 class FlowModel(LatentModel):
     """A VAE whose posterior draws are moved by Hamiltonian dynamics; parameters as in `LatentModel`."""
 
+    def plain_objective(
+        self,
+        data: Float[Tensor, "n D"],
+        posterior: Posterior,
+        generator: torch.Generator,
+        condition: Condition | None = None,
+    ) -> Objective:
+        """Return the ELBO of a plain VAE with these networks: no flow, closed-form divergence."""
+        latent = posterior.transform(self._noise(data, generator))
+        logits = self.decoder(latent, features_of(condition))
+        return Objective(self.likelihood.log_prob(logits, data), posterior.kl_to_prior())
+
     def draw(
         self,
         data: Float[Tensor, "n D"],

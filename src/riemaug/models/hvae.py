@@ -17,8 +17,10 @@ class HVAE(FlowModel):
         self, data: Float[Tensor, "n D"], generator: torch.Generator, condition: Condition | None = None
     ) -> Objective:
         """Return the log-evidence estimate of the flow."""
-        draw = self.draw(data, self.encode(data, condition), EuclideanDynamics(), generator, condition)
-        return draw.as_objective()
+        posterior = self.encode(data, condition)
+        if not self.follows_flow:
+            return self.plain_objective(data, posterior, generator, condition)
+        return self.draw(data, posterior, EuclideanDynamics(), generator, condition).as_objective()
 
     def log_evidence_estimate(
         self, data: Float[Tensor, "n D"], generator: torch.Generator, condition: Condition | None = None

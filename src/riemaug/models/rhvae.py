@@ -122,6 +122,8 @@ class RHVAE(FlowModel):
     ) -> Objective:
         """Return the log-evidence estimate of the flow under the batch's own metric."""
         posterior = self.encode(data, condition)
+        if not self.follows_flow:
+            return self.plain_objective(data, posterior, generator, condition)
         kernels = self.kernels_of(data, posterior, condition)
         return self.objective_in_metric(data, posterior, kernels, generator, condition)
 

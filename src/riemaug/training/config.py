@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from riemaug.models.config import LARGE_DATA_DIM
 
 SMALL_DATA_DIM = 400
+LAST_RATE = 0.02
+"""What is left of the learning rate at the end, where it falls."""
 
 Monitor = Literal["training", "validation"]
 PrecisionName = Literal["float32", "bfloat16", "float16"]
@@ -28,7 +30,7 @@ class TrainingConfig(BaseModel):
         an RHVAE the metric is the batch's own, so this is part of the model's law.
     max_gradient_norm : float
         Longer gradients are scaled down to this norm. Early in training a few samples' leapfrog steps
-        are unstable and their gradients huge; without a bound some classes stop dozens of nats short.
+        are unstable and their gradients huge; the usual norm is some dozens, which must not be cut.
     max_rollbacks : int
         How often a diverged run may go back to its best weights with half the learning rate.
     checkpoint_seconds : float
@@ -43,6 +45,12 @@ class TrainingConfig(BaseModel):
     warmup_epochs : int
         For so many epochs the weight of the divergence rises from 0 to 1; none of them is ever the best
         one. 0 for none.
+    plain_share : float
+        Share of `max_epochs`, at the beginning, in which a model with a flow is trained without it, as a
+        plain VAE, at a fraction of the cost. None of these epochs is ever the best one.
+    decay_share : float
+        Share of `max_epochs`, at the end, over which the learning rate falls in a straight line to
+        `LAST_RATE` of itself.
     precision : "float32", "bfloat16" or "float16"
         What the networks' products are computed in while training; weights stay float32, geometry and
         flow float64. "float16" needs CUDA and scales the loss.
@@ -54,13 +62,15 @@ class TrainingConfig(BaseModel):
     max_epochs: int = Field(default=10_000, ge=1)
     patience: int = Field(default=20, ge=1)
     batch_size: int = Field(default=200, ge=1)
-    max_gradient_norm: float = Field(default=10.0, gt=0)
+    max_gradient_norm: float = Field(default=100.0, gt=0)
     max_rollbacks: int = Field(default=10, ge=0)
     checkpoint_seconds: float = Field(default=45.0, gt=0)
     monitor: Monitor = "training"
     validation_fraction: float = Field(default=0.2, gt=0, lt=1)
     validation_draws: int = Field(default=4, ge=1)
     warmup_epochs: int = Field(default=0, ge=0)
+    plain_share: float = Field(default=0.0, ge=0, lt=1)
+    decay_share: float = Field(default=0.0, ge=0, le=1)
     precision: PrecisionName = "float32"
 
     @model_validator(mode="after")
@@ -75,12 +85,31 @@ class TrainingConfig(BaseModel):
         """Return what the divergence counts in the loss of an epoch (from 0)."""
         return min(1.0, epoch / self.warmup_epochs) if self.warmup_epochs else 1.0
 
+    @property
+    def plain_epochs(self) -> int:
+        """Number of epochs, at the beginning, without the flow."""
+        return int(self.plain_share * self.max_epochs)
+
+    @property
+    def uncounted_epochs(self) -> int:
+        """Number of epochs, at the beginning, that cannot be the best: their objective is another one."""
+        return max(self.warmup_epochs, self.plain_epochs)
+
+    def rate_factor(self, epoch: int) -> float:
+        """Return what the learning rate of an epoch (from 0) is multiplied by."""
+        if self.decay_share == 0:
+            return 1.0
+        left = (self.max_epochs - 1 - epoch) / max(1.0, self.decay_share * self.max_epochs)
+        return LAST_RATE + (1.0 - LAST_RATE) * min(max(left, 0.0), 1.0)
+
     def law(self) -> dict:
         """Return the settings that weights trained so far depend on, JSON-safe.
 
         The others (when to stop, how often to save) may change when a training is resumed.
         """
         free = {"max_epochs", "patience", "max_rollbacks", "checkpoint_seconds"}
+        if self.plain_share or self.decay_share:
+            free.remove("max_epochs")
         return self.model_dump(mode="json", exclude=free)
 
 

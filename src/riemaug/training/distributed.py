@@ -36,6 +36,7 @@ from riemaug.training.weights import copy_weights, restore_weights
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+    from lightning_fabric.strategies import DDPStrategy
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +84,9 @@ class DistributedFit:
                 f"each device needs a sample of every batch, {devices} devices share batches of "
                 f"{min(self.config.batch_size, len(self.data))}; use fewer devices or larger batches"
             )
-        fabric = fabric_class(accelerator=accelerator, devices=devices, strategy="ddp_spawn")
+        # without the flow the metric network has no gradient, which DDP must know
+        unused = bool(self.config.plain_epochs) and self.model.config.is_flow
+        fabric = fabric_class(accelerator=accelerator, devices=devices, strategy=_strategy(unused))
         with tempfile.TemporaryDirectory() as folder:
             # through a file: what a process sends back must not outgrow a pipe that nobody reads yet
             try:
@@ -187,7 +190,7 @@ class _OwnObjective(nn.Module):
         generator: torch.Generator,
     ) -> Objective:
         model = self.model
-        if not isinstance(model, RHVAE):
+        if not isinstance(model, RHVAE) or not model.follows_flow:
             return model.objective(own, generator, told)
         posterior = model.encode(own, told)
         kernels = model.kernels_of(own, posterior, told)
@@ -266,3 +269,9 @@ def _fabric() -> "type[Fabric]":
             "pip install 'riemaug[distributed]'"
         ) from error
     return Fabric
+
+
+def _strategy(find_unused: bool) -> "DDPStrategy":
+    from lightning_fabric.strategies import DDPStrategy
+
+    return DDPStrategy(start_method="spawn", find_unused_parameters=find_unused)

@@ -163,6 +163,7 @@ class Trainer:
 
     def _leave_best(self) -> None:
         self.best.restore()
+        self.model.follows_flow = True
         self.model.eval()
 
     def _finished(self) -> bool:
@@ -181,6 +182,8 @@ class Trainer:
             self.samples.rows.device
         )
         self._between_epochs = False
+        self.model.follows_flow = history.num_epochs >= self.config.plain_epochs
+        self.optimization.set_rate_factor(self.config.rate_factor(history.num_epochs))
         if self.held_out is None and not self._is_full_batch:
             # the ELBO is known only after the epoch's updates: what it began with may be what is kept
             self.best.note()
@@ -191,7 +194,7 @@ class Trainer:
             self._roll_back("the objective was not finite")
         else:
             self._record(epoch)
-            if history.is_worse_than_first(WORSE_EPOCHS, self.config.warmup_epochs):
+            if history.is_worse_than_first(WORSE_EPOCHS, self.config.uncounted_epochs):
                 self._roll_back(f"the ELBO fell below that of the first epoch for {WORSE_EPOCHS} epochs")
         self._between_epochs = True
         if epoch is not None and epoch.is_finite:
@@ -236,13 +239,13 @@ class Trainer:
         return num_batches(len(self.samples), self.config.batch_size) == 1
 
     def _keep_if_best(self, elbo: float, keep: Callable[[], None]) -> None:
-        """Keep the weights that were scored if they are the best, or the last ones of the warm-up."""
-        if self._is_warm_up or elbo > self.history.best_elbo:
+        """Keep the weights that were scored if they are the best, or the last ones that do not count."""
+        if self._is_uncounted or elbo > self.history.best_elbo:
             keep()
 
     @property
-    def _is_warm_up(self) -> bool:
-        return self.history.num_epochs < self.config.warmup_epochs
+    def _is_uncounted(self) -> bool:
+        return self.history.num_epochs < self.config.uncounted_epochs
 
     def _record(self, epoch: _Epoch) -> None:
         history = self.history
@@ -251,7 +254,7 @@ class Trainer:
             self._keep_if_best(monitored, self.best.keep)
         elif not self._is_full_batch:
             self._keep_if_best(monitored, self.best.keep_noted)
-        if not self._is_warm_up and monitored > history.best_elbo:
+        if not self._is_uncounted and monitored > history.best_elbo:
             history.best_elbo, history.best_epoch = monitored, history.num_epochs
         history.elbo.append(epoch.elbo)
         history.reconstruction.append(epoch.reconstruction)

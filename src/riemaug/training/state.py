@@ -63,16 +63,16 @@ class History:
         """Number of epochs after the best one; all of them before there is one."""
         return self.num_epochs - 1 - self.best_epoch
 
-    def is_worse_than_first(self, num_epochs: int, warmup_epochs: int) -> bool:
+    def is_worse_than_first(self, num_epochs: int, uncounted_epochs: int) -> bool:
         """Return whether the last epochs all have a smaller training ELBO than the first one that counts.
 
-        Only epochs after the warm-up and since the last rollback do, and there must have been a better one.
+        Only epochs after those that do not count and since the last rollback do, and there must have been a better one.
         """
-        since = max([warmup_epochs, *self.rollback_epochs[-1:]])
+        since = max([uncounted_epochs, *self.rollback_epochs[-1:]])
         last = self.elbo[since:][-num_epochs:]
-        if len(last) < num_epochs or self.best_epoch <= warmup_epochs:
+        if len(last) < num_epochs or self.best_epoch <= uncounted_epochs:
             return False
-        return max(last) < self.elbo[warmup_epochs]
+        return max(last) < self.elbo[uncounted_epochs]
 
     def to_dict(self) -> dict:
         """Return a JSON-safe mapping."""

@@ -170,7 +170,7 @@ class _Search:
         )
         trained = np.bincount(problem.labels[~self.held_out])
         num_samples = int(trained.sum()) if problem.shared else int(trained[self.scored].min())
-        self.space = SearchSpace.of(problem.model, num_samples, problem.fixed)
+        self.space = SearchSpace.of(problem.model, problem.training, num_samples, problem.fixed)
         self.store = TrialStore(path, self._key())
 
     @cached_property

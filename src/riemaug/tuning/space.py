@@ -28,7 +28,10 @@ class Range:
 
 LATENT_DIM = "latent_dim"
 LEARNING_RATE = "learning_rate"
-LARGEST_LATENT_DIM = 32
+LARGEST_LATENT_DIM = 16
+"""Beyond, a step of an RHVAE costs many times more."""
+LEARNING_RATE_FACTOR = 3.0
+"""So much the learning rate may rise or fall: far smaller ones take many times the epochs."""
 
 _METRIC = {
     "bandwidth_factor": Range(0.4, 2.5),
@@ -54,7 +57,13 @@ class SearchSpace:
     training: dict[str, Range]
 
     @classmethod
-    def of(cls, model: ModelConfig, num_samples: int, fixed: frozenset[str] = frozenset()) -> "SearchSpace":
+    def of(
+        cls,
+        model: ModelConfig,
+        training: TrainingConfig,
+        num_samples: int,
+        fixed: frozenset[str] = frozenset(),
+    ) -> "SearchSpace":
         """Return the space of a kind of model.
 
         The likelihood is not searched: values of unlike laws cannot be compared (a Bernoulli law gives
@@ -62,7 +71,7 @@ class SearchSpace:
 
         Parameters
         ----------
-        model : ModelConfig
+        model, training : ModelConfig, TrainingConfig
             What the search begins from.
         num_samples : int
             Samples that one model is trained on.
@@ -87,13 +96,14 @@ class SearchSpace:
         if model.kind == "vamp":
             searched["num_pseudo_inputs"] = Range(2, max(2, min(50, num_samples)), is_whole=True)
         searched = {name: values for name, values in searched.items() if name not in fixed}
-        training = {LEARNING_RATE: Range(1e-4, 1e-2)}
-        training = {name: values for name, values in training.items() if name not in fixed}
-        if not searched and not training:
+        rate, factor = training.learning_rate, LEARNING_RATE_FACTOR
+        trained = {LEARNING_RATE: Range(rate / factor, rate * factor)}
+        trained = {name: values for name, values in trained.items() if name not in fixed}
+        if not searched and not trained:
             raise InvalidInputError(
                 "--tune searches what is not given, nothing is left to search; leave --tune or an option out"
             )
-        return cls(searched, training)
+        return cls(searched, trained)
 
     def ranges(self) -> dict[str, Range]:
         """Return all ranges, those of the model first."""

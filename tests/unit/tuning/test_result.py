@@ -14,9 +14,9 @@ from riemaug.tuning.space import SearchSpace
 from riemaug.tuning.store import Trial, TrialStore
 
 MODEL, TRAINING = ModelConfig(kind="vae", data_dim=9), TrainingConfig()
-SPACE = SearchSpace.of(MODEL, 32)
+SPACE = SearchSpace.of(MODEL, TRAINING, 32)
 START = {"latent_dim": 2, "learning_rate": 1e-3}
-OTHER = {"latent_dim": 5, "learning_rate": 3e-3}
+OTHER = {"latent_dim": 5, "learning_rate": 2e-3}
 
 
 def trial(number: int, evidence: list[float], choice: dict = OTHER, state: str = "complete") -> Trial:
@@ -31,11 +31,11 @@ def result(*trials: Trial) -> TuningResult:
 def test_a_clear_gain_is_taken() -> None:
     found = result(trial(0, [-5.0, -7.0, -6.0], START), trial(1, [-4.0, -6.2, -5.0]))
     assert found.is_adopted
-    assert (found.model.latent_dim, found.training.learning_rate) == (5, 3e-3)
+    assert (found.model.latent_dim, found.training.learning_rate) == (5, 2e-3)
     assert found.gain == pytest.approx(2.8 / 3)
     # differences 1, 0.8, 1: standard deviation 0.11547, over sqrt 3
     assert found.standard_error == pytest.approx(0.06667, abs=1e-4)
-    assert "-6.00 to -5.07 nats a sample (+0.93 +- 0.07) with latent_dim 5, learning_rate 0.003" in (
+    assert "-6.00 to -5.07 nats a sample (+0.93 +- 0.07) with latent_dim 5, learning_rate 0.002" in (
         found.describe()
     )
 

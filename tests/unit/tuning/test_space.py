@@ -8,6 +8,7 @@ from riemaug.models import ModelConfig
 from riemaug.training import TrainingConfig
 from riemaug.tuning.space import Range, SearchSpace
 
+TRAINING = TrainingConfig()
 RHVAE_NAMES = {
     "latent_dim",
     "bandwidth_factor",
@@ -28,15 +29,15 @@ RHVAE_NAMES = {
     ],
 )
 def test_each_kind_has_its_own_constants(kind: str, names: set[str]) -> None:
-    space = SearchSpace.of(ModelConfig(kind=kind, data_dim=784), 32)
+    space = SearchSpace.of(ModelConfig(kind=kind, data_dim=784), TRAINING, 32)
     assert set(space.ranges()) == names
 
 
 def test_the_latent_dimension_is_bounded_by_data_and_samples() -> None:
     def largest(data_dim: int, num_samples: int) -> float:
-        return SearchSpace.of(ModelConfig(data_dim=data_dim), num_samples).model["latent_dim"].high
+        return SearchSpace.of(ModelConfig(data_dim=data_dim), TRAINING, num_samples).model["latent_dim"].high
 
-    assert largest(784, 400) == 32
+    assert largest(784, 400) == 16
     assert largest(784, 12) == 11
     assert largest(5, 400) == 5
     assert largest(1, 400) == 1
@@ -44,23 +45,26 @@ def test_the_latent_dimension_is_bounded_by_data_and_samples() -> None:
 
 def test_what_the_user_gave_is_not_searched() -> None:
     config = ModelConfig(data_dim=784)
-    space = SearchSpace.of(config, 32, frozenset({"latent_dim", "learning_rate", "bandwidth_factor"}))
+    space = SearchSpace.of(
+        config, TRAINING, 32, frozenset({"latent_dim", "learning_rate", "bandwidth_factor"})
+    )
     assert set(space.ranges()) == RHVAE_NAMES - {"latent_dim", "learning_rate", "bandwidth_factor"}
 
 
 def test_the_users_own_networks_are_refused() -> None:
     with pytest.raises(InvalidInputError, match="--tune needs networks that riemaug builds"):
-        SearchSpace.of(ModelConfig(data_dim=4, network="custom"), 32)
+        SearchSpace.of(ModelConfig(data_dim=4, network="custom"), TRAINING, 32)
 
 
 def test_nothing_left_to_search_is_refused() -> None:
+    given = frozenset({"latent_dim", "learning_rate"})
     with pytest.raises(InvalidInputError, match="nothing is left to search"):
-        SearchSpace.of(ModelConfig(kind="vae", data_dim=4), 32, frozenset({"latent_dim", "learning_rate"}))
+        SearchSpace.of(ModelConfig(kind="vae", data_dim=4), TRAINING, 32, given)
 
 
 def test_a_choice_reaches_both_configurations_and_is_checked() -> None:
     model, training = ModelConfig(data_dim=784, bandwidth_factor=1.0), TrainingConfig(patience=7)
-    space = SearchSpace.of(model, 32)
+    space = SearchSpace.of(model, training, 32)
     choice = {name: values.low for name, values in space.ranges().items()}
     new_model, new_training = space.apply(choice, model, training)
     assert new_model == model.model_copy(
@@ -72,14 +76,14 @@ def test_a_choice_reaches_both_configurations_and_is_checked() -> None:
             "leapfrog_step_size": 1e-3,
         }
     )
-    assert new_training == training.model_copy(update={"learning_rate": 1e-4})
+    assert new_training == training.model_copy(update={"learning_rate": training.learning_rate / 3})
     with pytest.raises(ValidationError):
         space.apply(choice | {"latent_dim": 0}, model, training)
 
 
 def test_the_present_values_are_a_choice_only_inside_their_ranges() -> None:
     model, training = ModelConfig(data_dim=784, bandwidth_factor=1.0), TrainingConfig()
-    space = SearchSpace.of(model, 32)
+    space = SearchSpace.of(model, training, 32)
     present = space.present(model, training)
     assert present is not None
     assert set(present) == RHVAE_NAMES
