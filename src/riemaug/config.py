@@ -8,7 +8,12 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from riemaug.errors import InvalidInputError
-from riemaug.models.conditional import channel_axis_of, conditional_model, conditional_training
+from riemaug.models.conditional import (
+    channel_axis_of,
+    conditional_model,
+    conditional_training,
+    sides_of,
+)
 from riemaug.models.config import (
     LikelihoodName,
     ModelConfig,
@@ -28,6 +33,8 @@ TEMPERED_SAMPLERS = ("mixture", "walk", "hmc")
 """Those whose law is pi^b for any b."""
 
 Sharing = Literal["measured", "always", "never"]
+LEAST_SHARED_SIDE = 16
+"""Images whose sides are at least this long are learned by the preset "conditional" unless told otherwise."""
 _NETWORK_FIELDS = ("channel_axis", "conv_channels", "encoder_hidden", "decoder_hidden", "metric_hidden")
 
 
@@ -36,8 +43,8 @@ class GeneratorConfig(BaseModel):
 
     Attributes
     ----------
-    preset : "paper" or "conditional"
-        "paper": one perceptron model a class, d = 2: networks and constants of the paper's Tables 4 and 5.
+    preset : "auto", "paper" or "conditional"
+        "auto": "conditional" for images of at least 16 x 16 of several classes, else "paper". "paper": one perceptron model a class, d = 2: networks and constants of the paper's Tables 4 and 5.
         "conditional": one model of all classes, which is told the class; convolutions for images and
         volumes; the metric of a class is made of that class's samples alone.
     sharing : "measured", "always" or "never"
@@ -70,7 +77,7 @@ class GeneratorConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    preset: Literal["paper", "conditional"] = "paper"
+    preset: Literal["auto", "paper", "conditional"] = "auto"
     sharing: Sharing = "measured"
     model: ModelKind = "rhvae"
     network: NetworkKind | None = None
@@ -113,6 +120,8 @@ class GeneratorConfig(BaseModel):
         InvalidInputError
             The choices do not go together, or not with the samples.
         """
+        if self.preset == "auto":
+            return self.resolved(shape, len(class_sizes)).model_for(shape, class_sizes, is_binary)
         chosen = {
             "kind": self.model,
             "latent_dim": self.latent_dim,
@@ -130,6 +139,8 @@ class GeneratorConfig(BaseModel):
 
     def training_for(self, shape: tuple[int, ...], class_sizes: tuple[int, ...]) -> TrainingConfig:
         """Return how the model that `model_for` describes is trained."""
+        if self.preset == "auto":
+            return self.resolved(shape, len(class_sizes)).training_for(shape, class_sizes)
         if self.preset == "conditional":
             preset = conditional_training(class_sizes)
         else:
@@ -153,6 +164,15 @@ class GeneratorConfig(BaseModel):
     def augmentation(self) -> AugmentationConfig | None:
         """The random transforms of the training, None for none."""
         return AugmentationConfig() if self.augment_training else None
+
+    def resolved(self, shape: tuple[int, ...], num_classes: int) -> "GeneratorConfig":
+        """Return the same with "auto" decided for samples of a shape; see docs/models.md for why so."""
+        if self.preset != "auto":
+            return self
+        sides = sides_of(shape)
+        suits = len(sides) == 2 and min(sides) >= LEAST_SHARED_SIDE and num_classes > 1
+        preset = "conditional" if suits and self.network in (None, "conv") else "paper"
+        return self.model_copy(update={"preset": preset})
 
     def shares(self, num_classes: int) -> bool:
         """Return whether all classes are to share one model, as far as the choices alone decide it."""

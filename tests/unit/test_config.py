@@ -285,3 +285,33 @@ def test_balanced_classes_are_equal(sizes: list[int]) -> None:
 def test_impossible_amounts_are_refused(values: dict) -> None:
     with pytest.raises(ValidationError):
         Amount.model_validate(values)
+
+
+@pytest.mark.parametrize(
+    ("shape", "num_classes", "preset"),
+    [
+        ((16, 16), 2, "conditional"),
+        ((28, 28, 3), 10, "conditional"),
+        ((3, 64, 48), 2, "conditional"),
+        ((28, 28), 1, "paper"),
+        ((15, 64), 5, "paper"),
+        ((8, 8), 10, "paper"),
+        ((30,), 2, "paper"),
+        ((20, 20, 20), 2, "paper"),
+    ],
+)
+def test_images_of_several_classes_share_a_model_unless_told_otherwise(
+    shape: tuple[int, ...], num_classes: int, preset: str
+) -> None:
+    config, sizes = GeneratorConfig(), (12,) * num_classes
+    chosen = config.resolved(shape, num_classes)
+    assert chosen == config.model_copy(update={"preset": preset})
+    assert chosen.resolved(shape, num_classes) is chosen
+    assert config.model_for(shape, sizes) == chosen.model_for(shape, sizes)
+    assert config.training_for(shape, sizes) == chosen.training_for(shape, sizes)
+    assert GeneratorConfig(preset="paper").resolved(shape, num_classes).preset == "paper"
+
+
+def test_networks_of_the_paper_s_kind_ask_for_the_paper_s_preset() -> None:
+    assert GeneratorConfig(network="mlp").resolved((28, 28), 10).preset == "paper"
+    assert GeneratorConfig(network="conv").resolved((28, 28), 10).preset == "conditional"

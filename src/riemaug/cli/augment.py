@@ -23,7 +23,7 @@ def augment(
     fit_shape: options.FitShape = None,
     skip_bad: options.SkipBad = False,
     group_from: options.GroupFrom = None,
-    preset: options.Preset = "paper",
+    preset: options.Preset = "auto",
     sharing: options.Sharing = "measured",
     model: options.Model = "rhvae",
     network: options.Network = None,

@@ -3,7 +3,7 @@
 import math
 
 from riemaug.models.config import ModelConfig, conv_model
-from riemaug.models.defaults import BANDWIDTH_FACTOR, default_latent_dim
+from riemaug.models.defaults import default_latent_dim
 from riemaug.training.config import TrainingConfig
 
 FIRST_CHANNELS, DENSE_WIDTH = 16, 128
@@ -65,6 +65,12 @@ def channel_axis_of(shape: tuple[int, ...]) -> int | None:
         if shape[axis] <= MOST_CHANNELS_OF_DATA:
             return axis
     return None
+
+
+def sides_of(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the sides of an image or a volume: the axes of its shape but that of the channels."""
+    channels = channel_axis_of(shape)
+    return tuple(side for axis, side in enumerate(shape) if channels is None or axis != channels)
 
 
 def has_sides(shape: tuple[int, ...], channel_axis: int | None) -> bool:

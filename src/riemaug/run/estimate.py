@@ -105,7 +105,8 @@ def estimate_fit(
     available = float(psutil.virtual_memory().available + psutil.Process().memory_info().rss)
     room = available * SAFE_SHARE - overhead
     epoch = _epoch_seconds(model, cost, training, max(sizes))
-    epochs = min(USUAL_EPOCHS, training.max_epochs)
+    # a learning rate that falls towards the end goes there; other trainings stop by themselves
+    epochs = training.max_epochs if training.decay_share else min(USUAL_EPOCHS, training.max_epochs)
     work = epochs * sum(epoch * size / max(sizes) for size in sizes)
     jobs = min(num_jobs or _jobs_that_pay(work, per_job + PROCESS_BYTES, room), len(class_sizes))
     # at the end this process holds all models, to write them into one file
@@ -181,8 +182,19 @@ def _cores() -> int:
 
 
 def _epoch_seconds(model: ModelConfig, cost: ModelCost, training: TrainingConfig, size: int) -> float:
-    """Return the seconds of an epoch: matrix products at this machine's rate, plus bookkeeping."""
-    positions = _positions(model)
+    """Return the seconds of an epoch, mean over those without and with the flow."""
+    share = training.plain_share if model.is_flow else 0.0
+    plain = _seconds_at(1, model, cost, training, size) if share else 0.0
+    return share * plain + (1.0 - share) * _seconds_at(_positions(model), model, cost, training, size)
+
+
+def _seconds_at(
+    positions: int, model: ModelConfig, cost: ModelCost, training: TrainingConfig, size: int
+) -> float:
+    """Return the seconds of an epoch that decodes so many points of the latent space for each sample.
+
+    Matrix products at this machine's rate, plus bookkeeping.
+    """
     encoders = cost.encoder.products + cost.metric.products
     passes = PASSES_PER_POSITION * positions * cost.decoder.products + PASSES_OF_ENCODER * encoders
     rate = matrix_rate() * (1.0 if model.network == "mlp" else CONV_RATE)

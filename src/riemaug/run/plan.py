@@ -138,6 +138,7 @@ def plan_for(
     """Work out the job for a data set that is already in memory; with networks of the user's own."""
     scaler = RangeScaler.fit(dataset.samples, per_feature=dataset.samples.ndim == 2)
     shape, sizes = dataset.samples.shape[1:], dataset.counts
+    generator = generator.resolved(shape, len(sizes))
     model = generator.model_for(shape, sizes, is_binary(dataset.samples))
     training = generator.training_for(shape, sizes)
     shares = generator.shares(len(sizes))

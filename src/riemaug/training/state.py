@@ -66,7 +66,8 @@ class History:
     def is_worse_than_first(self, num_epochs: int, uncounted_epochs: int) -> bool:
         """Return whether the last epochs all have a smaller training ELBO than the first one that counts.
 
-        Only epochs after those that do not count and since the last rollback do, and there must have been a better one.
+        Neither those that cannot be the best nor those before the last rollback count, and there must have
+        been a better one.
         """
         since = max([uncounted_epochs, *self.rollback_epochs[-1:]])
         last = self.elbo[since:][-num_epochs:]
