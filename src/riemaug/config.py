@@ -44,7 +44,8 @@ class GeneratorConfig(BaseModel):
     Attributes
     ----------
     preset : "auto", "paper" or "conditional"
-        "auto": "conditional" for images of at least 16 x 16 of several classes, else "paper". "paper": one perceptron model a class, d = 2: networks and constants of the paper's Tables 4 and 5.
+        "auto": "conditional" for images of at least 16 x 16 of several classes, else "paper".
+        "paper": one perceptron model a class, d = 2: networks and constants of the paper's Tables 4 and 5.
         "conditional": one model of all classes, which is told the class; convolutions for images and
         volumes; the metric of a class is made of that class's samples alone.
     sharing : "measured", "always" or "never"

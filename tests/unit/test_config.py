@@ -29,14 +29,14 @@ SIZES = (10, 12, 30)
 
 @pytest.mark.parametrize("shape", [SMALL, LARGE])
 def test_without_choices_it_is_the_preset(shape: tuple[int, ...]) -> None:
-    config, data_dim = GeneratorConfig(), math.prod(shape)
+    config, data_dim = GeneratorConfig(preset="paper"), math.prod(shape)
     assert config.model_for(shape, SIZES) == paper_model(data_dim)
     assert config.training_for(shape, SIZES) == paper_training(data_dim)
     assert not config.shares(3)
 
 
 def test_choices_override_the_preset_and_nothing_else() -> None:
-    config = GeneratorConfig(latent_dim=5, bandwidth=1.5, regularization=0.5, max_epochs=7)
+    config = GeneratorConfig(preset="paper", latent_dim=5, bandwidth=1.5, regularization=0.5, max_epochs=7)
     data_dim = math.prod(LARGE)
     model, preset = config.model_for(LARGE, SIZES), paper_model(data_dim)
     changed = {name for name in ModelConfig.model_fields if getattr(model, name) != getattr(preset, name)}
