@@ -16,9 +16,6 @@ from riemaug.models.condition import Condition
 from riemaug.models.config import LikelihoodName
 from riemaug.models.rhvae import RHVAE
 
-BANDWIDTH_FACTOR = 1.0
-"""T of the stored metric, in median distances of a centroid to its nearest neighbour."""
-
 USUAL_LATENT_DIM = 8
 LARGEST_FLAT_SHARE = 0.01
 PAPER_REGULARIZATION = 1e-3

@@ -11,7 +11,7 @@ from scipy import integrate, special
 
 from riemaug.config import GeneratorConfig
 from riemaug.models import RHVAE, ModelConfig, build_model, class_condition, paper_model
-from riemaug.models.conditional import conditional_model
+from riemaug.models.conditional import BANDWIDTH_FACTOR, conditional_model
 from riemaug.models.defaults import (
     LARGEST_FLAT_SHARE,
     adapt_bandwidth,
@@ -148,14 +148,14 @@ def test_without_a_factor_or_a_gap_the_bandwidth_stays() -> None:
 
 
 def test_the_papers_constants_are_left_alone() -> None:
-    config = GeneratorConfig().model_for((28, 28), (40, 40))
+    config = GeneratorConfig(preset="paper").model_for((28, 28), (40, 40))
     assert config == paper_model(784)
     assert (config.bandwidth, config.bandwidth_factor, config.regularization) == (0.8, None, 1e-3)
-    assert GeneratorConfig(latent_dim=1).model_for((28, 28), (40,)).regularization == 1e-3
+    assert GeneratorConfig(preset="paper", latent_dim=1).model_for((28, 28), (40,)).regularization == 1e-3
 
 
 def test_the_conditional_preset_takes_the_defaults_and_the_users_word_wins() -> None:
-    assert conditional_model((28, 28), None, 2, (40, 40)).bandwidth_factor == 1.0
+    assert conditional_model((28, 28), None, 2, (40, 40)).bandwidth_factor == BANDWIDTH_FACTOR
 
     def made(shape: tuple[int, ...] = (28, 28), is_binary: bool = False, **chosen: object) -> ModelConfig:
         return GeneratorConfig(preset="conditional", **chosen).model_for(shape, (40, 40), is_binary)
