@@ -62,8 +62,8 @@ def floor_seconds(num: int) -> float:
     return total
 
 
-def run(label: str, folder: Path, state: Path | None) -> dict:
-    """Fit one class until training stops; return what it took."""
+def run(label: str, folder: Path, state: Path | None, max_epochs: int) -> dict:
+    """Fit one class until training stops, after `max_epochs` at the latest; return what it took."""
     data = slices(label, folder)
     seen: list[float] = []
     begun = time.process_time()
@@ -75,7 +75,7 @@ def run(label: str, folder: Path, state: Path | None) -> dict:
 
     names = tuple(f"{label} {i}" for i in range(len(data)))
     path = None if state is None else state / f"{label}.safetensors"
-    config = paper_training(data.shape[1])
+    config = paper_training(data.shape[1]).model_copy(update={"max_epochs": max_epochs})
     item = fit_class(label, data, names, paper_model(data.shape[1]), config, 0, path, note)
     epochs = np.diff([begun, *seen])
     history = item.history
@@ -106,14 +106,15 @@ def drawing_seconds(item: ClassModel) -> float:
 
 def table(results: list[dict]) -> str:
     lines = [
-        "| class | images | epochs | s an epoch | floor | s in all | memory, peak | 100 images drawn in |",
+        "| class | images | s an epoch | floor | epochs | s in all | memory, peak | 100 images drawn in |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for row in results:
         lines.append(
-            f"| {row['class']} | {row['images']} | {row['epochs']} | {row['seconds_an_epoch']:.2f} | "
-            f"{row['floor_an_epoch']:.2f} | {row['seconds_in_all']:.0f} | {row['peak_memory_gb']:.1f} GB | "
-            f"{row['seconds_to_draw_100']:.2f} s |"
+            f"| {row['class']} | {row['images']} | {row['seconds_an_epoch']:.2f} | "
+            f"{row['floor_an_epoch']:.2f} | {row['epochs']}, {row['stopped']} | "
+            f"{row['seconds_in_all']:.0f} | "
+            f"{row['peak_memory_gb']:.1f} GB | {row['seconds_to_draw_100']:.2f} s |"
         )
     return "\n".join(lines)
 
@@ -123,6 +124,7 @@ def main() -> None:
     parser.add_argument("--classes", nargs="+", choices=list(COUNTS), default=list(COUNTS))
     parser.add_argument("--data-dir", type=Path, default=os.environ.get("RIEMAUG_DATA"))
     parser.add_argument("--state", type=Path, help="folder for the resumable state")
+    parser.add_argument("--max-epochs", type=int, default=10_000)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "oasis.json")
     parser.add_argument("--show", action="store_true", help="fit nothing")
     parser.add_argument("--docs", type=Path, help="page to write the table into")
@@ -133,7 +135,7 @@ def main() -> None:
             parser.error("name the folder that holds oasis.npz with --data-dir or RIEMAUG_DATA")
         for label in arguments.classes:
             with one_thread():
-                done = run(label, Path(arguments.data_dir), arguments.state)
+                done = run(label, Path(arguments.data_dir), arguments.state, arguments.max_epochs)
             before = json.loads(arguments.out.read_text()) if arguments.out.is_file() else []
             results = sorted(
                 [row for row in before if row["class"] != label] + [done], key=lambda row: row["class"]

@@ -297,7 +297,8 @@ def test_impossible_amounts_are_refused(values: dict) -> None:
         ((15, 64), 5, "paper"),
         ((8, 8), 10, "paper"),
         ((30,), 2, "paper"),
-        ((20, 20, 20), 2, "paper"),
+        ((20, 20, 20), 2, "conditional"),
+        ((20, 20, 15), 2, "paper"),
     ],
 )
 def test_images_of_several_classes_share_a_model_unless_told_otherwise(

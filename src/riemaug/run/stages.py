@@ -93,7 +93,7 @@ class Stages:
         generator, training = self.plan.generator, self.plan.training
         if generator.preset == "paper" or generator.max_epochs is not None:
             return training
-        epochs = usual_epochs(len(item.rows))
+        epochs = usual_epochs(item.rows.shape[1:], len(item.rows))
         patience = epochs if generator.patience is None else generator.patience
         return training.model_copy(update={"max_epochs": epochs, "patience": patience})
 

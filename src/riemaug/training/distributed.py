@@ -36,7 +36,7 @@ from riemaug.training.weights import copy_weights, restore_weights
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
-    from lightning_fabric.strategies import DDPStrategy
+    from lightning_fabric.strategies.ddp import DDPStrategy
 
 
 @dataclass(frozen=True, eq=False)
@@ -272,6 +272,6 @@ def _fabric() -> "type[Fabric]":
 
 
 def _strategy(find_unused: bool) -> "DDPStrategy":
-    from lightning_fabric.strategies import DDPStrategy
+    from lightning_fabric.strategies.ddp import DDPStrategy
 
     return DDPStrategy(start_method="spawn", find_unused_parameters=find_unused)
