@@ -101,7 +101,7 @@ def difference(rows: list[dict], trained_on: str) -> tuple[float, float, float]:
         [100 * (row["accuracy"][second][trained_on] - row["accuracy"][first][trained_on]) for row in rows]
     )
     if len(gaps) < 2:
-        return float(gaps.mean()), float("nan"), float("nan")
+        return float(gaps.mean()), float("-inf"), float("inf")
     low, high = stats.t.interval(0.95, len(gaps) - 1, gaps.mean(), stats.sem(gaps))
     return float(gaps.mean()), float(low), float(high)
 

@@ -290,10 +290,10 @@ def test_impossible_amounts_are_refused(values: dict) -> None:
 @pytest.mark.parametrize(
     ("shape", "num_classes", "preset"),
     [
-        ((16, 16), 2, "conditional"),
-        ((28, 28, 3), 10, "conditional"),
-        ((3, 64, 48), 2, "conditional"),
-        ((28, 28), 1, "paper"),
+        ((16, 16, 16), 2, "conditional"),
+        ((28, 28, 3), 10, "paper"),
+        ((28, 28, 20, 3), 10, "conditional"),
+        ((28, 28, 28), 1, "paper"),
         ((15, 64), 5, "paper"),
         ((8, 8), 10, "paper"),
         ((30,), 2, "paper"),
@@ -301,7 +301,7 @@ def test_impossible_amounts_are_refused(values: dict) -> None:
         ((20, 20, 15), 2, "paper"),
     ],
 )
-def test_images_of_several_classes_share_a_model_unless_told_otherwise(
+def test_volumes_of_several_classes_share_a_model_unless_told_otherwise(
     shape: tuple[int, ...], num_classes: int, preset: str
 ) -> None:
     config, sizes = GeneratorConfig(), (12,) * num_classes
@@ -314,5 +314,5 @@ def test_images_of_several_classes_share_a_model_unless_told_otherwise(
 
 
 def test_networks_of_the_paper_s_kind_ask_for_the_paper_s_preset() -> None:
-    assert GeneratorConfig(network="mlp").resolved((28, 28), 10).preset == "paper"
-    assert GeneratorConfig(network="conv").resolved((28, 28), 10).preset == "conditional"
+    assert GeneratorConfig(network="mlp").resolved((28, 28, 28), 10).preset == "paper"
+    assert GeneratorConfig(network="conv").resolved((28, 28, 28), 10).preset == "conditional"
