@@ -9,8 +9,9 @@ from benchmarks import kill_fit
 @pytest.mark.slow
 @pytest.mark.parametrize("option", kill_fit.OPTIONS)
 def test_a_killed_training_resumes_to_the_same_bits(option: str, tmp_path: Path) -> None:
-    points = kill_fit.check(option, 5, 1, tmp_path)
-    assert [point.is_same for point in points] == [True] * 5
+    num_points = 5 if option == next(iter(kill_fit.OPTIONS)) else 2
+    points = kill_fit.check(option, num_points, 1, tmp_path)
+    assert [point.is_same for point in points] == [True] * num_points
     for point in points:
         # it did go on from a checkpoint, and not from one later than the kill
         assert 0 < point.resumed_at <= point.killed_at < kill_fit.EPOCHS
