@@ -70,7 +70,8 @@ def test_a_killed_run_resumes_to_the_same_bytes(three, whole, tmp_path, moment, 
     assert not (out / "run.json").exists()
     work = out / ".riemaug"
     results = [path.name.split(".")[0] for path in work.glob("*.result.json")]
-    fitted = {name: (work / f"{name}.model.safetensors").stat().st_mtime_ns for name in results}
+    models = {name: work / f"{name.replace('class', 'model')}.safetensors" for name in results}
+    fitted = {name: models[name].stat().st_mtime_ns for name in results}
     if "class is done" in moment or "last class" in moment:
         assert len(fitted) >= 1
     if (work / "journal.json").exists():
@@ -82,7 +83,7 @@ def test_a_killed_run_resumes_to_the_same_bytes(three, whole, tmp_path, moment, 
     kept: dict[str, int] = {}
     while resumed.poll() is None:
         for name in fitted.keys() - kept.keys() if epochs_done(out, 2) >= 50 else ():
-            kept[name] = (work / f"{name}.model.safetensors").stat().st_mtime_ns
+            kept[name] = models[name].stat().st_mtime_ns
         time.sleep(0.01)
     told = resumed.communicate()
     assert resumed.returncode == 0, told
