@@ -117,11 +117,15 @@ def table(rows: list[dict]) -> str:
             for position, name in enumerate(PRESETS):
                 gap = ""
                 if position:
-                    gap = "{:+.1f} ({:+.1f} to {:+.1f})".format(*difference(of_data, trained_on))
+                    gap = _interval(*difference(of_data, trained_on))
                 spent = np.mean([row["fit_cpu_seconds"][name] for row in of_data])
                 score = _spread(of_data, name, trained_on)
                 lines.append(f"| {data} | {trained_on}, {name} | {score} | {gap} | {spent:.0f} |")
     return "\n".join(lines)
+
+
+def _interval(gap: float, low: float, high: float) -> str:
+    return f"{gap:+.1f} ({low:+.1f} to {high:+.1f})" if np.isfinite(low) else f"{gap:+.1f} (one draw)"
 
 
 def _spread(rows: list[dict], *keys: str) -> str:
