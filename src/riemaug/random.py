@@ -5,6 +5,8 @@ of samples draws the same numbers whichever process computes it, in whatever ord
 """
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -57,6 +59,16 @@ class Stream:
     def generator(self, device: torch.device | str = "cpu") -> torch.Generator:
         """Return a fresh generator, always at the start of the stream."""
         return torch.Generator(device=device).manual_seed(self.generator_seed())
+
+    @contextmanager
+    def as_global(self, device: torch.device) -> Iterator[None]:
+        """Within, PyTorch's global generators draw this stream; after it they are as they were.
+
+        For a user's layers with noise of their own, such as dropout, which take no generator.
+        """
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            torch.manual_seed(self.generator_seed())
+            yield
 
 
 def as_stream(random_state: "int | Stream") -> Stream:

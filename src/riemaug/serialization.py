@@ -23,13 +23,13 @@ from riemaug.data.scaling import RangeScaler
 from riemaug.errors import InvalidInputError
 from riemaug.geometry import KernelMetric
 from riemaug.models import RHVAE, LatentModel, ModelConfig, ModelKind
+from riemaug.models.rhvae import STORED_METRICS
 from riemaug.old_formats import upgraded_description, upgraded_tensors
 from riemaug.training import History
 
 FORMAT_VERSION = 2
 MAX_LABEL_BYTES = 2**16
 """Most bytes a label may take: the width of a text dtype is a number in a file of unknown origin."""
-_METRICS_OF_A_MODEL = ("metric.", "group_metrics.")
 WEIGHTS_NAME, DESCRIPTION_NAME = "model.safetensors", "model.json"
 
 
@@ -73,7 +73,7 @@ def model_tensors(classes: Sequence[ClassModel]) -> dict[str, Tensor]:
     """Return the tensors of one model and of the classes that share it: weights once, a metric each."""
     state = classes[0].model.state_dict()
     # a model holds the metrics too, for its evidence estimates; they are written class by class
-    weights = {k: v.cpu() for k, v in state.items() if not k.startswith(_METRICS_OF_A_MODEL)}
+    weights = {k: v.cpu() for k, v in state.items() if not k.startswith(STORED_METRICS)}
     if classes[0].model.config.network == "custom":  # which may use one weight in two places
         weights = {k: v.clone() for k, v in weights.items()}
     tensors = {f"network.{k}": v for k, v in weights.items()}

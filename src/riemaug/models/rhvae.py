@@ -21,6 +21,8 @@ from riemaug.random import Stream, as_stream
 
 TRAINING_TOLERANCE = 1e-8
 """Of the implicit equations while training; one more Newton step is taken, so they hold to rounding."""
+STORED_METRICS = ("metric.", "group_metrics.")
+"""How the names of a model's tensors begin that belong to metrics it stores, not to its networks."""
 
 
 @dataclass(frozen=True, eq=False)

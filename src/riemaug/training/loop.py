@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -178,16 +179,16 @@ class Trainer:
     def _run_epoch(self) -> None:
         """Do one pass; the training ELBO of an epoch is that of the weights its batches were scored with."""
         history = self.history
-        generator = self.stream.block(history.num_epochs + history.rollbacks).generator(
-            self.samples.rows.device
-        )
+        noise = self.stream.block(history.num_epochs + history.rollbacks)
         self._between_epochs = False
         self.model.follows_flow = history.num_epochs >= self.config.plain_epochs
         self.optimization.set_rate_factor(self.config.rate_factor(history.num_epochs))
         if self.held_out is None and not self._is_full_batch:
             # the ELBO is known only after the epoch's updates: what it began with may be what is kept
             self.best.note()
-        epoch = self._pass_over_data(generator)
+        device = self.samples.rows.device
+        with noise.child("layers").as_global(device) if self._has_layers_of_others else nullcontext():
+            epoch = self._pass_over_data(noise.generator(device))
         if epoch is not None and self.held_out is not None:
             epoch = self._validated(epoch)
         if epoch is None or not epoch.is_finite:
@@ -242,6 +243,11 @@ class Trainer:
         """Keep the weights that were scored if they are the best, or the last ones that do not count."""
         if self._is_uncounted or elbo > self.history.best_elbo:
             keep()
+
+    @property
+    def _has_layers_of_others(self) -> bool:
+        """Whether the networks are a user's own, whose layers may draw from PyTorch's global generators."""
+        return self.model.config.network == "custom"
 
     @property
     def _is_uncounted(self) -> bool:

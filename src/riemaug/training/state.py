@@ -11,6 +11,7 @@ from torch import Tensor
 
 from riemaug.atomic import atomic_path
 from riemaug.errors import InvalidInputError
+from riemaug.training.weights import changing_tensors
 
 STATE_FORMAT = 2
 
@@ -153,7 +154,7 @@ class TrainingState:
 
     def check_fits(self, module: torch.nn.Module, law: dict, path: Path) -> None:
         """Raise InvalidInputError if this is no training of `module` under the settings `law`."""
-        expected = {name: weight.shape for name, weight in module.named_parameters()}
+        expected = {name: tensor.shape for name, tensor in changing_tensors(module).items()}
         for weights in (self.weights, self.best_weights):
             if {name: weight.shape for name, weight in weights.items()} != expected:
                 raise unusable_state(path, "its weights are those of another model")

@@ -1,19 +1,30 @@
-"""Copies of a model's trainable weights."""
+"""Copies of what training changes in a model: its weights, and the running means of its networks."""
 
 import torch
 from torch import Tensor, nn
 
+from riemaug.models.rhvae import STORED_METRICS
+
+
+def changing_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """Return what training changes, by name: weights, and buffers such as those of batch normalisation.
+
+    Stored metrics are not among them: they are built from the weights, anew for each validation.
+    """
+    kept = {name: buffer for name, buffer in module.named_buffers() if not name.startswith(STORED_METRICS)}
+    return {**dict(module.named_parameters()), **kept}
+
 
 def copy_weights(module: nn.Module) -> dict[str, Tensor]:
-    """Return detached copies of the trainable weights."""
-    return {name: weight.detach().clone() for name, weight in module.named_parameters()}
+    """Return detached copies of what training changes."""
+    return {name: tensor.detach().clone() for name, tensor in changing_tensors(module).items()}
 
 
 @torch.no_grad()
 def restore_weights(module: nn.Module, weights: dict[str, Tensor]) -> None:
-    """Set the trainable weights in place."""
-    for name, weight in module.named_parameters():
-        weight.copy_(weights[name])
+    """Set what training changes, in place."""
+    for name, tensor in changing_tensors(module).items():
+        tensor.copy_(weights[name])
 
 
 class KeptWeights:
@@ -27,7 +38,7 @@ class KeptWeights:
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module
-        self._weights = list(module.parameters())
+        self._weights = list(changing_tensors(module).values())
         self.kept = copy_weights(module)
         self._candidate: dict[str, Tensor] | None = None
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from scripted import ScriptedModel, from_list
-from torch import Tensor
+from torch import Tensor, nn
 
 from riemaug.errors import InvalidInputError
 from riemaug.models import Condition, LatentModel, ModelConfig, Objective, build_model
@@ -90,6 +90,56 @@ def test_resumed_training_equals_uninterrupted_training(path: Path, options: dic
     rest = trainer_of(path=path, on_epoch=lambda report: heard.append(report.epoch), config=config, **options)
     assert_same(outcome(rest), whole)
     assert heard == list(range(24, 31))
+
+
+class NoisyEncoder(nn.Module):
+    """A user's own, with running means to carry on and noise that no generator is passed to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(5, 6), nn.BatchNorm1d(6), nn.Dropout(0.3))
+        self.mean, self.log_variance = nn.Linear(6, 2), nn.Linear(6, 2)
+
+    def forward(self, data: Tensor) -> tuple[Tensor, Tensor]:
+        read = self.layers(data)
+        return self.mean(read), self.log_variance(read)
+
+
+@pytest.mark.parametrize("monitor", ["training", "validation"])
+def test_networks_with_running_means_and_dropout_resume_too(path: Path, monitor: str) -> None:
+    config = CONFIG.model_copy(update={"kind": "rhvae", "network": "custom", "num_leapfrog_steps": 1})
+    encoder, decoder = NoisyEncoder(), nn.Linear(2, 5)
+
+    def trainer(state: Path | None, on_epoch: Callable[[EpochReport], None] | None = None) -> Trainer:
+        model = build_model(config, 0, encoder, decoder)
+        training = settings(20, monitor=monitor)
+        return Trainer(model, rows(), training, Stream(0), state, on_epoch)
+
+    before = torch.get_rng_state()
+    whole = outcome(trainer(None))
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.rand(3)
+    with pytest.raises(KeyboardInterrupt):
+        trainer(path, stop_after(11)).fit()
+    assert_same(outcome(trainer(path)), whole)
+    assert any("running_mean" in name and bool(value.any()) for name, value in whole[0].items())
+
+
+def test_a_rollback_takes_running_means_back_too() -> None:
+    model = ScriptedModel(from_list([-5, -3, float("nan"), -2]), 1.0)
+    model.register_buffer("running", torch.zeros(1))
+    seen: list[float] = []
+    scripted = model.objective
+
+    def objective(*arguments: object) -> Objective:
+        seen.append(float(model.get_buffer("running")))
+        model.get_buffer("running").add_(1.0)
+        return scripted(*arguments)
+
+    model.objective = objective
+    Trainer(model, rows()[:, :3], TrainingConfig(max_epochs=3), Stream(0)).fit()
+    # the second call was the best one when the third was not finite: the fourth begins after the second
+    assert seen[:4] == [0.0, 1.0, 2.0, 2.0]
 
 
 def test_training_that_went_worse_than_its_start_resumes_too(path: Path) -> None:
