@@ -234,7 +234,7 @@ def write_docs(results: dict, page: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--peers-python", type=Path)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--epochs", type=int, default=250)
     parser.add_argument("--samples", type=int, default=2000)
     parser.add_argument("--jobs", type=int, default=2)
