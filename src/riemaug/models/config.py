@@ -34,7 +34,7 @@ class ModelConfig(BaseModel):
         Widths of the hidden layers, first to last (paper, Table 5); of "conv" the dense layer takes the
         last width of the encoder.
     data_shape : tuple of int
-        Shape of one sample, product D; needed by "conv", for which each side is at least 2 long.
+        Shape of one sample, product D; needed by "conv".
     channel_axis : int, optional
         Which axis of `data_shape` holds channels; None for grey images and volumes.
     conv_channels : int

@@ -42,7 +42,9 @@ def truncated_mean(logits: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     series = torch.zeros_like(small)
     for coefficient in reversed(_COEFFICIENTS):
         series = series * square + coefficient
-    closed = (0.5 + 1.0 / torch.expm1(size) - 1.0 / size) * torch.sign(logits)
+    # 1 / expm1(size) would overflow, and leave a gradient of infinity times zero
+    decayed = torch.exp(-size)
+    closed = (0.5 + decayed / (1.0 - decayed) - 1.0 / size) * torch.sign(logits)
     return 0.5 + torch.where(logits.abs() < SERIES_BELOW, small * series, closed)
 
 

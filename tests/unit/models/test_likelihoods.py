@@ -74,6 +74,21 @@ def test_extreme_logits_stay_finite(law: Likelihood) -> None:
     assert 0.0 <= float(law.mean(logits).min()) <= float(law.mean(logits).max()) <= 1.0
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", LIKELIHOODS)
+def test_far_out_the_score_has_the_right_slope(name: str, dtype: torch.dtype) -> None:
+    # a flow differentiates the score; a variance of x (or nothing, of a saturated law) is its slope
+    size = torch.tensor([1e2, 3e2, 1e3, 1e4], dtype=dtype)
+    logits = torch.cat([size, -size]).requires_grad_()
+    law, target = make_likelihood(name).to(dtype), torch.linspace(0.0, 1.0, 8, dtype=dtype)
+    (slope,) = torch.autograd.grad(law.score(logits, target).sum(), logits)
+    expected = -(logits.detach() ** -2) if name == "continuous-bernoulli" else torch.zeros_like(slope)
+    torch.testing.assert_close(slope, expected, rtol=1e-5, atol=1e-30)
+    (first,) = torch.autograd.grad(law.log_prob(logits, target), logits, create_graph=True)
+    (second,) = torch.autograd.grad(first.sum(), logits)
+    torch.testing.assert_close(second, expected, rtol=1e-5, atol=1e-30)
+
+
 def quadrature(low: float, high: float) -> tuple[torch.Tensor, torch.Tensor]:
     """Nodes and weights of the Gauss-Legendre rule, in ten panels."""
     nodes, weights = np.polynomial.legendre.leggauss(40)
