@@ -13,7 +13,7 @@ from riemaug.models.build import build_pair
 from riemaug.models.condition import Condition, features_of
 from riemaug.models.config import ModelConfig
 from riemaug.models.likelihoods import make_likelihood
-from riemaug.models.networks import Decoder
+from riemaug.models.networks import Decoder, Features
 from riemaug.random import Stream, as_stream
 
 LOG_2PI = math.log(2.0 * math.pi)
@@ -116,8 +116,14 @@ class LatentModel(nn.Module, ABC):
         return next(self.parameters()).device
 
     def encode(self, data: Float[Tensor, "n D"], condition: Condition | None = None) -> Posterior:
-        """Return q(z|x) for each row, (n, d)."""
-        return Posterior(*self.encoder(data, features_of(condition)))
+        """Return q(z|x) for each row, (n, d), in the data's type whatever the network computed in."""
+        return self._posterior(data, features_of(condition))
+
+    def logits(
+        self, latent: Float[Tensor, "n dim"], condition: Condition | None = None
+    ) -> Float[Tensor, "n D"]:
+        """Return what the likelihood takes, (n, D), in the type of z whatever the network computed in."""
+        return self.decoder(latent, features_of(condition)).to(latent.dtype)
 
     def embed(self, data: Float[Tensor, "n D"], condition: Condition | None = None) -> Float[Tensor, "n dim"]:
         """Return the posterior means, (n, d): the same at each call."""
@@ -127,7 +133,7 @@ class LatentModel(nn.Module, ABC):
         self, latent: Float[Tensor, "n dim"], condition: Condition | None = None
     ) -> Float[Tensor, "n D"]:
         """Return E[x|z] in [0, 1], (n, D)."""
-        return self.likelihood.mean(self.decoder(latent, features_of(condition)))
+        return self.likelihood.mean(self.logits(latent, condition))
 
     @abstractmethod
     def objective(
@@ -236,10 +242,14 @@ class LatentModel(nn.Module, ABC):
         drawn = Posterior(posterior.mean[row], posterior.log_variance[row])
         noise = torch.randn(drawn.mean.shape, generator=generator, device=data.device, dtype=data.dtype)
         latent = drawn.transform(noise)
-        logits = self.decoder(latent, features_of(told)).unflatten(0, (-1, count))
+        logits = self.logits(latent, told).unflatten(0, (-1, count))
         fit = self.likelihood.log_prob(logits, data[:, None].expand(-1, count, -1))
         gap = self.prior_log_prob(latent, told) - drawn.log_prob_of_noise(noise)
         return fit + gap.unflatten(0, (-1, count))
+
+    def _posterior(self, data: Float[Tensor, "n D"], features: Features) -> Posterior:
+        mean, log_variance = self.encoder(data, features)
+        return Posterior(mean.to(data.dtype), log_variance.to(data.dtype))
 
     def _noise(self, data: Float[Tensor, "n D"], generator: torch.Generator) -> Float[Tensor, "n dim"]:
         """Return standard normal noise, of its own rows where processes share a batch."""

@@ -88,8 +88,11 @@ class PathLikelihood:
     def score(self, position: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim"]:
         """Return d log p(x|z) / dz, (n, d), in the position's type."""
         latent = position.to(self._data.dtype)
-        self.logits, pullback = self._passes.at(latent)
-        return pullback(self._model.likelihood.score(self.logits, self._data)).to(position.dtype)
+        logits, pullback = self._passes.at(latent)
+        # of mixed precision the products alone: the law of the data is not for eight bits
+        self.logits = logits.to(latent.dtype)
+        cotangent = self._model.likelihood.score(self.logits, self._data).to(logits.dtype)
+        return pullback(cotangent).to(position.dtype)
 
     def log_prob(self) -> Float[Tensor, " n"]:
         """Return log p(x|z) at the position whose logits are held, (n,)."""
@@ -157,8 +160,8 @@ class FlowModel(LatentModel):
     ) -> Objective:
         """Return the ELBO of a plain VAE with these networks: no flow, closed-form divergence."""
         latent = posterior.transform(self._noise(data, generator))
-        logits = self.decoder(latent, features_of(condition))
-        return Objective(self.likelihood.log_prob(logits, data), posterior.kl_to_prior())
+        log_likelihood = self.likelihood.log_prob(self.logits(latent, condition), data)
+        return Objective(log_likelihood, posterior.kl_to_prior())
 
     def draw(
         self,

@@ -227,12 +227,12 @@ class MetricNetwork(nn.Module):
     def forward(self, data: Float[Tensor, "n D"], features: Features = None) -> Float[Tensor, "n dim dim"]:
         """Return the factors, (n, d, d)."""
         read = self.trunk(data, features)
-        factors = torch.diag_embed(_limited(self.log_diagonal(read)).exp())
+        factors = torch.diag_embed(_limited(self.log_diagonal(read).to(data.dtype)).exp())
         if self.below is not None:
             rows, columns = torch.tril_indices(self.latent_dim, self.latent_dim, -1, device=data.device)
             factors = factors.index_put(
                 (torch.arange(len(data), device=data.device)[:, None], rows, columns),
-                _limited(self.below(read)),
+                _limited(self.below(read).to(data.dtype)),
             )
         return factors
 

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from riemaug.models.base import LatentModel, Objective
-from riemaug.models.condition import Condition, features_of
+from riemaug.models.condition import Condition
 
 
 class VAE(LatentModel):
@@ -17,8 +17,8 @@ class VAE(LatentModel):
         """Return E[log p(x|z)] - KL(q || prior), one draw of z a sample."""
         posterior = self.encode(data, condition)
         latent = posterior.transform(self._noise(data, generator))
-        logits = self.decoder(latent, features_of(condition))
-        return Objective(self.likelihood.log_prob(logits, data), posterior.kl_to_prior())
+        log_likelihood = self.likelihood.log_prob(self.logits(latent, condition), data)
+        return Objective(log_likelihood, posterior.kl_to_prior())
 
     def log_evidence_estimate(
         self, data: Float[Tensor, "n D"], generator: torch.Generator, condition: Condition | None = None

@@ -6,10 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from riemaug.models.base import LOG_2PI, LatentModel, Objective, Posterior
+from riemaug.models.base import LOG_2PI, NUMBERS_AT_ONCE, LatentModel, Objective, Posterior
 from riemaug.models.condition import Condition, features_of
 from riemaug.models.config import ModelConfig
-from riemaug.models.networks import Decoder
+from riemaug.models.networks import Decoder, Features
 from riemaug.random import Stream, as_stream
 
 MARGIN = 0.01
@@ -59,23 +59,34 @@ class VAMP(LatentModel):
     def prior_components(self, condition: Condition | None = None) -> Posterior:
         """Return the K posteriors at the pseudo-inputs, for one condition (one row) or none."""
         features = features_of(condition)
-        if features is not None:
-            features = features[:1].expand(self.config.num_pseudo_inputs, -1)
-        return Posterior(*self.encoder(self.pseudo_inputs, features))
+        return self._components(None if features is None else features[:1])
 
     def prior_log_prob(
         self, latent: Float[Tensor, "n dim"], condition: Condition | None = None
     ) -> Float[Tensor, " n"]:
         """Return log of the mixture's density, (n,)."""
         if condition is None:
-            return _mixture_log_prob(latent, self.prior_components())
-        _, kinds = condition.features.unique(dim=0, return_inverse=True)
-        result = torch.empty_like(latent[:, 0])
-        for kind in kinds.unique():
-            rows = torch.nonzero(kinds == kind)[:, 0]
-            part = _mixture_log_prob(latent[rows], self.prior_components(condition[rows]))
-            result = result.index_put((rows,), part)
-        return result
+            components = self._components(None)
+            return _mixture_log_prob(latent, components.mean, components.log_variance)
+        told, which = condition.features.unique(dim=0, return_inverse=True)
+        components = self._components(told)
+        mean, log_variance = (
+            part.unflatten(0, (len(told), -1))[which] for part in (components.mean, components.log_variance)
+        )
+        return _mixture_log_prob(latent, mean, log_variance)
+
+    def _components(self, told: Features) -> Posterior:
+        """Return the posteriors at the pseudo-inputs, those for each row of features after the last's."""
+        if told is None:
+            return self._posterior(self.pseudo_inputs, None)
+        inputs, count = self.pseudo_inputs, self.config.num_pseudo_inputs
+        parts = [
+            self._posterior(inputs.repeat(len(rows), 1), rows.repeat_interleave(count, 0))
+            for rows in told.split(max(1, NUMBERS_AT_ONCE // inputs.numel()))
+        ]
+        return Posterior(
+            torch.cat([part.mean for part in parts]), torch.cat([part.log_variance for part in parts])
+        )
 
     def objective(
         self, data: Float[Tensor, "n D"], generator: torch.Generator, condition: Condition | None = None
@@ -83,7 +94,7 @@ class VAMP(LatentModel):
         """Return log p(x|z) and log q(z|x) - log p(z), at one draw of z a sample."""
         posterior, noise = self.encode(data, condition), self._noise(data, generator)
         latent = posterior.transform(noise)
-        log_likelihood = self.likelihood.log_prob(self.decoder(latent, features_of(condition)), data)
+        log_likelihood = self.likelihood.log_prob(self.logits(latent, condition), data)
         divergence = posterior.log_prob_of_noise(noise) - self.prior_log_prob(latent, condition)
         return Objective(log_likelihood, divergence)
 
@@ -94,9 +105,13 @@ class VAMP(LatentModel):
         return self.plain_evidence_estimate(data, generator, condition)
 
 
-def _mixture_log_prob(latent: Float[Tensor, "n dim"], components: Posterior) -> Float[Tensor, " n"]:
-    """Return log (1/K) sum_k N(z; m_k, diag s_k^2), (n,)."""
-    scaled = (latent[:, None] - components.mean) * (-0.5 * components.log_variance).exp()
-    log_volume = components.log_variance.sum(-1) + latent.shape[-1] * LOG_2PI
+def _mixture_log_prob(
+    latent: Float[Tensor, "n dim"],
+    mean: Float[Tensor, "*rows K dim"],
+    log_variance: Float[Tensor, "*rows K dim"],
+) -> Float[Tensor, " n"]:
+    """Return log (1/K) sum_k N(z; m_k, diag s_k^2), (n,), of one mixture for all rows or one for each."""
+    scaled = (latent[:, None] - mean) * (-0.5 * log_variance).exp()
+    log_volume = log_variance.sum(-1) + latent.shape[-1] * LOG_2PI
     each = -0.5 * (scaled.square().sum(-1) + log_volume)
-    return torch.logsumexp(each, -1) - math.log(len(components.mean))
+    return torch.logsumexp(each, -1) - math.log(mean.shape[-2])

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from riemaug.errors import InvalidInputError
 from riemaug.models import VAMP, Condition, LatentModel, class_condition
+from riemaug.models import vamp as vamp_module
 from riemaug.random import Stream
 from riemaug.samplers import PriorSampler
 
@@ -115,6 +116,20 @@ def test_of_a_conditional_model_each_class_has_its_own_prior(small_model: Build,
     model.objective(unit_data[:5].double(), generator(), told).loss().backward()
     assert model.raw_pseudo_inputs.grad is not None
     assert float(model.raw_pseudo_inputs.grad.abs().max()) > 0
+
+
+def test_all_conditions_of_a_batch_pass_the_encoder_together(
+    small_model: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = small_model(kind="vamp", num_pseudo_inputs=3, num_conditions=2).double()
+    told = Condition(torch.rand(6, 2, generator=generator(2)).double(), torch.zeros(6, dtype=torch.int64))
+    latent, seen = torch.randn(6, 2, generator=generator(1), dtype=torch.float64), []
+    model.encoder.register_forward_hook(lambda module, inputs, outputs: seen.append(len(inputs[0])))
+    together = model.prior_log_prob(latent, told)
+    assert seen == [18]
+    monkeypatch.setattr(vamp_module, "NUMBERS_AT_ONCE", 2 * 3 * 12)
+    assert torch.allclose(model.prior_log_prob(latent, told), together)
+    assert seen == [18, 6, 6, 6]
 
 
 def test_its_sampler_draws_from_the_learned_prior(vamp: VAMP) -> None:

@@ -9,9 +9,11 @@ from torch import Tensor
 
 from riemaug.errors import InvalidInputError
 from riemaug.models import Condition, ModelConfig, Objective, build_model
+from riemaug.models.config import ModelKind
 from riemaug.random import Stream
 from riemaug.training import Trainer, TrainingConfig
 from riemaug.training.loop import WORSE_EPOCHS
+from riemaug.training.precision import Precision
 
 
 def rows(num: int = 6, width: int = 3) -> Tensor:
@@ -162,6 +164,29 @@ def test_bfloat16_trains_to_about_the_same_weights_in_float32_memory() -> None:
         assert history.best_elbo > history.elbo[0] + 0.5
         elbos[precision] = history.best_elbo
     assert elbos["bfloat16"] == pytest.approx(elbos["float32"], abs=0.3)
+
+
+@pytest.mark.parametrize("kind", ["vae", "vamp", "hvae", "rhvae"])
+def test_in_half_precision_the_objective_is_float32_and_not_rounded_to_eight_bits(kind: ModelKind) -> None:
+    sizes: dict = {"encoder_hidden": (16,), "decoder_hidden": (16,), "metric_hidden": (8,)}
+    model = build_model(ModelConfig(kind=kind, data_dim=30, **sizes), 0)
+    data, posteriors = rows(24, 30), []
+    with Precision("bfloat16", torch.device("cpu")).networks():
+        posteriors.append(model.encode(data))
+        objective = model.objective(data, torch.Generator().manual_seed(0))
+        decoded = model.decode(posteriors[0].mean)
+        model.follows_flow = False
+        plain = model.objective(data, torch.Generator().manual_seed(0))
+    posteriors.append(model.encode(data))
+    for values in (objective.log_likelihood, objective.divergence, plain.log_likelihood, plain.divergence):
+        assert values.dtype == torch.float32
+        # half precision has but a few values there
+        assert len(values.detach().unique()) == 24
+    assert decoded.dtype == posteriors[0].mean.dtype == posteriors[0].log_variance.dtype == torch.float32
+    half, single = (posterior.kl_to_prior() for posterior in posteriors)
+    assert torch.allclose(half, single, rtol=0.05, atol=1e-3)
+    objective.loss().backward()
+    assert all(weight.grad is None or weight.grad.dtype == torch.float32 for weight in model.parameters())
 
 
 def test_float16_is_refused_without_cuda() -> None:
