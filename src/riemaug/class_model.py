@@ -1,5 +1,6 @@
 """The fitted generator of one class: its model, shared or its own, its metric, and drawing from it."""
 
+import copy
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -258,7 +259,8 @@ def _metric(model: LatentModel, rows: TrainingRows, condition: Condition | None)
     """Return the metric of one class, on the CPU; TrainingError if it is not finite."""
     if not isinstance(model, RHVAE):
         return None
-    metric = model.build_metric(rows.data, condition).cpu()
+    # the model's own stays where the model is: `cpu` moves a metric in place
+    metric = copy.deepcopy(model.build_metric(rows.data, condition)).cpu()
     if not bool(metric.kernels.isfinite().all() & metric.centroids.isfinite().all()):
         raise TrainingError(
             f"the metric of class {rows.name!r} must be finite, it is not; use a larger regularization"
