@@ -11,6 +11,8 @@ from riemaug.training.config import TrainingConfig
 from riemaug.training.reports import EpochReport, RollbackReport
 from riemaug.training.state import History
 
+INTERRUPTED, FAILED = "interrupted", "failed"
+
 
 @runtime_checkable
 class Callback(Protocol):
@@ -26,7 +28,11 @@ class Callback(Protocol):
         """Hear that training diverged and goes on from its best weights."""
 
     def on_end(self, history: History) -> None:
-        """Hear that training has ended by its own rules."""
+        """Hear that training has ended, after `on_start` in every case.
+
+        `history.stop_reason` is `INTERRUPTED` after a KeyboardInterrupt, and begins with `FAILED` after any
+        other exception, which goes on its way when all callbacks have heard.
+        """
 
 
 class Tracker(ABC):
@@ -36,7 +42,7 @@ class Tracker(ABC):
     """
 
     def __init__(self) -> None:
-        self._failed = False
+        self._failed, self._is_open = False, False
 
     @abstractmethod
     def open(self, config: TrainingConfig, first_epoch: int) -> None:
@@ -53,6 +59,7 @@ class Tracker(ABC):
     def on_start(self, config: TrainingConfig, history: History) -> None:
         """Begin to write."""
         self._attempt(lambda: self.open(config, history.num_epochs + 1))
+        self._is_open = True
 
     def on_epoch(self, report: EpochReport) -> None:
         """Write the numbers of an epoch."""
@@ -64,7 +71,9 @@ class Tracker(ABC):
 
     def on_end(self, history: History) -> None:
         """Write the outcome and end."""
-        self._attempt(lambda: self.close(history))
+        if self._is_open:
+            self._attempt(lambda: self.close(history))
+        self._is_open = False
 
     def _attempt(self, action: Callable[[], None]) -> None:
         if self._failed:
@@ -154,6 +163,7 @@ class MLflowCallback(Tracker):
         """Begin a run, or go on with the one of this callback, and write the settings."""
         self._client = self._make_client(tracking_uri=self.tracking_uri)
         if self.run_id is not None:
+            self._client.update_run(self.run_id, "RUNNING")
             return
         known = self._client.get_experiment_by_name(self.experiment)
         number = self._client.create_experiment(self.experiment) if known is None else known.experiment_id
@@ -168,9 +178,15 @@ class MLflowCallback(Tracker):
 
     def close(self, history: History) -> None:
         """Write the outcome and end the run."""
-        self._client.log_metric(self.run_id, "best_elbo", history.best_elbo)
+        if history.best_epoch >= 0:
+            self._client.log_metric(self.run_id, "best_elbo", history.best_elbo)
         self._client.set_tag(self.run_id, "stop_reason", history.stop_reason)
-        self._client.set_terminated(self.run_id)
+        self._client.set_terminated(self.run_id, _mlflow_status(history.stop_reason))
+
+
+def _mlflow_status(stop_reason: str) -> str:
+    statuses = {INTERRUPTED: "KILLED", FAILED: "FAILED"}
+    return statuses.get(stop_reason.partition(":")[0], "FINISHED")
 
 
 def _not_installed(service: str) -> InvalidInputError:

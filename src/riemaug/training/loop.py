@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,8 +23,9 @@ from riemaug.training.batches import (
     num_batches,
     untransformed,
 )
-from riemaug.training.callbacks import Callback
+from riemaug.training.callbacks import FAILED, INTERRUPTED, Callback
 from riemaug.training.config import TrainingConfig
+from riemaug.training.divergence import blank_elbo, elbo_floor
 from riemaug.training.optimization import Optimization
 from riemaug.training.precision import Precision
 from riemaug.training.processes import OneProcess, Processes
@@ -34,7 +35,10 @@ from riemaug.training.validation import HeldOut
 from riemaug.training.weights import KeptWeights, copy_weights, restore_weights
 
 WORSE_EPOCHS = 5
-"""So many epochs in a row worse than the first one, after better ones, count as divergence."""
+"""So many epochs in a row worse than the first one, after better ones, count as divergence.
+
+So do as many far below the ELBO of a model that learned nothing, whatever came before them.
+"""
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,8 @@ class _Epoch:
     validation: float | None = None
 
     @property
-    def is_finite(self) -> bool:
-        return math.isfinite(self.elbo) and (self.validation is None or math.isfinite(self.validation))
+    def monitored(self) -> float:
+        return self.elbo if self.validation is None else self.validation
 
 
 class Trainer:
@@ -101,6 +105,10 @@ class Trainer:
         self.samples, self.held_out = Samples(data, condition), None
         if config.monitor == "validation":
             self.samples, self.held_out = self._split_off()
+        monitored = self.samples if self.held_out is None else self.held_out.samples
+        self._blank, self._monitored_blank = (
+            blank_elbo(model.config, samples.rows) for samples in (self.samples, monitored)
+        )
         self.history = History()
         self.precision = Precision(config.precision, data.device)
         self.optimization = Optimization(model, config, self.precision)
@@ -135,12 +143,35 @@ class Trainer:
         Raises
         ------
         TrainingError
-            The objective was not finite again and again, whatever the learning rate.
+            The objective was not finite, or far below its start, again and again, whatever the learning
+            rate; or no epoch was worth keeping.
         """
         if self.state_path is not None and self.state_path.exists():
             self._resume(self.state_path)
         self.model.train()
-        self._tell("on_start", self.config, self.history)
+        with self._told():
+            self._train()
+        return self.history
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Let callbacks hear of the training's start and of its end, whichever that is."""
+        ended: str | None = None
+        try:
+            self._tell("on_start", self.config, self.history)
+            yield
+        except KeyboardInterrupt:
+            ended = INTERRUPTED
+            raise
+        except Exception as error:
+            ended = f"{FAILED}: {' '.join(str(error).split()) or type(error).__name__}"
+            raise
+        finally:
+            history = self.history if ended is None else replace(self.history, stop_reason=ended)
+            self._tell("on_end", history)
+
+    def _train(self) -> None:
+        """Run epochs until the stopping rule holds or an interrupt comes; leave the best weights."""
         started, saved, save_cost = time.monotonic(), time.monotonic(), 0.0
         before = self.history.seconds
         try:
@@ -158,9 +189,14 @@ class Trainer:
                 self._save()
             self._leave_best()
             raise
+        self._check_that_it_learned()
         self._leave_best()
-        self._tell("on_end", self.history)
-        return self.history
+
+    def _check_that_it_learned(self) -> None:
+        """Raise TrainingError where the weights kept are the first ones, and the last ones are far worse."""
+        best = self.history.best_epoch
+        if best < 0 or (best == 0 and self._ends_far_below):
+            raise TrainingError(self._never_better())
 
     def _leave_best(self) -> None:
         self.best.restore()
@@ -170,7 +206,7 @@ class Trainer:
     def _finished(self) -> bool:
         history, config = self.history, self.config
         if not history.stop_reason:
-            if history.best_epoch >= 0 and history.epochs_since_best >= config.patience:
+            if history.best_epoch >= 0 and history.epochs_without_gain >= config.patience:
                 history.stop_reason = f"no better {config.monitor} ELBO for {config.patience} epochs"
             elif history.num_epochs >= config.max_epochs:
                 history.stop_reason = f"reached max_epochs = {config.max_epochs}"
@@ -191,15 +227,43 @@ class Trainer:
             epoch = self._pass_over_data(noise.generator(device))
         if epoch is not None and self.held_out is not None:
             epoch = self._validated(epoch)
-        if epoch is None or not epoch.is_finite:
+        if epoch is None or not (self._is_uncounted or math.isfinite(epoch.monitored)):
             self._roll_back("the objective was not finite")
-        else:
-            self._record(epoch)
-            if history.is_worse_than_first(WORSE_EPOCHS, self.config.uncounted_epochs):
-                self._roll_back(f"the ELBO fell below that of the first epoch for {WORSE_EPOCHS} epochs")
+            self._between_epochs = True
+            return
+        self._record(epoch)
+        worse = self._worse_than()
+        if worse is not None:
+            self._roll_back(f"the ELBO fell below {worse}")
         self._between_epochs = True
-        if epoch is not None and epoch.is_finite:
-            self._report(epoch)
+        self._report(epoch)
+
+    def _worse_than(self) -> str | None:
+        """Return what the last epochs were all too much worse than; None where training goes well."""
+        history, config = self.history, self.config
+        if history.is_worse_than_first(WORSE_EPOCHS, config.uncounted_epochs):
+            return f"that of the first epoch for {WORSE_EPOCHS} epochs"
+        # patience must not end it first
+        number = min(WORSE_EPOCHS, config.patience)
+        if history.ends_below(self._floor(self._blank), number):
+            return f"{self._floor(self._blank):.4g}, far below its start, for {number} epochs"
+        return None
+
+    @property
+    def _ends_far_below(self) -> bool:
+        elbo = self.history.elbo
+        return bool(elbo) and elbo[-1] < self._floor(self._blank)
+
+    def _never_better(self) -> str:
+        history = self.history
+        return (
+            f"the ELBO must grow, it stayed far below that of an untrained model down to learning rate "
+            f"{self.learning_rate:g} ({history.num_epochs} epochs, {history.rollbacks} rollbacks); try a "
+            "smaller learning rate or more epochs"
+        )
+
+    def _floor(self, blank: float) -> float:
+        return elbo_floor(blank, self.history.start_elbo, self.samples.rows.shape[1])
 
     def _pass_over_data(self, generator: torch.Generator) -> _Epoch | None:
         """Take a step for each batch; None as soon as one is not finite."""
@@ -211,15 +275,22 @@ class Trainer:
                 objective = self.processes.objective(batch, generator)
             loss = objective.loss(weight) * self.processes.share(objective, batch)
             bad = bad + self.processes.total((~self.optimization.backward(loss)).to(bad.dtype))
-            sums += _sums(objective)
+            own = _sums(objective)
+            sums += own
             # on CUDA one look at the end is cheaper than waiting after each batch: bad steps do nothing
             if (self._is_full_batch or sums.device.type == "cpu") and bool(bad):
                 return None
+            if self.history.start_elbo is None:
+                self._note_start(float(self.processes.total(own)[0]) / len(batch))
             if self._is_full_batch and self.held_out is None:
                 self._keep_if_best(float(self._means(sums)[0]), self.best.keep)
             self.optimization.step()
         elbo, reconstruction, failed = self._means(sums).tolist()
         return None if bool(bad) else _Epoch(elbo, reconstruction, round(failed * len(self.samples)))
+
+    def _note_start(self, elbo: float) -> None:
+        if math.isfinite(elbo):
+            self.history.start_elbo = elbo
 
     def _batches(self, generator: torch.Generator) -> Iterator[Samples]:
         for batch in batches(self.samples, self.config.batch_size, generator):
@@ -233,7 +304,12 @@ class Trainer:
 
     def _validated(self, epoch: _Epoch) -> _Epoch:
         assert self.held_out is not None
-        return replace(epoch, validation=self.held_out.score(self.model, self.precision))
+        score = 0.0
+        if self.processes.is_first:
+            score = self.held_out.score(self.model, self.precision, plain=self._is_uncounted)
+        # rounding must not let processes decide differently: all take the score of the first
+        shared = torch.tensor(score, dtype=torch.float64, device=self.samples.rows.device)
+        return replace(epoch, validation=float(self.processes.total(shared)))
 
     @property
     def _is_full_batch(self) -> bool:
@@ -241,8 +317,12 @@ class Trainer:
 
     def _keep_if_best(self, elbo: float, keep: Callable[[], None]) -> None:
         """Keep the weights that were scored if they are the best, or the last ones that do not count."""
-        if self._is_uncounted or elbo > self.history.best_elbo:
+        if self._is_worth_keeping(elbo) and (self._is_uncounted or elbo > self.history.best_elbo):
             keep()
+
+    def _is_worth_keeping(self, elbo: float) -> bool:
+        """Return whether weights of this monitored ELBO are not worse than those that training began with."""
+        return elbo >= self._floor(self._monitored_blank)
 
     @property
     def _has_layers_of_others(self) -> bool:
@@ -255,12 +335,13 @@ class Trainer:
 
     def _record(self, epoch: _Epoch) -> None:
         history = self.history
-        monitored = epoch.elbo if epoch.validation is None else epoch.validation
+        monitored = epoch.monitored
         if self.held_out is not None:
             self._keep_if_best(monitored, self.best.keep)
         elif not self._is_full_batch:
             self._keep_if_best(monitored, self.best.keep_noted)
-        if not self._is_uncounted and monitored > history.best_elbo:
+        is_best = monitored > history.best_elbo and self._is_worth_keeping(monitored)
+        if is_best and not self._is_uncounted:
             history.best_elbo, history.best_epoch = monitored, history.num_epochs
         history.elbo.append(epoch.elbo)
         history.reconstruction.append(epoch.reconstruction)
@@ -310,6 +391,8 @@ class Trainer:
     def _give_up(self, reason: str) -> None:
         """Stop at the best weights, if training has found better ones than it began with."""
         if self.history.best_epoch < 1:
+            if self._ends_far_below:
+                raise TrainingError(self._never_better())
             raise TrainingError(
                 f"the training objective must stay finite, it did not {self.history.rollbacks} times down to "
                 f"learning rate {self.learning_rate:g}; try a larger regularization, likelihood gaussian, or "

@@ -72,6 +72,7 @@ class Optimization:
         """Forget the moments and go on with another learning rate."""
         self.learning_rate = learning_rate
         self.adam = self._new_adam()
+        self.precision.forget_steps()
 
     def moments(self) -> dict[str, Tensor]:
         """Return Adam's state by "kind.name of the weight"."""

@@ -38,7 +38,7 @@ class Precision:
             raise InvalidInputError(
                 "precision bfloat16 needs a CUDA device that has it, this one has not; use float16 or float32"
             )
-        self.scaler = torch.amp.GradScaler("cuda") if name == "float16" else None
+        self.scaler = torch.amp.GradScaler(device.type) if name == "float16" else None
 
     @contextmanager
     def networks(self) -> Iterator[None]:
@@ -56,6 +56,17 @@ class Precision:
     def state(self) -> dict:
         """Return what the loss scale depends on, JSON-safe."""
         return {} if self.scaler is None else self.scaler.state_dict()
+
+    def forget_steps(self) -> None:
+        """Keep the loss scale and nothing of the steps of an optimiser that is replaced.
+
+        A scaler knows optimisers by their address, which a new one may have from one that went away between
+        unscaling and stepping.
+        """
+        if self.scaler is not None:
+            scaler = torch.amp.GradScaler(self.device.type)
+            scaler.load_state_dict(self.scaler.state_dict())
+            self.scaler = scaler
 
     def restore(self, state: dict) -> None:
         """Go on from what `state` returned."""

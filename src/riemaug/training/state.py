@@ -38,9 +38,12 @@ class History:
     seconds : float
         Time spent, over all sessions.
     validation : list of float
-        ELBO of the samples held out, one entry an epoch; empty without them.
+        ELBO of the samples held out, one entry an epoch; empty without them. Of an epoch that cannot be the
+        best it is that of the plain VAE, and may be not finite.
     rollback_epochs : list of int
         How many epochs were done at each rollback.
+    start_elbo : float, optional
+        ELBO of the first batch, before any step.
     """
 
     elbo: list[float] = field(default_factory=list)
@@ -53,6 +56,7 @@ class History:
     seconds: float = 0.0
     validation: list[float] = field(default_factory=list)
     rollback_epochs: list[int] = field(default_factory=list)
+    start_elbo: float | None = None
 
     @property
     def num_epochs(self) -> int:
@@ -63,6 +67,16 @@ class History:
     def epochs_since_best(self) -> int:
         """Number of epochs after the best one; all of them before there is one."""
         return self.num_epochs - 1 - self.best_epoch
+
+    @property
+    def epochs_without_gain(self) -> int:
+        """Number of epochs after the best one, or after the last rollback if that came later."""
+        return self.num_epochs - max([self.best_epoch + 1, *self.rollback_epochs[-1:]])
+
+    def ends_below(self, floor: float, num_epochs: int) -> bool:
+        """Return whether the last epochs, all after the last rollback, have a training ELBO below `floor`."""
+        last = self.elbo[max([0, *self.rollback_epochs[-1:]]) :][-num_epochs:]
+        return len(last) == num_epochs and max(last) < floor
 
     def is_worse_than_first(self, num_epochs: int, uncounted_epochs: int) -> bool:
         """Return whether the last epochs all have a smaller training ELBO than the first one that counts.

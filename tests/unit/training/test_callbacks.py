@@ -10,7 +10,7 @@ import torch
 from scripted import ScriptedModel, from_list
 from torch import Tensor
 
-from riemaug.errors import InvalidInputError
+from riemaug.errors import InvalidInputError, TrainingError
 from riemaug.random import Stream
 from riemaug.training import Callback, History, MLflowCallback, TensorBoardCallback, Trainer, TrainingConfig
 from riemaug.training.callbacks import Tracker
@@ -70,6 +70,37 @@ def test_what_a_callback_of_the_users_raises_is_seen() -> None:
         trainer_with(Broken()).fit()
 
 
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(KeyboardInterrupt(), "interrupted"), (OSError("disk\nfull"), "failed: disk full")],
+    ids=["interrupt", "error"],
+)
+@pytest.mark.parametrize("event", ["on_start", "on_epoch"])
+def test_callbacks_hear_of_the_end_that_an_interrupt_or_error_makes(
+    error: BaseException, reason: str, event: str
+) -> None:
+    def fails(*arguments: object) -> None:
+        raise error
+
+    recorder, broken = Recorder(), Recorder()
+    setattr(broken, event, fails)
+    trainer = trainer_with(recorder, broken)
+    with pytest.raises(type(error)):
+        trainer.fit()
+    assert recorder.events[-1] == broken.events[-1] == ("end", reason)
+    # the training itself has no such end: it may go on
+    assert trainer.history.stop_reason == ""
+
+
+def test_callbacks_hear_of_a_training_that_gives_up() -> None:
+    recorder = Recorder()
+    with pytest.raises(TrainingError):
+        trainer_with(recorder, values=[math.nan]).fit()
+    event, reason = recorder.events[-1]
+    assert event == "end"
+    assert str(reason).startswith("failed: the training objective must stay finite")
+
+
 class BrokenTracker(Tracker):
     def __init__(self, fails_in: str) -> None:
         super().__init__()
@@ -106,10 +137,15 @@ def test_a_tracker_that_fails_warns_once_and_training_goes_on(fails_in: str, cal
 def test_a_tracker_lets_an_interrupt_pass() -> None:
     class Interrupted(BrokenTracker):
         def _call(self, name: str) -> None:
+            if name != "open":
+                self.called.append(name)
             raise KeyboardInterrupt
 
+    tracker = Interrupted("open")
     with pytest.raises(KeyboardInterrupt):
-        trainer_with(Interrupted("open")).fit()
+        trainer_with(tracker).fit()
+    # it never began, so it has nothing to close
+    assert tracker.called == []
 
 
 @pytest.mark.parametrize(
@@ -133,6 +169,12 @@ def curves(folder: Path) -> dict[str, dict[int, float]]:
     return {tag: {e.step: e.value for e in events.Scalars(tag)} for tag in events.Tags()["scalars"]}
 
 
+def _texts(file: Path) -> list[str]:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    return EventAccumulator(str(file)).Reload().Tags()["tensors"]
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_tensorboard_gets_the_curves_and_goes_on_in_them(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
@@ -151,6 +193,43 @@ def test_tensorboard_gets_the_curves_and_goes_on_in_them(tmp_path: Path) -> None
     assert written["training/rollbacks"] == {2: 1.0}
     assert written["training/learning_rate"][4] == pytest.approx(5e-4)
     assert set(written) >= {"training/reconstruction", "training/divergence", "training/failed_steps"}
+    # both files were closed with the reason
+    assert len(list(folder.glob("events*"))) == 2
+    assert "stopped/text_summary" in _texts(next(iter(sorted(folder.glob("events*")))))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_mlflow_runs_that_are_broken_off_end_and_may_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(tracking_uri=(tmp_path / "runs").as_uri())
+    seen: list[str] = []
+
+    def status() -> str:
+        assert callback.run_id is not None
+        return client.get_run(callback.run_id).info.status
+
+    class Stop(Recorder):
+        def on_epoch(self, report) -> None:
+            seen.append(status())
+            if report.epoch == 2:
+                raise KeyboardInterrupt
+
+    callback = MLflowCallback("trial", "first", (tmp_path / "runs").as_uri())
+    with pytest.raises(KeyboardInterrupt):
+        trainer_with(callback, Stop()).fit()
+    assert status() == "KILLED"
+    with pytest.raises(TrainingError):
+        trainer_with(callback, values=[math.nan]).fit()
+    assert status() == "FAILED"
+    with pytest.raises(KeyboardInterrupt):
+        trainer_with(callback, Stop()).fit()
+    assert seen == ["RUNNING"] * 4
 
 
 @pytest.mark.filterwarnings("ignore")

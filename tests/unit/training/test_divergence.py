@@ -1,5 +1,6 @@
 """Training that goes wrong without a NaN, gives up, is warmed up, or computes in half precision."""
 
+import gc
 import math
 
 import pytest
@@ -7,12 +8,15 @@ import torch
 from scripted import ScriptedModel, from_list
 from torch import Tensor
 
-from riemaug.errors import InvalidInputError
+from riemaug.errors import InvalidInputError, TrainingError
 from riemaug.models import Condition, ModelConfig, Objective, build_model
-from riemaug.models.config import ModelKind
+from riemaug.models.config import LikelihoodName, ModelKind
+from riemaug.models.likelihoods import LIKELIHOODS
 from riemaug.random import Stream
 from riemaug.training import Trainer, TrainingConfig
+from riemaug.training.divergence import blank_elbo, elbo_floor
 from riemaug.training.loop import WORSE_EPOCHS
+from riemaug.training.optimization import Optimization
 from riemaug.training.precision import Precision
 
 
@@ -46,16 +50,69 @@ def test_an_elbo_below_the_first_for_some_epochs_goes_back_to_the_best_weights()
     "values",
     [
         [-100.0, -50.0, *[-1e9] * (WORSE_EPOCHS - 1), -60.0],
-        [-100.0, *[-1e9] * 9],
+        [-100.0, *[-105.0] * 9],
         [-100.0, -50.0, *[-99.0] * 9],
     ],
-    ids=["too-few", "never-better", "still-better-than-first"],
+    ids=["too-few", "never-better-but-near", "still-better-than-first"],
 )
 def test_other_bad_epochs_are_left_to_the_patience(values: list[float]) -> None:
     _, trainer = scripted(values)
     history = trainer.fit()
     assert history.rollbacks == 0
     assert history.stop_reason == "no better training ELBO for 8 epochs"
+
+
+def test_far_below_the_start_it_goes_back_though_nothing_was_better() -> None:
+    values = [-100.0, *[-1e9] * (2 * WORSE_EPOCHS), -90.0, -80.0]
+    # rollbacks have a patience of their own
+    model, trainer = scripted(values, patience=WORSE_EPOCHS + 1, max_epochs=2 * WORSE_EPOCHS + 3)
+    history = trainer.fit()
+    assert history.rollback_epochs == [1 + WORSE_EPOCHS, 1 + 2 * WORSE_EPOCHS]
+    assert history.stop_reason == f"reached max_epochs = {2 * WORSE_EPOCHS + 3}"
+    assert model.seen[1 + WORSE_EPOCHS] == model.seen[1 + 2 * WORSE_EPOCHS] == model.seen[0]
+    assert history.best_elbo == -80.0
+
+
+@pytest.mark.parametrize("settings", [{"max_epochs": 3}, {"max_epochs": 6}, {"patience": 2}, {"patience": 6}])
+def test_weights_that_never_got_better_than_the_first_are_an_error(settings: dict) -> None:
+    _, trainer = scripted([-100.0, *[-1e9] * 99], **({"max_epochs": 100} | settings))
+    with pytest.raises(TrainingError, match="the ELBO must grow, .*smaller learning rate") as caught:
+        trainer.fit()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_first_epoch_that_ends_far_below_its_start_is_never_kept() -> None:
+    # the first batch is scored before any step: the epoch's mean is that of weights long gone
+    model = ScriptedModel(from_list([-3.0, -1e6, *[-1e5] * (2 * WORSE_EPOCHS - 2), -4.0]), 1.0)
+    config = TrainingConfig(max_epochs=WORSE_EPOCHS + 2, batch_size=3)
+    history = Trainer(model, rows(6), config, Stream(1)).fit()
+    assert history.start_elbo == -3.0
+    assert history.rollback_epochs == [WORSE_EPOCHS]
+    assert model.seen[2 * WORSE_EPOCHS] == model.seen[0]
+    assert history.best_elbo == -4.0
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+def test_the_floor_is_a_nat_a_feature_below_what_networks_begin_with(likelihood: LikelihoodName) -> None:
+    config = ModelConfig(kind="vae", data_dim=50, likelihood=likelihood)
+    data = rows(20, 50)
+    blank = blank_elbo(config, data)
+    begun = float(build_model(config, 0).objective(data, torch.Generator().manual_seed(0)).elbo.detach())
+    assert begun == pytest.approx(blank, abs=20.0)
+    assert elbo_floor(blank, begun, 50) == min(blank, begun) - 50.0
+    assert elbo_floor(-3.0, None, 4) == -13.0
+    # networks of a user's own may begin anywhere
+    assert elbo_floor(-3.0, -1e4, 4) == -10_010.0
+
+
+def test_real_networks_recover_from_a_learning_rate_far_too_high() -> None:
+    config = ModelConfig(kind="vae", data_dim=100, encoder_hidden=(50,), decoder_hidden=(50,))
+    data = rows(20, 100)
+    data = (data[:, :1] > torch.linspace(0, 1, 100)).float()
+    settings = TrainingConfig(learning_rate=10.0, max_epochs=300, patience=300)
+    history = Trainer(build_model(config, 0), data, settings, Stream(0)).fit()
+    assert history.rollbacks > 0
+    assert history.best_elbo > 0.7 * history.elbo[0]
 
 
 def test_bad_epochs_before_a_rollback_do_not_count_after_it() -> None:
@@ -187,6 +244,25 @@ def test_in_half_precision_the_objective_is_float32_and_not_rounded_to_eight_bit
     assert torch.allclose(half, single, rtol=0.05, atol=1e-3)
     objective.loss().backward()
     assert all(weight.grad is None or weight.grad.dtype == torch.float32 for weight in model.parameters())
+
+
+def test_rollbacks_of_float16_leave_nothing_of_the_steps_before_and_keep_the_scale() -> None:
+    # float16 itself needs CUDA
+    model, device = ScriptedModel(from_list([math.nan]), 1.0), torch.device("cpu")
+    precision = Precision("float32", device)
+    precision.scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
+    optimization = Optimization(model, TrainingConfig(), precision)
+    for rollback in range(1, 9):
+        loss = model.objective(rows(), torch.Generator()).loss()
+        optimization.backward(loss)
+        optimization.restart(0.5**rollback)
+        gc.collect()
+    model.script = float
+    before = model.first_weight()
+    optimization.backward(model.objective(rows(), torch.Generator()).loss())
+    optimization.step()
+    assert model.first_weight() != before
+    assert precision.state()["scale"] == 8.0
 
 
 def test_float16_is_refused_without_cuda() -> None:

@@ -11,10 +11,11 @@ from riemaug.errors import InvalidInputError
 from riemaug.models import RHVAE, Condition, ModelConfig, build_model, class_condition
 from riemaug.models.convolutional import ImageLayout
 from riemaug.random import Stream
-from riemaug.training import Trainer, TrainingConfig
+from riemaug.training import EpochReport, Trainer, TrainingConfig
 from riemaug.training.augmentation import AugmentationConfig, BatchAugmentation
 from riemaug.training.batches import Samples, hold_out
 from riemaug.training.precision import Precision
+from riemaug.training.processes import OneProcess
 from riemaug.training.validation import HeldOut
 
 
@@ -117,6 +118,63 @@ def test_a_held_out_score_that_is_not_finite_is_a_divergence() -> None:
     assert history.validation == [-9, -5, -6, -7]
     # after the rollback training goes on from the weights scored best
     assert model.seen[3] == model.scored[1]
+
+
+def test_epochs_that_cannot_be_the_best_are_scored_without_metric_and_flow() -> None:
+    model = build_model(ModelConfig(data_dim=3, encoder_hidden=(6,), metric_hidden=(4,)), 0)
+    assert isinstance(model, RHVAE)
+    seen: list[bool] = []
+
+    def watched(report: EpochReport) -> None:
+        seen.append(model.metric is not None)
+
+    settings = TrainingConfig(monitor="validation", max_epochs=5, plain_share=0.4, warmup_epochs=3)
+    trainer = Trainer(model, rows(10), settings, Stream(0), on_epoch=watched)
+    history = trainer.fit()
+    assert seen == [False, False, False, True, True]
+    assert len(history.validation) == 5
+    assert all(map(math.isfinite, history.validation))
+    assert trainer.held_out is not None
+    precision, stream = Precision("float32", torch.device("cpu")), trainer.held_out.stream
+    plain = trainer.held_out.score(model, precision, plain=True)
+    with torch.no_grad():
+        generator, held = stream.generator(), trainer.held_out.samples.rows
+        draws = [model.plain_evidence_estimate(held, generator) for _ in range(settings.validation_draws)]
+    assert plain == pytest.approx(float(torch.stack(draws).mean()), abs=1e-6)
+
+
+def test_a_score_that_is_not_finite_is_no_divergence_where_it_decides_nothing() -> None:
+    model, trainer = validated(float, from_list([-5, -4]), warmup_epochs=3, max_epochs=5)
+    scores = from_list([-9, math.nan, math.nan])
+
+    def plain(data: Tensor, generator: torch.Generator, condition: Condition | None = None) -> Tensor:
+        plain_scored.append(model.first_weight())
+        return torch.full((len(data),), float(scores(len(plain_scored) - 1)))
+
+    plain_scored: list[float] = []
+    model.plain_evidence_estimate = plain
+    kept = []
+    trainer.on_epoch = lambda report: kept.append(float(trainer.best.kept["encoder.mean.bias"][0]))
+    history = trainer.fit()
+    assert history.rollbacks == 0
+    assert str(history.validation) == "[-9.0, nan, nan, -5.0, -4.0]"
+    # weights without a score are not kept either
+    assert kept[:3] == [plain_scored[0]] * 3
+    assert history.best_epoch == 4
+
+
+def test_of_several_processes_the_first_scores_for_all() -> None:
+    class Other(OneProcess):
+        is_first = False
+
+    histories = []
+    for kind in (OneProcess, Other):
+        model = ValidatedModel(float, from_list([-2, -1]))
+        config = TrainingConfig(monitor="validation", validation_draws=1, max_epochs=2)
+        histories.append(Trainer(model, rows(10), config, Stream(1), processes=kind(model)).fit())
+        assert len(model.scored) == (2 if kind is OneProcess else 0)
+    # what the others add to the sum over the processes is nothing
+    assert [history.validation for history in histories] == [[-2, -1], [0, 0]]
 
 
 def test_the_score_is_the_mean_of_the_estimates_under_the_metric_of_the_training_part() -> None:
