@@ -15,6 +15,9 @@ from riemaug.models.conditional import (
     sides_of,
 )
 from riemaug.models.config import (
+    LEAST_BANDWIDTH,
+    LEAST_REGULARIZATION,
+    MOST_BANDWIDTH,
     LikelihoodName,
     ModelConfig,
     ModelKind,
@@ -83,8 +86,8 @@ class GeneratorConfig(BaseModel):
     model: ModelKind = "rhvae"
     network: NetworkKind | None = None
     latent_dim: int | None = Field(default=None, ge=1, le=512)
-    bandwidth: float | None = Field(default=None, gt=0)
-    regularization: float | None = Field(default=None, gt=0, le=1)
+    bandwidth: float | None = Field(default=None, ge=LEAST_BANDWIDTH, le=MOST_BANDWIDTH)
+    regularization: float | None = Field(default=None, ge=LEAST_REGULARIZATION, le=1)
     likelihood: LikelihoodName | None = None
     max_epochs: int | None = Field(default=None, ge=1)
     learning_rate: float | None = Field(default=None, gt=0)
@@ -139,11 +142,12 @@ class GeneratorConfig(BaseModel):
         return told_of(model, self.augmentation, shape, channel_axis_of(shape))
 
     def training_for(self, shape: tuple[int, ...], class_sizes: tuple[int, ...]) -> TrainingConfig:
-        """Return how the model that `model_for` describes is trained."""
+        """Return how the model of `model_for` is trained; of models of one class the largest class's."""
         if self.preset == "auto":
             return self.resolved(shape, len(class_sizes)).training_for(shape, class_sizes)
         if self.preset == "conditional":
-            preset = conditional_training(shape, class_sizes)
+            shares = self.shares(len(class_sizes))
+            preset = conditional_training(shape, class_sizes if shares else (max(class_sizes),))
         else:
             preset = paper_training(math.prod(shape))
         chosen = {

@@ -122,10 +122,12 @@ Network = Annotated[
 ]
 LatentDim = Annotated[int | None, typer.Option(help="Latent dimension d.", rich_help_panel=_MODEL)]
 Bandwidth = Annotated[
-    float | None, typer.Option(help="Kernel width T (the paper's temperature).", rich_help_panel=_MODEL)
+    float | None,
+    typer.Option(help="Kernel width T (the paper's temperature), from 1e-6 to 1e6.", rich_help_panel=_MODEL),
 ]
 Regularization = Annotated[
-    float | None, typer.Option(help="lambda of the metric, in (0, 1].", rich_help_panel=_MODEL)
+    float | None,
+    typer.Option(help="lambda of the metric, from 1e-12 to 1.", rich_help_panel=_MODEL),
 ]
 Likelihood = Annotated[
     str | None,

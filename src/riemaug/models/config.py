@@ -14,6 +14,10 @@ NetworkKind = Literal["mlp", "conv", "custom"]
 LARGE_DATA_DIM = 10_000
 """From this many features on, the "paper" preset takes the networks of the paper's OASIS column."""
 
+LEAST_BANDWIDTH, MOST_BANDWIDTH = 1e-6, 1e6
+LEAST_REGULARIZATION, MOST_REGULARIZATION = 1e-12, 1e6
+"""Beyond, squares and determinants of the metric leave the numbers that float64 tells apart."""
+
 _LARGE_DATA: dict[str, Any] = {"regularization": 1e-2, "leapfrog_step_size": 1e-3}
 """What the paper changes for its large images (Table 4)."""
 _CONV_CHANNELS = ((4096, 32), (16_384, 16), (math.inf, 8))
@@ -74,8 +78,8 @@ class ModelConfig(BaseModel):
     likelihood: LikelihoodName = "bernoulli"
     likelihood_scale: float = Field(default=0.1, gt=0)
     num_pseudo_inputs: int = Field(default=10, ge=1)
-    bandwidth: float = Field(default=0.8, gt=0)
-    regularization: float = Field(default=1e-3, gt=0)
+    bandwidth: float = Field(default=0.8, ge=LEAST_BANDWIDTH, le=MOST_BANDWIDTH)
+    regularization: float = Field(default=1e-3, ge=LEAST_REGULARIZATION, le=MOST_REGULARIZATION)
     bandwidth_factor: float | None = Field(default=None, gt=0)
     num_leapfrog_steps: int = Field(default=3, ge=0)
     leapfrog_step_size: float = Field(default=1e-2, ge=0)

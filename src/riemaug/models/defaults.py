@@ -13,13 +13,16 @@ from torch import Tensor
 
 from riemaug.models.base import LatentModel
 from riemaug.models.condition import Condition
-from riemaug.models.config import LikelihoodName
+from riemaug.models.config import LEAST_BANDWIDTH, MOST_BANDWIDTH, LikelihoodName
 from riemaug.models.rhvae import RHVAE
 
 USUAL_LATENT_DIM = 8
 LARGEST_FLAT_SHARE = 0.01
 PAPER_REGULARIZATION = 1e-3
 """lambda of the paper's Table 4, kept wherever its flat part is small."""
+
+SAME_PLACE = 1e-5
+"""Centroids this near to each other, as a share of the longest one, are one place: rounding moves them so."""
 
 _ROWS_AT_ONCE = 1024
 
@@ -69,14 +72,20 @@ def is_binary(samples: Shaped[np.ndarray, "n ..."]) -> bool:
 
 
 def median_gap(centroids: Float[Tensor, "N dim"], group: Int[Tensor, " N"] | None = None) -> float:
-    """Return the median distance of a centroid to the nearest other one of its group; 0 if there is none."""
+    """Return the median distance of a centroid to the nearest unlike one of its group; 0 if there is none.
+
+    Those of samples that are there twice are alike but for rounding: a gap of theirs would tell nothing of
+    the distances between samples.
+    """
     groups = centroids.new_zeros(len(centroids)) if group is None else group
     gaps = []
     for value in groups.unique():
         members = centroids[groups == value].double()
         if len(members) > 1:
             gaps.append(_nearest_gaps(members))
-    return float(torch.cat(gaps).median()) if gaps else 0.0
+    found = torch.cat(gaps) if gaps else centroids.new_zeros(0)
+    found = found[found.isfinite()]
+    return float(found.median()) if len(found) else 0.0
 
 
 @torch.no_grad()
@@ -97,15 +106,16 @@ def adapt_bandwidth(
         parts.append(model.embed(data[rows], None if condition is None else condition[rows]))
     gap = median_gap(torch.cat(parts), None if condition is None else condition.group)
     if 0.0 < gap < math.inf:
-        model.config = model.config.model_copy(update={"bandwidth": factor * gap})
+        bandwidth = min(max(factor * gap, LEAST_BANDWIDTH), MOST_BANDWIDTH)
+        model.config = model.config.model_copy(update={"bandwidth": bandwidth})
 
 
 def _nearest_gaps(points: Float[Tensor, "n dim"]) -> Float[Tensor, " n"]:
+    """Return the distance of each point to the nearest one at another place, infinite if there is none."""
+    alike = SAME_PLACE * torch.linalg.vector_norm(points, dim=1).max()
     parts = []
     for start in range(0, len(points), _ROWS_AT_ONCE):
         block = points[start : start + _ROWS_AT_ONCE]
         distances = torch.cdist(block, points, compute_mode="donot_use_mm_for_euclid_dist")
-        rows = torch.arange(len(block), device=points.device)
-        distances[rows, start + rows] = math.inf
-        parts.append(distances.amin(1))
+        parts.append(distances.masked_fill(distances <= alike, math.inf).amin(1))
     return torch.cat(parts)

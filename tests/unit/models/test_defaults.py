@@ -93,6 +93,14 @@ def test_the_median_gap_is_within_groups() -> None:
     assert median_gap(points[:1]) == 0.0
 
 
+def test_samples_that_are_there_twice_do_not_close_the_gaps() -> None:
+    points = torch.randn(30, 3, generator=Stream(0).generator())
+    noise = 1e-7 * torch.randn(60, 3, generator=Stream(1).generator())
+    twice = torch.cat([points, points]) + noise  # the same row of another batch differs by rounding
+    assert median_gap(twice) == pytest.approx(median_gap(points), rel=1e-4)
+    assert median_gap(points[:1] + noise) == 0.0
+
+
 def test_the_median_gap_does_not_depend_on_the_blocks() -> None:
     points = torch.randn(2500, 3, generator=Stream(0).generator(), dtype=torch.float64)
     distances = torch.cdist(points, points).fill_diagonal_(math.inf)
@@ -131,6 +139,13 @@ def test_classes_that_share_a_model_share_the_bandwidth() -> None:
         [torch.cdist(m.centroids, m.centroids).fill_diagonal_(math.inf).amin(1) for m in metrics]
     )
     assert metrics[0].bandwidth == pytest.approx(float(gaps.median()), rel=1e-5)
+
+
+def test_the_adapted_bandwidth_is_one_that_a_model_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, model = torch.rand(20, 6, generator=Stream(1).generator()), small_model(1.5)
+    monkeypatch.setattr("riemaug.models.defaults.median_gap", lambda *arguments: 1e-9)
+    adapt_bandwidth(model, data)
+    assert ModelConfig.model_validate(model.config.model_dump()).bandwidth == 1e-6
 
 
 def test_without_a_factor_or_a_gap_the_bandwidth_stays() -> None:
