@@ -158,11 +158,12 @@ class Augmentor(BaseEstimator):
         """
         seed = secrets.randbits(31) if self.random_state is None else int(self.random_state)
         generator = self._generator_config(seed)
-        self._sampling_config(seed).check_against(generator.model)
+        sampling = self._sampling_config(seed)
+        sampling.check_against(generator.model)
         dataset = dataset_of_arrays(np.asarray(X), np.asarray(y))
         networks = self._networks()
         no_samples = (0,) * len(dataset.class_names)
-        plan = plan_for(dataset, generator, no_samples, _num_jobs(self.n_jobs), networks)
+        plan = plan_for(dataset, generator, sampling, no_samples, _num_jobs(self.n_jobs), networks)
         with tempfile.TemporaryDirectory(prefix="riemaug-") as folder:
             stages = Stages(plan, WorkDir(Path(folder)), networks=networks)
             self.sharing_, _ = stages.run()

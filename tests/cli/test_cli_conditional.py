@@ -90,6 +90,8 @@ def test_a_dry_run_says_who_shares_what(cli: Command, digits: Path, tmp_path: Pa
     told = cli("augment", digits, tmp_path / "out", "--preset", "conditional", "--dry-run").err
     assert "weights that all classes share on" in told
     assert "first it is measured on a part of the data" in told
+    assert "training takes a fixed number of steps" in told
+    assert "stops by itself" not in told
     assert not (tmp_path / "out").exists()
 
 
@@ -135,7 +137,8 @@ def test_every_model_goes_through_fit_sample_and_inspect(
     cli: Command, digits: Path, tmp_path: Path, model: str, preset: str
 ) -> None:
     folder, out = tmp_path / "model", tmp_path / "out"
-    options = ("--preset", preset, "--sharing", "always", "--max-epochs", 2, "--jobs", 1, "-q")
+    sharing = ("--sharing", "always") if preset == "conditional" else ()
+    options = ("--preset", preset, *sharing, "--max-epochs", 2, "--jobs", 1, "-q")
     assert cli("fit", digits, folder, "--model", model, *options).code == 0
     assert cli("sample", folder, out, "--per-class", 3, "-q").code == 0
     assert len(read_image_folder(out)[1]) == 6
@@ -181,7 +184,14 @@ def test_training_options_reach_the_training(cli: Command, digits: Path, tmp_pat
             ("--model", "vamp", "--sampler", "walk"),
             "sampler walk needs a learned metric, model vamp has none",
         ),
-        (("--network", "custom"), "networks of its own"),
+        (("--network", "custom"), "--network: input should be 'mlp' or 'conv', got 'custom'"),
+        (("--sharing", "never"), "--sharing never is of --preset conditional"),
+        (("--preset", "paper", "--sharing", "always"), "--sharing always is of --preset conditional"),
+        (("--model", "vae", "--bandwidth", 2), "--bandwidth is of the metric of --model rhvae"),
+        (("--model", "hvae", "--regularization", 0.1), "--regularization is of the metric"),
+        (("--precision", "float16", "--device", "cpu"), "--precision float16 needs a CUDA device"),
+        (("--validation-fraction", 0.01), "0.01 of the 12 samples of class 'none' is none"),
+        (("--tune", 2, "--sampler", "walk-paper"), "that of --sampler walk-paper is not known"),
         (("--sharing", "perhaps"), "--sharing: input should be 'measured', 'always' or 'never'"),
         (("--warmup-epochs", 5, "--max-epochs", 5), "warmup_epochs must be below max_epochs"),
     ],

@@ -105,7 +105,7 @@ def test_tables_have_nothing_to_turn(cli, tmp_path):
     np.savez(tmp_path / "table.npz", X=rows, y=np.arange(20) % 2)
     refused = cli("augment", tmp_path / "table.npz", tmp_path / "out", *FAST, "--augment-training")
     assert refused.code == 2
-    assert "augmentation of training needs images or volumes" in refused.message
+    assert "--augment-training turns images and volumes, DATA has a table of 4 columns" in refused.message
     assert not (tmp_path / "out").exists()
 
 

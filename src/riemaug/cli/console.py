@@ -71,8 +71,14 @@ class Console:
             if any(plan.counts)
             else ""
         )
+        if plan.has_fixed_length:
+            ends = "training takes a fixed number of steps"
+            if plan.shares and plan.generator.sharing == "measured":
+                ends += "; the longer of both ways counted"
+        else:
+            ends = "training stops by itself"
         self.say(
-            f"{made}about {duration(estimate.seconds)} (training stops by itself) and "
+            f"{made}about {duration(estimate.seconds)} ({ends}) and "
             f"{size(estimate.memory)} of memory with {estimate.num_jobs} "
             f"{'job' if estimate.num_jobs == 1 else 'jobs'}"
         )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from riemaug.cli import options
+from riemaug.errors import InvalidInputError
 
 
 def request(kind: type, chosen: Mapping[str, Any], **more: Any) -> Any:
@@ -34,6 +35,11 @@ def request(kind: type, chosen: Mapping[str, Any], **more: Any) -> Any:
         "amount": Amount,
         "run": RunOptions,
     }
+    if chosen.get("network") == "custom":  # a value of the configuration that only Python can fill
+        raise InvalidInputError(
+            "--network: input should be 'mlp' or 'conv', got 'custom'; networks of your own are given in "
+            "Python, to riemaug.Augmentor"
+        )
     parsers = {"resize": options.parse_size, "fit_shape": options.parse_fit_shape}
     parsed = {name: parsers[name](value) if name in parsers else value for name, value in chosen.items()}
     made = {name: _part(part, parsed) for name, part in parts.items() if name in kind.model_fields}  # type: ignore[attr-defined]

@@ -1,6 +1,7 @@
 """What a job will take, before it begins: time, memory, disk; and a way out where it cannot fit."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import joblib
@@ -12,7 +13,9 @@ from riemaug.class_model import BLOCK, NO_NETWORKS, Networks
 from riemaug.errors import ResourceError
 from riemaug.models import ModelConfig
 from riemaug.run.network_cost import ModelCost, cost_of
+from riemaug.run.sharing import LEAST_SAMPLES, MEASURED_CLASSES, rehearsal_steps, rehearsed
 from riemaug.training import TrainingConfig
+from riemaug.training.batches import num_batches
 
 BYTES = 4
 WEIGHT_COPIES = 5.0
@@ -27,8 +30,6 @@ CONV_RATE = 0.4
 """Rate of convolutions, as a share of that of matrix products."""
 TRIAL_SHARE = 0.5
 """Time of a trial of a search, as a share of that of the training itself: some are given up early."""
-REHEARSAL_SHARE = 0.2
-"""Time of a rehearsal, as a share of that of the training it decides about."""
 DERIVATIVE_COPIES = 2.5
 """Copies of dC/dz that a flow position keeps."""
 PROCESS_BYTES = 450e6
@@ -61,8 +62,8 @@ class Estimate:
     seconds_per_epoch : float
         Of the largest class.
     seconds : float
-        For all classes, if each takes the usual number of epochs (training stops by itself); see
-        `with_samples` for what comes after.
+        For all classes, if each takes the usual number of epochs where training stops by itself, else
+        its fixed number; see `with_samples` for what comes after.
     num_jobs : int
     """
 
@@ -82,6 +83,7 @@ def estimate_fit(
     num_jobs: int | None,
     shared: bool = False,
     networks: Networks = NO_NETWORKS,
+    separate_trainings: Sequence[TrainingConfig] = (),
 ) -> Estimate:
     """Return what fitting will take; choose the number of jobs if it is None.
 
@@ -91,6 +93,8 @@ def estimate_fit(
         One model is trained on all classes, in one process; jobs are of what follows.
     networks : Networks
         The user's own.
+    separate_trainings : sequence of TrainingConfig
+        One a class, where models are not shared and not all trained by `training`.
 
     Raises
     ------
@@ -104,23 +108,68 @@ def estimate_fit(
     overhead = PROCESS_BYTES + 2.0 * data_bytes
     available = float(psutil.virtual_memory().available + psutil.Process().memory_info().rss)
     room = available * SAFE_SHARE - overhead
-    epoch = _epoch_seconds(model, cost, training, max(sizes))
-    # a learning rate that falls towards the end goes there; other trainings stop by themselves
-    epochs = training.max_epochs if training.decay_share else min(USUAL_EPOCHS, training.max_epochs)
-    work = epochs * sum(epoch * size / max(sizes) for size in sizes)
+    rate = matrix_rate()
+    trainings = (not shared and separate_trainings) or [training] * len(sizes)
+    parts = [
+        _usual_epochs(own) * _epoch_seconds(model, cost, own, size, rate)
+        for own, size in zip(trainings, sizes, strict=True)
+    ]
+    work = sum(parts)
     jobs = min(num_jobs or _jobs_that_pay(work, per_job + PROCESS_BYTES, room), len(class_sizes))
     # at the end this process holds all models, to write them into one file
     gathered = 1.2 * BYTES * cost.num_weights * len(sizes)
     needed = overhead + max(_bytes_of(jobs, per_job), gathered, fitting)
     if needed > available * SAFE_SHARE:
         raise ResourceError(_way_out(needed, available, overhead + fitting, jobs, model))
-    seconds = work if shared else max(work / min(jobs, _cores()), epochs * epoch)
+    seconds = work if shared else max(work / min(jobs, _cores()), *parts)
+    epoch = _epoch_seconds(model, cost, training, max(sizes), rate)
     return Estimate(needed, fitting, available, epoch, seconds, jobs)
 
 
-def with_rehearsal(estimate: Estimate) -> Estimate:
+def either(shared: Estimate, separate: Estimate) -> Estimate:
+    """Return the most that a fit takes if it is not decided yet whether classes share a model."""
+    return replace(
+        separate,
+        memory=max(shared.memory, separate.memory),
+        memory_per_job=max(shared.memory_per_job, separate.memory_per_job),
+        seconds_per_epoch=max(shared.seconds_per_epoch, separate.seconds_per_epoch),
+        seconds=max(shared.seconds, separate.seconds),
+    )
+
+
+def with_rehearsal(
+    estimate: Estimate,
+    model: ModelConfig,
+    training: TrainingConfig,
+    class_sizes: tuple[int, ...],
+    separate_trainings: Sequence[TrainingConfig],
+    networks: Networks = NO_NETWORKS,
+) -> Estimate:
     """Return the estimate with the time of the trainings that decide whether classes share a model."""
-    return replace(estimate, seconds=(1.0 + REHEARSAL_SHARE) * estimate.seconds)
+    # the classes that are measured are drawn later; taken for the largest
+    measured = sorted(zip(class_sizes, separate_trainings, strict=True), key=lambda pair: -pair[0])
+    measured = [pair for pair in measured[:MEASURED_CLASSES] if pair[0] >= LEAST_SAMPLES]
+    if not measured:
+        return estimate
+    plain = model.model_copy(update={"kind": "vae"})
+    cost, rate, total = cost_of(plain, networks), matrix_rate(), sum(class_sizes)
+    steps = rehearsal_steps(training, total)
+    seconds = []
+    for size, own in [(total, training), *measured]:
+        short = rehearsed(own, size, steps)
+        seconds.append(short.max_epochs * _epoch_seconds(plain, cost, short, size, rate))
+    spent = max(sum(seconds) / min(estimate.num_jobs, _cores()), *seconds)
+    return replace(estimate, seconds=estimate.seconds + spent)
+
+
+def has_fixed_length(training: TrainingConfig) -> bool:
+    """Return whether a training goes to its last epoch: its learning rate falls towards that."""
+    return training.decay_share > 0 and training.patience >= training.max_epochs
+
+
+def _usual_epochs(training: TrainingConfig) -> int:
+    """Return how many epochs a training is taken to last."""
+    return training.max_epochs if has_fixed_length(training) else min(USUAL_EPOCHS, training.max_epochs)
 
 
 def with_search(estimate: Estimate, num_trials: int, most_seconds: float | None) -> Estimate:
@@ -181,24 +230,27 @@ def _cores() -> int:
     return joblib.cpu_count()  # those this process may use: containers and schedulers give fewer
 
 
-def _epoch_seconds(model: ModelConfig, cost: ModelCost, training: TrainingConfig, size: int) -> float:
+def _epoch_seconds(
+    model: ModelConfig, cost: ModelCost, training: TrainingConfig, size: int, rate: float
+) -> float:
     """Return the seconds of an epoch, mean over those without and with the flow."""
     share = training.plain_share if model.is_flow else 0.0
-    plain = _seconds_at(1, model, cost, training, size) if share else 0.0
-    return share * plain + (1.0 - share) * _seconds_at(_positions(model), model, cost, training, size)
+    plain = _seconds_at(1, model, cost, training, size, rate) if share else 0.0
+    return share * plain + (1.0 - share) * _seconds_at(_positions(model), model, cost, training, size, rate)
 
 
 def _seconds_at(
-    positions: int, model: ModelConfig, cost: ModelCost, training: TrainingConfig, size: int
+    positions: int, model: ModelConfig, cost: ModelCost, training: TrainingConfig, size: int, rate: float
 ) -> float:
     """Return the seconds of an epoch that decodes so many points of the latent space for each sample.
 
-    Matrix products at this machine's rate, plus bookkeeping.
+    Matrix products at this machine's rate in operations a second, plus bookkeeping.
     """
     encoders = cost.encoder.products + cost.metric.products
     passes = PASSES_PER_POSITION * positions * cost.decoder.products + PASSES_OF_ENCODER * encoders
-    rate = matrix_rate() * (1.0 if model.network == "mlp" else CONV_RATE)
-    batches = -(-size // training.batch_size)
+    if model.network != "mlp":
+        rate *= CONV_RATE
+    batches = num_batches(size, training.batch_size)
     overhead = SECONDS_PER_SMALL_STEP + (positions - 1) * SECONDS_PER_LEAPFROG_STEP
     update = 10.0 * BYTES * cost.num_weights / 8e9
     return 2.0 * size * passes / rate + batches * (overhead + update)

@@ -295,7 +295,8 @@ def _notes(
     models = classes_by_model(generators.classes)
     named = [(model_name(classes), classes[0].history) for classes in models]
     searched = () if tuning is None else (tuning["note"],)
-    return plan.notes + decided + searched + training_notes(named)
+    is_planned_end = plan.has_fixed_length and plan.generator.max_epochs is None
+    return plan.notes + decided + searched + training_notes(named, is_planned_end)
 
 
 def _report_data(

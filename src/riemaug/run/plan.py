@@ -3,7 +3,7 @@
 import math
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -11,14 +11,24 @@ import numpy as np
 import torch
 
 from riemaug.class_model import NO_NETWORKS, Networks
-from riemaug.config import Amount, GeneratorConfig
+from riemaug.config import Amount, GeneratorConfig, SamplingConfig
 from riemaug.data import Dataset, RangeScaler, SampleFormat, check_class_names, read_dataset
 from riemaug.errors import InvalidInputError
 from riemaug.models import ModelConfig
 from riemaug.models.defaults import is_binary
-from riemaug.run.estimate import Estimate, estimate_fit, with_rehearsal, with_samples, with_search
+from riemaug.run.choices import check_choices, check_precision, check_validation, notes_on_choices
+from riemaug.run.estimate import (
+    Estimate,
+    either,
+    estimate_fit,
+    has_fixed_length,
+    with_rehearsal,
+    with_samples,
+    with_search,
+)
 from riemaug.run.network_cost import cost_of
 from riemaug.run.request import AugmentRequest, FitRequest
+from riemaug.run.sharing import kept_sizes
 from riemaug.run.tuning import tuning_config, tuning_problem
 from riemaug.run.workdir import check_out, finished_run, unfinished_run
 from riemaug.training import TrainingConfig
@@ -41,8 +51,10 @@ class Plan:
     dataset : Dataset
     scaler : RangeScaler
     generator : GeneratorConfig
+    sampling : SamplingConfig
+        How samples are to be drawn, which is what a search of constants goes by.
     model, training
-        Of the model that all classes share, or of each class's own: see `shares`.
+        Of the model that all classes share, or of the largest class's own: see `shares`.
     shares : bool
         Whether classes share one model, unless a rehearsal shows that they had better not.
     device : str
@@ -56,6 +68,7 @@ class Plan:
     dataset: Dataset
     scaler: RangeScaler
     generator: GeneratorConfig
+    sampling: SamplingConfig
     model: ModelConfig
     training: TrainingConfig
     shares: bool
@@ -66,9 +79,20 @@ class Plan:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What reading and scaling have to tell the user."""
+        """What reading, scaling and the choices have to tell the user."""
         alone = self.generator.preset == "conditional" and len(self.dataset.class_names) == 1
-        return self.dataset.notes + self.scaler.notes + ((ONE_CLASS,) if alone else ())
+        chosen = notes_on_choices(self.generator, self.dataset.samples.shape[1:])
+        return self.dataset.notes + self.scaler.notes + chosen + ((ONE_CLASS,) if alone else ())
+
+    @property
+    def has_fixed_length(self) -> bool:
+        """Whether trainings take a number of steps that is known before."""
+        return has_fixed_length(self.training)
+
+    @property
+    def separate_trainings(self) -> tuple[TrainingConfig, ...]:
+        """How each class is trained that has a model of its own."""
+        return separate_trainings(self.generator, self.training, self.dataset)
 
     @property
     def separate_model(self) -> ModelConfig:
@@ -87,14 +111,14 @@ class Plan:
 def plan_fit(request: FitRequest) -> Plan:
     """Check options, OUT and data of `riemaug fit`; see `make_plan`."""
     check_out(request.out, request.data, request.run.resume)
-    return make_plan(request)
+    return make_plan(request, SamplingConfig())
 
 
 def plan_augment(request: AugmentRequest) -> Plan:
     """Check options, OUT, data and disk of `riemaug augment`; see `make_plan`."""
     request.sampling.check_against(request.generator.model)
     check_out(request.out, request.data, request.run.resume)
-    plan = make_plan(request, request.amount)
+    plan = make_plan(request, request.sampling, request.amount)
     if request.include_real is not None and plan.dataset.format.kind == "arrays":
         raise InvalidInputError(
             "--include-real is for folders of images or volumes, DATA is an npz file: join the arrays "
@@ -104,7 +128,7 @@ def plan_augment(request: AugmentRequest) -> Plan:
     return plan
 
 
-def make_plan(request: FitRequest, amount: Amount | None = None) -> Plan:
+def make_plan(request: FitRequest, sampling: SamplingConfig, amount: Amount | None = None) -> Plan:
     """Read the data and work out the job.
 
     Raises
@@ -125,12 +149,13 @@ def make_plan(request: FitRequest, amount: Amount | None = None) -> Plan:
     if dataset.format.kind != "arrays":
         check_class_names(dataset.class_names)
     counts = (0,) * len(dataset.class_names) if amount is None else new_counts(amount, dataset.counts)
-    return plan_for(dataset, request.generator, counts, request.run.jobs)
+    return plan_for(dataset, request.generator, sampling, counts, request.run.jobs)
 
 
 def plan_for(
     dataset: Dataset,
     generator: GeneratorConfig,
+    sampling: SamplingConfig,
     counts: tuple[int, ...],
     jobs: int | None,
     networks: Networks = NO_NETWORKS,
@@ -139,25 +164,84 @@ def plan_for(
     scaler = RangeScaler.fit(dataset.samples, per_feature=dataset.samples.ndim == 2)
     shape, sizes = dataset.samples.shape[1:], dataset.counts
     generator = generator.resolved(shape, len(sizes))
+    check_choices(generator, shape)
     model = generator.model_for(shape, sizes, is_binary(dataset.samples))
     training = generator.training_for(shape, sizes)
     shares = generator.shares(len(sizes))
     device = resolve_device(generator.device)
+    check_precision(training, device)
     wanted_jobs = 1 if device != "cpu" and jobs is None else jobs
-    data_bytes = 4 * dataset.samples.size
-    estimate = estimate_fit(model, training, sizes, data_bytes, wanted_jobs, shares, networks)
-    if shares and generator.sharing == "measured":
-        estimate = with_rehearsal(estimate)
-    if generator.tune is not None:
-        problem = tuning_problem(dataset, scaler, generator, model, training, shares, device)
-        check_search(problem, tuning_config(generator))
-        estimate = with_search(estimate, generator.tune, generator.tune_time)
-    if any(counts):
-        estimate = with_samples(estimate, counts)
-    num_models = 1 if shares else len(sizes)
+    estimate = _estimate(dataset, generator, model, training, wanted_jobs, networks)
     disk = disk_bytes(sum(counts), dataset.format)
-    disk += model_bytes(cost_of(model, networks).num_weights, num_models, estimate.num_jobs)
-    return Plan(dataset, scaler, generator, model, training, shares, device, counts, estimate, disk)
+    disk += model_bytes(cost_of(model, networks).num_weights, 1 if shares else len(sizes), estimate.num_jobs)
+    plan = Plan(dataset, scaler, generator, sampling, model, training, shares, device, counts, estimate, disk)
+    _check_trainings(plan)
+    return replace(plan, estimate=with_samples(estimate, counts)) if any(counts) else plan
+
+
+def separate_trainings(
+    generator: GeneratorConfig, training: TrainingConfig, dataset: Dataset
+) -> tuple[TrainingConfig, ...]:
+    """Return how each class is trained that has a model of its own: for as long as its size asks for.
+
+    Parameters
+    ----------
+    generator : GeneratorConfig
+    training : TrainingConfig
+        What else is the same for all.
+    dataset : Dataset
+    """
+    own = [generator.training_for(dataset.samples.shape[1:], (size,)) for size in dataset.counts]
+    return tuple(
+        training.model_copy(update={"max_epochs": item.max_epochs, "patience": item.patience}) for item in own
+    )
+
+
+def _estimate(
+    dataset: Dataset,
+    generator: GeneratorConfig,
+    model: ModelConfig,
+    training: TrainingConfig,
+    jobs: int | None,
+    networks: Networks,
+) -> Estimate:
+    """Return what the fit will take, with the search and the rehearsal before it."""
+    sizes, data_bytes = dataset.counts, 4 * dataset.samples.size
+    own, shares = separate_trainings(generator, training, dataset), generator.shares(len(dataset.counts))
+    estimate = estimate_fit(model, training, sizes, data_bytes, jobs, shares, networks, own)
+    is_open = shares and generator.sharing == "measured"
+    if is_open:
+        apart = estimate_fit(model, training, sizes, data_bytes, jobs, False, networks, own)
+        estimate = either(estimate, apart)
+    searched = estimate
+    if generator.tune is not None:
+        searched = with_search(estimate, generator.tune, generator.tune_time)
+    return with_rehearsal(searched, model, training, sizes, own, networks) if is_open else searched
+
+
+def _check_trainings(plan: Plan) -> None:
+    """Refuse a search that cannot begin, and trainings whose validation would lack samples."""
+    is_open = plan.shares and plan.generator.sharing == "measured"
+    trained = {"": plan.dataset.counts}
+    if is_open:
+        trained[" that a rehearsal trains on"] = kept_sizes(plan.dataset.counts)
+    if plan.generator.tune is not None:
+        problem = tuning_problem(
+            plan.dataset,
+            plan.scaler,
+            plan.generator,
+            plan.model,
+            plan.training,
+            plan.shares,
+            plan.device,
+            plan.sampling,
+            plan.separate_trainings,
+        )
+        trained[" that a trial of --tune trains on"] = check_search(problem, tuning_config(plan.generator))
+    # the fewest samples first: a share that is enough of them is enough of the others
+    for where, sizes in sorted(trained.items(), key=lambda item: sum(item[1])):
+        together = plan.shares and not is_open
+        check_validation(plan.training, plan.dataset.class_names, sizes, together, where)
 
 
 def new_counts(amount: Amount, class_sizes: tuple[int, ...]) -> tuple[int, ...]:

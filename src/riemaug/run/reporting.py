@@ -60,8 +60,16 @@ def sharing_note(sharing: Sharing) -> str:
     return f"{outcome}: {sharing.reason}."
 
 
-def training_notes(histories: Sequence[tuple[str, History]]) -> tuple[str, ...]:
-    """Return sentences about trainings that did not go straight, given with the names of their models."""
+def training_notes(histories: Sequence[tuple[str, History]], is_planned_end: bool) -> tuple[str, ...]:
+    """Return sentences about trainings that did not go straight.
+
+    Parameters
+    ----------
+    histories : sequence of (str, History)
+        With the names of their models.
+    is_planned_end : bool
+        The last epoch is where the preset has training end, not a limit that cuts it short.
+    """
     notes = []
     for name, history in histories:
         if history.rollbacks:
@@ -69,7 +77,7 @@ def training_notes(histories: Sequence[tuple[str, History]]) -> tuple[str, ...]:
                 f"Training of {name} diverged {history.rollbacks} times and went on from its best "
                 "weights with a smaller learning rate."
             )
-        if history.stop_reason.startswith("reached max_epochs"):
+        if history.stop_reason.startswith("reached max_epochs") and not is_planned_end:
             notes.append(f"Training of {name} {history.stop_reason}; its ELBO may still have grown.")
     return tuple(notes)
 

@@ -4,9 +4,10 @@ The rehearsal
 -------------
 A fifth of each of up to `MEASURED_CLASSES` classes is held out. A plain VAE with the networks, likelihood
 and latent dimension of the real model is trained on the rest of all classes together, told the class, and
-one VAE a measured class on the rest of that class alone, by the real training's own rule but for at most
-`REHEARSAL_EPOCHS` epochs of all classes and as many steps of one class. What is kept is the way whose models
-give the held-out samples the larger mean importance-weighted log-likelihood. A VAE stands for the RHVAE
+one VAE a measured class on the rest of that class alone, by the real trainings' own rules: all classes for at
+most `REHEARSAL_EPOCHS` epochs, one class for as many steps as that makes, and neither for longer than in the
+real fit. What is kept is the way whose models give the held-out samples the larger mean importance-weighted
+log-likelihood. A VAE stands for the RHVAE
 because its epoch costs a fraction and the networks, which are what is shared, are the same; few classes are
 enough because one answer is given for all of them.
 """
@@ -25,6 +26,7 @@ from riemaug.random import Stream
 from riemaug.run.fitting import ClassRows, FitJob, load_fitted, run_fit_job, unit_rows
 from riemaug.run.workdir import WorkDir
 from riemaug.training import TrainingConfig
+from riemaug.training.batches import num_batches
 
 MEASURED_CLASSES = 4
 HELD_OUT_SHARE = 0.2
@@ -70,10 +72,17 @@ class RehearsalJob:
     held_out: tuple[ClassRows, ...]
 
 
-def rehearsal_jobs(shared: FitJob) -> list[RehearsalJob]:
-    """Return the trainings that decide whether the classes of `shared` are to share a model.
+def rehearsal_jobs(shared: FitJob, separate: Sequence[FitJob]) -> list[RehearsalJob]:
+    """Return the trainings that decide whether classes are to share a model.
 
     The first is of all classes, the others of one each; none where no class is large enough.
+
+    Parameters
+    ----------
+    shared : FitJob
+        The real fit of all classes in one model.
+    separate : sequence of FitJob
+        The real fits of each class in a model of its own, in the same order.
     """
     large = [position for position, item in enumerate(shared.classes) if len(item.rows) >= LEAST_SAMPLES]
     order = torch.randperm(len(large), generator=Stream(shared.seed, ("sharing", "classes")).generator())
@@ -82,36 +91,45 @@ def rehearsal_jobs(shared: FitJob) -> list[RehearsalJob]:
         return []
     parts = {position: _split(shared.classes[position], shared.seed) for position in measured}
     kept = tuple(parts[i][0] if i in parts else item for i, item in enumerate(shared.classes))
-    told = shared.model.num_conditions
-    plain = shared.model.model_copy(update={"kind": "vae"})
-    alone = plain.model_copy(update={"num_conditions": told - len(shared.classes)})
-    steps = REHEARSAL_EPOCHS * _steps(kept, shared.training)
-    whole = replace(
-        shared,
-        classes=kept,
-        model=plain,
-        training=_shortened(shared.training, kept, steps),
-        work=shared.work.rehearsal,
-    )
-    jobs = [RehearsalJob(whole, tuple(parts[i][1] for i in measured))]
+    steps = rehearsal_steps(shared.training, sum(len(item.rows) for item in kept))
+    jobs = [RehearsalJob(_rehearsed(shared, 0, kept, steps), tuple(parts[i][1] for i in measured))]
     for number, position in enumerate(measured, 1):
-        own = (parts[position][0],)
-        training = _shortened(shared.training, own, steps)
-        fit = replace(whole, index=number, classes=own, model=alone, training=training)
-        jobs.append(RehearsalJob(fit, (parts[position][1],)))
+        own, held_out = parts[position]
+        jobs.append(RehearsalJob(_rehearsed(separate[position], number, (own,), steps), (held_out,)))
     return jobs
 
 
-def _steps(classes: Sequence[ClassRows], training: TrainingConfig) -> int:
-    """Return the number of steps of an epoch."""
-    return -(-sum(len(item.rows) for item in classes) // training.batch_size)
+def kept_sizes(class_sizes: Sequence[int]) -> tuple[int, ...]:
+    """Return how many samples of each class a rehearsal trains on, if it is measured by that class."""
+    return tuple(size - _num_held_out(size) if size >= LEAST_SAMPLES else size for size in class_sizes)
 
 
-def _shortened(training: TrainingConfig, classes: Sequence[ClassRows], steps: int) -> TrainingConfig:
-    """Return the training with at most so many steps."""
-    epochs = max(1, steps // _steps(classes, training))
+def _num_held_out(num_samples: int) -> int:
+    return max(1, round(HELD_OUT_SHARE * num_samples))
+
+
+def rehearsal_steps(training: TrainingConfig, num_samples: int) -> int:
+    """Return for how many steps a model of all classes, of so many samples, is rehearsed."""
+    return min(REHEARSAL_EPOCHS, training.max_epochs) * num_batches(num_samples, training.batch_size)
+
+
+def rehearsed(training: TrainingConfig, num_samples: int, steps: int) -> TrainingConfig:
+    """Return a training on so many samples cut to so many steps; never longer than it was."""
+    epochs = max(1, steps // num_batches(num_samples, training.batch_size))
     epochs = max(min(epochs, training.max_epochs), training.warmup_epochs + 1)
     return training.model_copy(update={"max_epochs": epochs})
+
+
+def _rehearsed(fit: FitJob, index: int, classes: tuple[ClassRows, ...], steps: int) -> FitJob:
+    """Return a fit as it is rehearsed: a plain VAE, on what is not held out."""
+    return replace(
+        fit,
+        index=index,
+        classes=classes,
+        model=fit.model.model_copy(update={"kind": "vae"}),
+        training=rehearsed(fit.training, sum(len(item.rows) for item in classes), steps),
+        work=fit.work.rehearsal,
+    )
 
 
 def run_rehearsal(job: RehearsalJob) -> list[float] | None:
@@ -171,7 +189,7 @@ def _split(item: ClassRows, seed: int) -> tuple[ClassRows, ClassRows]:
     """Return what of a class is trained on and what is held out."""
     generator = Stream(seed, ("sharing", "split", item.name)).generator()
     order = torch.randperm(len(item.rows), generator=generator).numpy()
-    held_out = max(1, round(HELD_OUT_SHARE * len(order)))
+    held_out = _num_held_out(len(order))
     parts = (order[held_out:], order[:held_out])
     first, second = (
         replace(item, rows=item.rows[rows], sources=tuple(item.sources[i] for i in rows)) for rows in parts

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from riemaug.class_model import NO_NETWORKS, ClassModel, Networks
-from riemaug.models.conditional import usual_epochs
 from riemaug.parallel import run_tasks
 from riemaug.run.fitting import ClassRows, FitJob, load_fitted
 from riemaug.run.plan import Plan
@@ -22,7 +21,6 @@ from riemaug.run.sharing import (
 from riemaug.run.tasks import ClassJob, SampleSpec, run_class_job, run_shared_fit
 from riemaug.run.tuning import search_constants, tuning_config, tuning_problem
 from riemaug.run.workdir import WorkDir
-from riemaug.training import TrainingConfig
 
 TRIAL_WEIGHT = 0.5
 """A trial of a search, in units of all the work on all classes: it draws nothing and may be given up."""
@@ -84,18 +82,9 @@ class Stages:
             task = TaskProgress("waiting", name="the shared model", weight=weight, fit_share=1.0, classes=0)
             return [FitJob(0, rows, *common, plan.model, *settings, task)]
         return [
-            FitJob(index, (item,), *common, plan.separate_model, self._training_of(item), *settings[1:])
-            for index, item in enumerate(rows)
+            FitJob(index, (item,), *common, plan.separate_model, training, *settings[1:])
+            for index, (item, training) in enumerate(zip(rows, plan.separate_trainings, strict=True))
         ]
-
-    def _training_of(self, item: ClassRows) -> TrainingConfig:
-        """Return how a model of one class alone is trained: with as many steps as one of all classes."""
-        generator, training = self.plan.generator, self.plan.training
-        if generator.preset == "paper" or generator.max_epochs is not None:
-            return training
-        epochs = usual_epochs(item.rows.shape[1:], len(item.rows))
-        patience = epochs if generator.patience is None else generator.patience
-        return training.model_copy(update={"max_epochs": epochs, "patience": patience})
 
     def _rows(self) -> tuple[ClassRows, ...]:
         dataset = self.plan.dataset
@@ -133,7 +122,15 @@ class Stages:
         rest = TaskProgress("waiting", weight=float(num_classes), classes=num_classes)
         model = plan.model if shared else plan.separate_model
         problem = tuning_problem(
-            plan.dataset, plan.scaler, plan.generator, model, plan.training, shared, plan.device
+            plan.dataset,
+            plan.scaler,
+            plan.generator,
+            model,
+            plan.training,
+            shared,
+            plan.device,
+            plan.sampling,
+            plan.separate_trainings,
         )
         tasks = [*before, search]
         with ProgressWatch([*tasks, ProgressFile(self.work.path / "none", rest)], listener):
@@ -152,7 +149,7 @@ class Stages:
         kept = kept_decision(self.work)
         if kept is not None:
             return [], kept
-        jobs = rehearsal_jobs(self.fit_jobs(shared=True)[0])
+        jobs = rehearsal_jobs(self.fit_jobs(shared=True)[0], self.fit_jobs(shared=False))
         num_classes = len(plan.dataset.class_names)
         weight = REHEARSAL_WEIGHT * num_classes / max(len(jobs), 1)
         for number, job in enumerate(jobs):

@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 from riemaug.atomic import atomic_write_text
-from riemaug.config import GeneratorConfig
+from riemaug.config import GeneratorConfig, SamplingConfig
 from riemaug.data import Dataset, RangeScaler
 from riemaug.models import ModelConfig
 from riemaug.run.progress import ProgressFile
@@ -31,8 +31,10 @@ def tuning_problem(
     training: TrainingConfig,
     shared: bool,
     device: str,
+    sampling: SamplingConfig,
+    separate_trainings: tuple[TrainingConfig, ...],
 ) -> TuningProblem:
-    """Return what is to be improved: a model of all classes, or of each one."""
+    """Return what is to be improved: a model of all classes, or of each one by a training of its own."""
     given = {name for name in _SEARCHED_OPTIONS if getattr(generator, name) is not None}
     if "bandwidth" in given:
         given.add("bandwidth_factor")
@@ -48,6 +50,8 @@ def tuning_problem(
         frozenset(given),
         generator.augmentation,
         device,
+        sampling,
+        () if shared else separate_trainings,
     )
 
 

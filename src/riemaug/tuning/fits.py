@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Bool, Float32, Float64, Int
 
 from riemaug.class_model import ClassModel, TrainingRows, fit_model
-from riemaug.config import SamplingConfig
-from riemaug.errors import SamplingError, TrainingError
-from riemaug.models.config import ModelConfig
+from riemaug.config import TEMPERED_SAMPLERS, SamplingConfig
+from riemaug.errors import InvalidInputError, SamplingError, TrainingError
+from riemaug.models.config import ModelConfig, ModelKind
 from riemaug.random import Stream
 from riemaug.samplers import MixtureSampler, PriorSampler
 from riemaug.training.augmentation import AugmentationConfig
@@ -36,6 +36,8 @@ class HeldOutFit:
     augmentation : AugmentationConfig, optional
     num_draws : int
         Of latent points for the score of one sample.
+    sampling : SamplingConfig
+        How new samples are drawn.
     """
 
     names: tuple[str, ...]
@@ -48,6 +50,28 @@ class HeldOutFit:
     device: str
     augmentation: AugmentationConfig | None
     num_draws: int
+    sampling: SamplingConfig
+
+
+def law_of(sampling: SamplingConfig, model: ModelKind) -> SamplingConfig:
+    """Return the sampler whose law, that of the draws of `sampling`, has a density that is known.
+
+    The walk and HMC draw from pi^b as the mixture sampler does.
+
+    Raises
+    ------
+    InvalidInputError
+        No density is known.
+    """
+    name = sampling.sampler_for(model)
+    if name in ("prior", "mixture"):
+        return sampling
+    if name not in TEMPERED_SAMPLERS:
+        raise InvalidInputError(
+            f"--tune scores samples by the density they are drawn from, that of --sampler {name} is not "
+            "known; choose mixture, walk, hmc or prior, or leave --tune out"
+        )
+    return sampling.model_copy(update={"sampler": "mixture"})
 
 
 def score_held_out(fit: HeldOutFit) -> Float64[np.ndarray, " m"] | None:
@@ -81,7 +105,7 @@ def _evidence(
 ) -> Float64[np.ndarray, " m"]:
     item.model.cpu()
     stream = Stream(fit.seed, ("tuning", item.name))
-    sampler = item.sampler(SamplingConfig())
+    sampler = item.sampler(law_of(fit.sampling, fit.model.kind))
     assert isinstance(sampler, MixtureSampler | PriorSampler)
     law = LatentLaw.of(sampler, stream.child("law"))
     generator = stream.child("score").generator()

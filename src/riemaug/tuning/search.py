@@ -13,12 +13,13 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int
 from pydantic import BaseModel, ConfigDict, Field
 
+from riemaug.config import SamplingConfig
 from riemaug.models.config import ModelConfig
 from riemaug.parallel import run_tasks
 from riemaug.random import Stream
 from riemaug.training.augmentation import AugmentationConfig
 from riemaug.training.config import TrainingConfig
-from riemaug.tuning.fits import HeldOutFit, score_held_out
+from riemaug.tuning.fits import HeldOutFit, law_of, score_held_out
 from riemaug.tuning.proposals import Proposal, propose, require_optuna
 from riemaug.tuning.result import TuningResult, result_of
 from riemaug.tuning.space import Choice, SearchSpace
@@ -78,6 +79,11 @@ class TuningProblem:
         Constants that are not searched: those the user gave.
     augmentation : AugmentationConfig, optional
     device : str
+    sampling : SamplingConfig
+        How new samples will be drawn: the law that held-out samples are scored under.
+    separate_trainings : tuple of TrainingConfig
+        One a class where each has a model of its own and these are trained differently, the learning rate
+        aside; empty if all are trained by `training`.
     """
 
     data: Float32[np.ndarray, "n D"]
@@ -90,6 +96,14 @@ class TuningProblem:
     fixed: frozenset[str] = frozenset()
     augmentation: AugmentationConfig | None = None
     device: str = "cpu"
+    sampling: SamplingConfig = SamplingConfig()
+    separate_trainings: tuple[TrainingConfig, ...] = ()
+
+    def training_of(self, group: Sequence[int]) -> TrainingConfig:
+        """Return how the model of a group of classes is trained before anything is searched."""
+        if self.shared or not self.separate_trainings:
+            return self.training
+        return self.separate_trainings[group[0]]
 
 
 @dataclass(frozen=True)
@@ -164,14 +178,21 @@ class _Search:
         on_progress: OnTuning | None,
     ) -> None:
         self.problem, self.config, self.num_jobs, self.on_progress = problem, config, num_jobs, on_progress
+        law_of(problem.sampling, problem.model.kind)
         self.stream = Stream(config.seed, ("tuning",))
         self.held_out = held_out_rows(
             problem.labels, config.held_out_share, self.stream.child("split"), problem.subjects
         )
-        trained = np.bincount(problem.labels[~self.held_out])
-        num_samples = int(trained.sum()) if problem.shared else int(trained[self.scored].min())
+        trained = self.trained
+        num_samples = sum(trained) if problem.shared else min(trained[label] for label in self.scored)
         self.space = SearchSpace.of(problem.model, problem.training, num_samples, problem.fixed)
         self.store = TrialStore(path, self._key())
+
+    @cached_property
+    def trained(self) -> tuple[int, ...]:
+        """Samples of each class that trials train on."""
+        labels = self.problem.labels[~self.held_out]
+        return tuple(np.bincount(labels, minlength=len(self.problem.class_names)).tolist())
 
     @cached_property
     def scored(self) -> list[int]:
@@ -232,7 +253,7 @@ class _Search:
 
     def _fit(self, group: list[int], choice: Choice) -> HeldOutFit:
         problem = self.problem
-        model, training = self.space.apply(choice, problem.model, problem.training)
+        model, training = self.space.apply(choice, problem.model, problem.training_of(group))
         rows = np.isin(problem.labels, group)
         return HeldOutFit(
             tuple(problem.class_names[label] for label in group),
@@ -245,6 +266,7 @@ class _Search:
             problem.device,
             problem.augmentation,
             self.config.num_draws,
+            problem.sampling,
         )
 
     def _tell(self, number: int, done: int, total: int) -> None:
@@ -270,6 +292,8 @@ class _Search:
             "classes": list(problem.class_names),
             "model": problem.model.model_dump(mode="json"),
             "training": problem.training.model_dump(mode="json"),
+            "separate trainings": [item.model_dump(mode="json") for item in problem.separate_trainings],
+            "sampling": problem.sampling.model_dump(mode="json", exclude={"seed"}),
             "augmentation": None if augmentation is None else augmentation.model_dump(mode="json"),
             "shared": problem.shared,
             "searched": list(self.space.ranges()),
@@ -286,7 +310,13 @@ def _digest(
     return digest.hexdigest()
 
 
-def check_search(problem: TuningProblem, config: TuningConfig) -> None:
-    """Raise InvalidInputError if a search of this problem could not even begin; see `tune`."""
+def check_search(problem: TuningProblem, config: TuningConfig) -> tuple[int, ...]:
+    """Return how many samples of each class a trial trains on.
+
+    Raises
+    ------
+    InvalidInputError
+        A search of this problem could not even begin; see `tune`.
+    """
     require_optuna()
-    _Search(problem, config, None, 1, None)
+    return _Search(problem, config, None, 1, None).trained

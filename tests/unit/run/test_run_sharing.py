@@ -23,18 +23,38 @@ from riemaug.run.sharing import (
 )
 from riemaug.run.workdir import WorkDir
 
-GENERATOR = GeneratorConfig(preset="conditional", network="mlp", max_epochs=2)
+GENERATOR = GeneratorConfig(preset="conditional", network="mlp")
+QUICK = GENERATOR.model_copy(update={"max_epochs": 2})
 
 
-def fit_job(sizes: tuple[int, ...], work: Path, seed: int = 0) -> FitJob:
+def fit_jobs(
+    sizes: tuple[int, ...], work: Path, seed: int = 0, generator: GeneratorConfig = QUICK
+) -> tuple[FitJob, list[FitJob]]:
+    """Return the real fits, of all classes in one model and of each in its own."""
     random = np.random.default_rng(0)
     classes = tuple(
         ClassRows(f"class {i}", random.random((size, 3, 4)), tuple(f"{i}/{k}" for k in range(size)))
         for i, size in enumerate(sizes)
     )
     scaler = RangeScaler.fit(np.concatenate([item.rows for item in classes]))
-    model, training = GENERATOR.model_for((3, 4), sizes), GENERATOR.training_for((3, 4), sizes)
-    return FitJob(0, classes, WorkDir(work), scaler, model, training, seed, "cpu")
+    model, training = generator.model_for((3, 4), sizes), generator.training_for((3, 4), sizes)
+    shared = FitJob(0, classes, WorkDir(work), scaler, model, training, seed, "cpu")
+    model = model.model_copy(update={"num_conditions": 0})
+    trainings = [generator.training_for((3, 4), (size,)) for size in sizes]
+    return shared, [
+        replace(shared, index=index, classes=(item,), model=model, training=training)
+        for index, (item, training) in enumerate(zip(classes, trainings, strict=True))
+    ]
+
+
+def steps_of(jobs: list[RehearsalJob]) -> list[int]:
+    """Return for how many steps each model is rehearsed."""
+    steps = []
+    for job in jobs:
+        size, training = sum(len(item.rows) for item in job.fit.classes), job.fit.training
+        assert training.patience >= training.max_epochs
+        steps.append(-(-size // training.batch_size) * training.max_epochs)
+    return steps
 
 
 def sources(classes: tuple[ClassRows, ...]) -> list[str]:
@@ -43,8 +63,8 @@ def sources(classes: tuple[ClassRows, ...]) -> list[str]:
 
 @pytest.mark.parametrize("sizes", [(10, 20, 5), (5, 5), (40, 4, 40), (6,) * 9])
 def test_what_is_scored_was_not_trained_on_and_nothing_else_is_left_out(tmp_path, sizes):
-    shared = fit_job(sizes, tmp_path)
-    whole, *alone = rehearsal_jobs(shared)
+    shared, separate = fit_jobs(sizes, tmp_path)
+    whole, *alone = rehearsal_jobs(shared, separate)
     assert len(alone) == min(MEASURED_CLASSES, sum(size >= 5 for size in sizes))
     everything, held_out = set(sources(shared.classes)), sources(whole.held_out)
     assert set(sources(whole.fit.classes)) == everything - set(held_out)
@@ -60,41 +80,51 @@ def test_what_is_scored_was_not_trained_on_and_nothing_else_is_left_out(tmp_path
 
 
 def test_both_ways_are_rehearsed_with_the_same_networks(tmp_path):
-    whole, *alone = rehearsal_jobs(fit_job((8, 8, 8), tmp_path))
+    whole, *alone = rehearsal_jobs(*fit_jobs((8, 8, 8), tmp_path))
     assert (whole.fit.model.kind, whole.fit.model.num_conditions) == ("vae", 3)
     for job in alone:
         assert job.fit.model == whole.fit.model.model_copy(update={"num_conditions": 0})
         assert job.fit.training == whole.fit.training
 
 
-def test_both_ways_have_as_many_steps(tmp_path):
-    shared = fit_job((40, 40, 40), tmp_path)
-    training = shared.training.model_copy(update={"batch_size": 20, "max_epochs": 10_000})
-    jobs = rehearsal_jobs(replace(shared, training=training))
-    steps = []
-    for job in jobs:
-        size = sum(len(item.rows) for item in job.fit.classes)
-        steps.append(-(-size // 20) * job.fit.training.max_epochs)
-    # 96 samples of all classes are 5 steps an epoch, 32 of one class are 2
-    assert steps == [5 * REHEARSAL_EPOCHS, *[5 * REHEARSAL_EPOCHS // 2 * 2] * 3]
+@pytest.mark.parametrize("sizes", [(40, 40, 40), (100,) * 10, (30,) * 20, (300, 20, 20)])
+def test_both_ways_have_as_many_steps(tmp_path, sizes):
+    whole, *alone = steps_of(rehearsal_jobs(*fit_jobs(sizes, tmp_path, generator=GENERATOR)))
+    left = sum(sizes) - sum(sorted(round(0.2 * size) for size in sizes)[-MEASURED_CLASSES:])
+    assert whole >= REHEARSAL_EPOCHS * -(-left // 100)
+    # epochs are whole: one of the largest class has three steps
+    assert all(whole - 2 <= steps <= whole for steps in alone)
+
+
+def test_neither_way_is_rehearsed_for_longer_than_it_is_fitted(tmp_path):
+    shared, separate = fit_jobs((1000,) * 10, tmp_path, generator=GENERATOR)
+    whole, *alone = steps_of(rehearsal_jobs(shared, separate))
+    # 50 epochs of 92 steps, where the real fit has 50 of 100; 200 epochs of 8 steps, where it has 200 of 10
+    assert (whole, alone) == (50 * 92, [200 * 8] * 4)
+
+
+def test_a_number_of_epochs_that_the_user_gave_is_that_of_each_model(tmp_path):
+    given = GENERATOR.model_copy(update={"max_epochs": 30})
+    jobs = rehearsal_jobs(*fit_jobs((100,) * 10, tmp_path, generator=given))
+    assert [job.fit.training.max_epochs for job in jobs] == [30] * 5
 
 
 def test_the_split_is_the_seeds(tmp_path):
     def held_out(seed: int) -> list[str]:
-        return sources(rehearsal_jobs(fit_job((9, 9), tmp_path, seed))[0].held_out)
+        return sources(rehearsal_jobs(*fit_jobs((9, 9), tmp_path, seed))[0].held_out)
 
     assert held_out(1) == held_out(1)
     assert held_out(1) != held_out(2)
 
 
 def test_classes_that_are_too_small_are_not_measured(tmp_path):
-    assert rehearsal_jobs(fit_job((4, 2, 3), tmp_path)) == []
+    assert rehearsal_jobs(*fit_jobs((4, 2, 3), tmp_path)) == []
     assert decision([], []).shared
 
 
 @pytest.fixture
 def jobs(tmp_path: Path) -> list[RehearsalJob]:
-    return rehearsal_jobs(fit_job((5, 10), tmp_path))
+    return rehearsal_jobs(*fit_jobs((5, 10), tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from riemaug.config import SamplingConfig
 from riemaug.errors import InvalidInputError
 from riemaug.models import ModelConfig
 from riemaug.random import Stream
 from riemaug.training import TrainingConfig
 from riemaug.tuning import Trial, TuningConfig, TuningProblem, TuningProgress, search, tune
-from riemaug.tuning.fits import HeldOutFit
+from riemaug.tuning.fits import HeldOutFit, score_held_out
 from riemaug.tuning.proposals import propose
 from riemaug.tuning.space import Range
 
@@ -194,6 +195,64 @@ def test_what_is_fixed_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     tune(problem(fixed=frozenset({"latent_dim"})), TuningConfig(num_trials=4))
     assert {fit.model.latent_dim for fit in seen} == {2}
     assert len({fit.training.learning_rate for fit in seen}) == 5
+
+
+def test_each_class_is_fitted_by_its_own_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = scripted(monkeypatch, lambda fit: -1.0)
+    own = tuple(TrainingConfig(max_epochs=epochs, patience=epochs) for epochs in (5, 9))
+    tune(problem(separate_trainings=own), TuningConfig(num_trials=1))
+    assert [(fit.training.max_epochs, fit.training.patience) for fit in seen] == [(5, 5), (9, 9)] * 2
+    first, last = seen[0].training.learning_rate, seen[-1].training.learning_rate
+    assert first == seen[1].training.learning_rate != last == seen[2].training.learning_rate
+
+
+def test_a_search_for_another_law_is_another_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = scripted(monkeypatch, lambda fit: -1.0)
+    path, sampling = tmp_path / "trials.json", SamplingConfig(inverse_temperature=2.0, seed=3)
+    tune(problem("rhvae", sampling=sampling), TuningConfig(num_trials=1), path)
+    assert {fit.sampling for fit in seen} == {sampling}
+    seen.clear()
+    other_seed = SamplingConfig(inverse_temperature=2.0)
+    tune(problem("rhvae", sampling=other_seed), TuningConfig(num_trials=1), path)
+    assert seen == []
+    with pytest.raises(InvalidInputError, match="same data and options"):
+        tune(problem("rhvae"), TuningConfig(num_trials=1), path)
+
+
+def test_samples_are_scored_under_the_law_they_are_drawn_from() -> None:
+    data = problem().data[:15]
+
+    def scores(**sampling: object) -> np.ndarray:
+        fit = HeldOutFit(
+            ("digit 0",),
+            data,
+            np.zeros(15, np.int64),
+            np.arange(15) < 4,
+            problem("rhvae").model,
+            TrainingConfig(max_epochs=3, patience=3),
+            0,
+            "cpu",
+            None,
+            60,
+            SamplingConfig.model_validate(sampling),
+        )
+        found = score_held_out(fit)
+        assert found is not None
+        return found
+
+    default = scores()
+    # the walk and HMC have the law of the mixture sampler
+    assert np.array_equal(scores(sampler="walk"), default)
+    assert np.array_equal(scores(sampler="hmc"), default)
+    assert not np.allclose(scores(inverse_temperature=2.0), default)
+    assert not np.allclose(scores(sampler="prior"), default)
+
+
+@pytest.mark.parametrize("sampler", ["walk-paper", "walk-paper-code"])
+def test_a_law_without_a_density_is_refused(sampler: str) -> None:
+    sampling = SamplingConfig.model_validate({"sampler": sampler})
+    with pytest.raises(InvalidInputError, match=f"that of --sampler {sampler} is not known"):
+        tune(problem("rhvae", sampling=sampling), TuningConfig(num_trials=1))
 
 
 # proposals

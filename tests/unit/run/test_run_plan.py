@@ -1,0 +1,174 @@
+"""What is worked out before anything is written: trainings, their time, what is refused."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from riemaug.config import GeneratorConfig, SamplingConfig
+from riemaug.data.arrays import dataset_of_arrays
+from riemaug.errors import InvalidInputError
+from riemaug.run.choices import check_validation
+from riemaug.run.plan import Plan, plan_for
+from riemaug.run.progress import ProgressFile
+from riemaug.run.reporting import training_notes
+from riemaug.run.stages import Stages
+from riemaug.run.workdir import WorkDir
+from riemaug.training import History, TrainingConfig
+from riemaug.tuning import TuningConfig, TuningProblem, TuningResult
+
+
+def plan_of(sizes: tuple[int, ...], shape: tuple[int, ...] = (4, 4), b: float = 1.0, **chosen: Any) -> Plan:
+    rows = np.random.default_rng(0).random((sum(sizes), *shape))
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    generator = GeneratorConfig.model_validate({"device": "cpu", **chosen})
+    sampling = SamplingConfig(inverse_temperature=b)
+    return plan_for(dataset_of_arrays(rows, labels), generator, sampling, (0,) * len(sizes), 1)
+
+
+CONDITIONAL: dict[str, Any] = {"preset": "conditional", "network": "mlp"}
+
+
+# how long each training is
+
+
+def test_a_class_alone_is_trained_for_as_many_steps_as_all_together():
+    plan = plan_of((100, 250, 50), **CONDITIONAL)
+    steps = plan.training.max_epochs * 4
+    assert [own.max_epochs for own in plan.separate_trainings] == [steps, -(-steps // 3), steps]
+    for own in plan.separate_trainings:
+        assert own.patience == own.max_epochs
+        assert own.learning_rate == plan.training.learning_rate
+
+
+def test_the_users_numbers_are_those_of_each_class():
+    plan = plan_of((100, 250), max_epochs=7, patience=3, **CONDITIONAL)
+    assert {(own.max_epochs, own.patience) for own in plan.separate_trainings} == {(7, 3)}
+    paper = plan_of((100, 250), preset="paper")
+    assert set(paper.separate_trainings) == {paper.training}
+
+
+@pytest.mark.parametrize("sharing", ["never", "measured"])
+def test_separate_models_are_tuned_by_the_trainings_they_will_have(tmp_path, monkeypatch, sharing):
+    asked: list[TuningProblem] = []
+
+    def search(problem: TuningProblem, config: TuningConfig, *others: object) -> TuningResult:
+        asked.append(problem)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("riemaug.run.stages.search_constants", search)
+    plan = plan_of((30, 60, 120), b=2.0, sharing=sharing, tune=1, **CONDITIONAL)
+    stages = Stages(plan, WorkDir(tmp_path))
+    nothing_before: list[ProgressFile] = []
+    for shared in (False, True):
+        with pytest.raises(KeyboardInterrupt):
+            stages._tuned(shared, nothing_before, None)
+    fits = stages.fit_jobs(shared=False)
+    apart, together = asked
+    assert [apart.training_of([label]) for label in range(3)] == [fit.training for fit in fits]
+    assert together.training_of([0, 1, 2]) == plan.training
+    assert apart.sampling == together.sampling == SamplingConfig(inverse_temperature=2.0)
+
+
+def test_separate_models_are_estimated_by_the_trainings_they_will_have(monkeypatch):
+    monkeypatch.setattr("riemaug.run.estimate.matrix_rate", lambda: 1e10)
+    apart = plan_of((100,) * 10, sharing="never", **CONDITIONAL).estimate.seconds
+    alone = plan_of((100,), **CONDITIONAL).estimate.seconds
+    assert apart == pytest.approx(10 * alone)
+    # as long as it is open which way is taken, the longer one counts, and both are rehearsed before
+    together = plan_of((100,) * 10, sharing="always", **CONDITIONAL).estimate.seconds
+    assert together < apart < plan_of((100,) * 10, **CONDITIONAL).estimate.seconds < 2 * apart
+
+
+def test_a_rehearsal_of_more_and_larger_classes_takes_longer(monkeypatch):
+    monkeypatch.setattr("riemaug.run.estimate.matrix_rate", lambda: 1e10)
+
+    def spent(sizes: tuple[int, ...]) -> float:
+        times = {
+            name: plan_of(sizes, sharing=name, **CONDITIONAL).estimate.seconds
+            for name in ("measured", "always", "never")
+        }
+        return times["measured"] - max(times["always"], times["never"])
+
+    assert spent((4, 4)) == pytest.approx(0, abs=0.2)  # too small to be measured
+    assert 1 < spent((20, 20)) < spent((20, 20, 20, 20)) < spent((90, 90, 90, 90))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "is_fixed"),
+    [({}, False), (CONDITIONAL, True), (CONDITIONAL | {"patience": 9}, False)],
+)
+def test_only_some_trainings_stop_by_themselves(chosen, is_fixed):
+    assert plan_of((20, 20), **chosen).has_fixed_length == is_fixed
+
+
+def test_an_end_that_was_planned_is_no_cause_for_a_note():
+    history = History()
+    history.stop_reason = "reached max_epochs = 500"
+    (note,) = training_notes([("class a", history)], is_planned_end=False)
+    assert "reached max_epochs = 500" in note
+    assert training_notes([("class a", history)], is_planned_end=True) == ()
+
+
+# choices
+
+
+@pytest.mark.parametrize(
+    ("chosen", "words"),
+    [
+        ({"sharing": "never"}, "--sharing never is of --preset conditional"),
+        ({"sharing": "always", "preset": "paper"}, "--sharing always is of --preset conditional"),
+        ({"bandwidth": 1.0, "model": "vae"}, "--bandwidth is of the metric of --model rhvae, model vae"),
+        ({"regularization": 0.1, "model": "hvae"}, "--regularization is of the metric"),
+        ({"regularization": 0.1, "model": "vamp", **CONDITIONAL}, "--regularization is of the metric"),
+        ({"precision": "float16"}, "--precision float16 needs a CUDA device"),
+        ({"validation_fraction": 0.01}, "0.01 of the 8 samples of class '0' is none: use 0.08 or more"),
+    ],
+)
+def test_what_would_do_nothing_is_refused(chosen, words):
+    with pytest.raises(InvalidInputError) as refused:
+        plan_of((8, 9), **chosen)
+    assert words in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_table_has_nothing_to_turn():
+    with pytest.raises(InvalidInputError, match="images and volumes, DATA has a table of 5 columns"):
+        plan_of((8, 8), (5,), augment_training=True)
+
+
+@pytest.mark.parametrize(("shape", "network", "is_told"), [((9,), "conv", True), ((3, 3), "conv", False)])
+def test_convolutions_over_columns_are_told_of(shape, network, is_told):
+    notes = plan_of((8, 8), shape, network=network).notes
+    assert any("slides over its columns" in note for note in notes) == is_told
+    assert not any("slides over" in note for note in plan_of((8, 8), shape).notes)
+
+
+def validation(fraction: float) -> TrainingConfig:
+    return TrainingConfig(monitor="validation", validation_fraction=fraction)
+
+
+def test_one_class_that_gives_samples_is_enough_for_a_shared_model():
+    check_validation(validation(0.1), "ab", (2, 9), shared=True)
+    with pytest.raises(InvalidInputError, match="2 samples of class 'a'"):
+        check_validation(validation(0.1), "ab", (2, 9), shared=False)
+    with pytest.raises(InvalidInputError, match="4 samples of class 'b'"):
+        check_validation(validation(0.1), "ab", (2, 4), shared=True)
+
+
+@pytest.mark.parametrize("size", [2, 3, 5, 8, 9, 17, 100, 999])
+def test_the_share_that_is_advised_is_enough(size):
+    with pytest.raises(InvalidInputError) as refused:
+        check_validation(validation(1e-4), "a", (size,), shared=False)
+    advised = float(str(refused.value).split("use ")[1].split(" or more")[0])
+    check_validation(validation(advised), "a", (size,), shared=False)
+
+
+def test_the_parts_that_are_trained_on_before_the_fit_must_be_enough_too():
+    # 0.07 of 8 are 1, of the 6 that a rehearsal or a trial leaves 0
+    plan_of((8, 8), validation_fraction=0.07)
+    with pytest.raises(InvalidInputError, match="6 samples of class '0' that a rehearsal trains on"):
+        plan_of((8, 8), validation_fraction=0.07, **CONDITIONAL)
+    with pytest.raises(InvalidInputError, match="6 samples of class '0' that a trial of --tune trains on"):
+        plan_of((8, 8), validation_fraction=0.07, tune=1)
+    plan_of((8, 8), validation_fraction=0.1, tune=1, **CONDITIONAL)
