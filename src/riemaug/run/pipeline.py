@@ -267,9 +267,9 @@ def _finish(
     """Write report, log and, as the last sign of a finished run, run.json."""
     tuning = kept_tuning(work)
     notes = _notes(plan, sharing, tuning, generators)
-    seconds = time.monotonic() - started
+    seconds, fitted = time.monotonic() - started, plan.decided(sharing.shared)
     write_report(
-        _report_data(request, plan, generators, results, work, seconds, model_hash, notes),
+        _report_data(request, fitted, generators, results, work, seconds, model_hash, notes),
         request.out / "report.html",
     )
     write_log(request.out / "run.log", _log_lines(generators.classes, results, notes, seconds))
@@ -295,8 +295,7 @@ def _notes(
     models = classes_by_model(generators.classes)
     named = [(model_name(classes), classes[0].history) for classes in models]
     searched = () if tuning is None else (tuning["note"],)
-    is_planned_end = plan.has_fixed_length and plan.generator.max_epochs is None
-    return plan.notes + decided + searched + training_notes(named, is_planned_end)
+    return plan.notes + decided + searched + training_notes(named, plan.ends_as_planned)
 
 
 def _report_data(

@@ -90,6 +90,11 @@ class Plan:
         return has_fixed_length(self.training)
 
     @property
+    def ends_as_planned(self) -> bool:
+        """Whether the last epoch is where the preset has trainings end, not a limit that cuts them short."""
+        return self.has_fixed_length and self.generator.max_epochs is None
+
+    @property
     def separate_trainings(self) -> tuple[TrainingConfig, ...]:
         """How each class is trained that has a model of its own."""
         return separate_trainings(self.generator, self.training, self.dataset)
@@ -101,6 +106,14 @@ class Plan:
             return self.model
         told = self.model.num_conditions - len(self.dataset.class_names)
         return self.model.model_copy(update={"num_conditions": told})
+
+    def decided(self, shared: bool) -> "Plan":
+        """Return the plan once it is known whether classes share a model."""
+        if shared == self.shares:
+            return self
+        largest = int(np.argmax(self.dataset.counts))
+        training = self.separate_trainings[largest]
+        return replace(self, shares=False, model=self.separate_model, training=training)
 
     @cached_property
     def fingerprint(self) -> str:

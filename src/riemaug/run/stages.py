@@ -112,7 +112,7 @@ class Stages:
         self, shared: bool, before: Sequence[ProgressFile], listener: Listener | None
     ) -> tuple[list[ProgressFile], "Stages"]:
         """Return the tasks so far, and these stages with the constants that a search found, if any."""
-        plan = self.plan
+        plan = self.plan.decided(shared)
         if plan.generator.tune is None:
             return list(before), self
         num_classes = len(plan.dataset.class_names)
@@ -120,12 +120,11 @@ class Stages:
         task = TaskProgress("waiting", name="tuning", weight=weight, fit_share=1.0, classes=0)
         search = ProgressFile(self.work.path / "tuning.progress.json", task)
         rest = TaskProgress("waiting", weight=float(num_classes), classes=num_classes)
-        model = plan.model if shared else plan.separate_model
         problem = tuning_problem(
             plan.dataset,
             plan.scaler,
             plan.generator,
-            model,
+            plan.model,
             plan.training,
             shared,
             plan.device,

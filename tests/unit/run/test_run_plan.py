@@ -48,8 +48,7 @@ def test_the_users_numbers_are_those_of_each_class():
     assert set(paper.separate_trainings) == {paper.training}
 
 
-@pytest.mark.parametrize("sharing", ["never", "measured"])
-def test_separate_models_are_tuned_by_the_trainings_they_will_have(tmp_path, monkeypatch, sharing):
+def test_separate_models_are_tuned_by_the_trainings_they_will_have(tmp_path, monkeypatch):
     asked: list[TuningProblem] = []
 
     def search(problem: TuningProblem, config: TuningConfig, *others: object) -> TuningResult:
@@ -57,7 +56,7 @@ def test_separate_models_are_tuned_by_the_trainings_they_will_have(tmp_path, mon
         raise KeyboardInterrupt
 
     monkeypatch.setattr("riemaug.run.stages.search_constants", search)
-    plan = plan_of((30, 60, 120), b=2.0, sharing=sharing, tune=1, **CONDITIONAL)
+    plan = plan_of((30, 60, 120), b=2.0, tune=1, **CONDITIONAL)
     stages = Stages(plan, WorkDir(tmp_path))
     nothing_before: list[ProgressFile] = []
     for shared in (False, True):
@@ -67,6 +66,7 @@ def test_separate_models_are_tuned_by_the_trainings_they_will_have(tmp_path, mon
     apart, together = asked
     assert [apart.training_of([label]) for label in range(3)] == [fit.training for fit in fits]
     assert together.training_of([0, 1, 2]) == plan.training
+    assert (apart.model.num_conditions, together.model.num_conditions) == (0, 3)
     assert apart.sampling == together.sampling == SamplingConfig(inverse_temperature=2.0)
 
 
@@ -95,11 +95,26 @@ def test_a_rehearsal_of_more_and_larger_classes_takes_longer(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("chosen", "is_fixed"),
-    [({}, False), (CONDITIONAL, True), (CONDITIONAL | {"patience": 9}, False)],
+    ("chosen", "is_fixed", "as_planned"),
+    [
+        ({}, False, False),
+        (CONDITIONAL, True, True),
+        (CONDITIONAL | {"max_epochs": 9}, True, False),
+        (CONDITIONAL | {"patience": 9}, False, False),
+    ],
 )
-def test_only_some_trainings_stop_by_themselves(chosen, is_fixed):
-    assert plan_of((20, 20), **chosen).has_fixed_length == is_fixed
+def test_only_some_trainings_stop_by_themselves(chosen, is_fixed, as_planned):
+    plan = plan_of((20, 20), **chosen)
+    assert (plan.has_fixed_length, plan.ends_as_planned) == (is_fixed, as_planned)
+
+
+def test_once_it_is_decided_the_plan_is_that_of_the_models_there_are():
+    plan = plan_of((100, 250, 50), **CONDITIONAL)
+    assert plan.decided(shared=True) is plan
+    apart = plan.decided(shared=False)
+    assert (apart.shares, apart.model) == (False, plan.separate_model)
+    assert apart.training == plan.separate_trainings[1]
+    assert apart.separate_trainings == plan.separate_trainings
 
 
 def test_an_end_that_was_planned_is_no_cause_for_a_note():
