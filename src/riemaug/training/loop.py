@@ -113,7 +113,8 @@ class Trainer:
         self.precision = Precision(config.precision, data.device)
         self.optimization = Optimization(model, config, self.precision)
         self.best = KeptWeights(model)
-        self._between_epochs = True
+        self._is_whole = True
+        """Whether weights and history are those after the same epoch, so that they may be written."""
 
     def _split_off(self) -> tuple[Samples, HeldOut]:
         """Return what is trained on, and the held-out samples with all that their score needs."""
@@ -133,8 +134,8 @@ class Trainer:
     def fit(self) -> History:
         """Train until the stopping rule holds; leave the best weights in the model.
 
-        An interrupt (Ctrl-C) leaves the last whole epoch that was written in the state file, and the best
-        weights so far in the model.
+        An interrupt (Ctrl-C) leaves the best weights so far in the model and, in the state file, the last
+        whole epoch; after the first step of an epoch, the last whole one that was written.
 
         Returns
         -------
@@ -183,9 +184,9 @@ class Trainer:
                     self._save()
                     save_cost = time.monotonic() - saved
         except KeyboardInterrupt:
-            # in the middle of an epoch the weights have moved and the history has not: saved like this
-            # the epoch would be done twice, so the file keeps the last whole epoch written
-            if self._between_epochs:
+            # after the first step of an epoch the weights have moved and the history has not: saved like
+            # this the epoch would be done twice, so the file keeps the last whole epoch written
+            if self._is_whole:
                 self._save()
             self._leave_best()
             raise
@@ -216,7 +217,8 @@ class Trainer:
         """Do one pass; the training ELBO of an epoch is that of the weights its batches were scored with."""
         history = self.history
         noise = self.stream.block(history.num_epochs + history.rollbacks)
-        self._between_epochs = False
+        # a forward pass moves the running means that networks of a user's own may have
+        self._is_whole = not self._has_layers_of_others
         self.model.follows_flow = history.num_epochs >= self.config.plain_epochs
         self.optimization.set_rate_factor(self.config.rate_factor(history.num_epochs))
         if self.held_out is None and not self._is_full_batch:
@@ -229,13 +231,13 @@ class Trainer:
             epoch = self._validated(epoch)
         if epoch is None or not (self._is_uncounted or math.isfinite(epoch.monitored)):
             self._roll_back("the objective was not finite")
-            self._between_epochs = True
+            self._is_whole = True
             return
         self._record(epoch)
         worse = self._worse_than()
         if worse is not None:
             self._roll_back(f"the ELBO fell below {worse}")
-        self._between_epochs = True
+        self._is_whole = True
         self._report(epoch)
 
     def _worse_than(self) -> str | None:
@@ -284,6 +286,7 @@ class Trainer:
                 self._note_start(float(self.processes.total(own)[0]) / len(batch))
             if self._is_full_batch and self.held_out is None:
                 self._keep_if_best(float(self._means(sums)[0]), self.best.keep)
+            self._is_whole = False
             self.optimization.step()
         elbo, reconstruction, failed = self._means(sums).tolist()
         return None if bool(bad) else _Epoch(elbo, reconstruction, round(failed * len(self.samples)))
@@ -376,7 +379,7 @@ class Trainer:
 
     def _roll_back(self, reason: str) -> None:
         """Go back to the best weights with half the learning rate and fresh moments."""
-        history = self.history
+        history, self._is_whole = self.history, False
         history.rollbacks += 1
         history.rollback_epochs.append(history.num_epochs)
         if history.rollbacks > self.config.max_rollbacks:

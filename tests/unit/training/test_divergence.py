@@ -105,16 +105,6 @@ def test_the_floor_is_a_nat_a_feature_below_what_networks_begin_with(likelihood:
     assert elbo_floor(-3.0, -1e4, 4) == -10_010.0
 
 
-def test_real_networks_recover_from_a_learning_rate_far_too_high() -> None:
-    config = ModelConfig(kind="vae", data_dim=100, encoder_hidden=(50,), decoder_hidden=(50,))
-    data = rows(20, 100)
-    data = (data[:, :1] > torch.linspace(0, 1, 100)).float()
-    settings = TrainingConfig(learning_rate=10.0, max_epochs=300, patience=300)
-    history = Trainer(build_model(config, 0), data, settings, Stream(0)).fit()
-    assert history.rollbacks > 0
-    assert history.best_elbo > 0.7 * history.elbo[0]
-
-
 def test_bad_epochs_before_a_rollback_do_not_count_after_it() -> None:
     values = [-100.0, -50.0, *[-1e9] * (2 * WORSE_EPOCHS), -40.0]
     _, trainer = scripted(values, patience=100, max_epochs=16)

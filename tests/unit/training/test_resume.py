@@ -193,6 +193,15 @@ def test_an_interrupt_within_an_epoch_does_not_do_it_twice(path: Path) -> None:
     assert_same(outcome(trainer_of(5, path)), whole)
 
 
+def test_an_interrupt_before_an_epoch_moved_the_weights_loses_nothing(path: Path) -> None:
+    whole = outcome(trainer_of(20))
+    model = InterruptedModel(build_model(CONFIG, 0), stop_at=8)
+    with pytest.raises(KeyboardInterrupt):
+        Trainer(model, rows(), settings(20), Stream(0), path).fit()
+    assert TrainingState.load(path).history.num_epochs == 7
+    assert_same(outcome(trainer_of(20, path)), whole)
+
+
 def test_checkpoints_written_on_the_way_are_good_too(path: Path) -> None:
     whole = outcome(trainer_of(5))
     config = settings(5, checkpoint_seconds=1e-9)
