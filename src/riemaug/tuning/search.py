@@ -236,7 +236,7 @@ class _Search:
             if proposal is not None and not is_last and proposal.is_hopeless(index, round_means[-1]):
                 state = "pruned"
                 break
-        return Trial(number, choice, state, round_means, evidence, round(time.monotonic() - started, 3))
+        return Trial(number, choice, state, round_means, evidence, round(time.monotonic() - started, 6))
 
     def _scores(self, number: int, fits: Sequence[HeldOutFit], start: int) -> Iterator[Any]:
         """Yield the scores of one round of fits; tell of each."""
