@@ -220,8 +220,8 @@ class _Lines:
 
 
 def expected_epochs(told: list[TaskProgress]) -> float:
-    """Return how many epochs a training may take: none says so before it has stopped by itself."""
-    longest = max((item.done for item in told if item.stage == "fit"), default=0)
+    """Return how many epochs a training may take that says so only when it has stopped by itself."""
+    longest = max((item.done for item in told if item.stage == "fit" and not item.is_fixed), default=0)
     return max(float(USUAL_EPOCHS), 1.2 * longest)
 
 
@@ -243,7 +243,8 @@ def share_done(item: TaskProgress, epochs: float) -> float:
     if item.stage == "waiting":
         return 0.0
     if item.stage == "fit":
-        return item.fit_share * min(1.0, item.done / min(epochs, item.total))
+        last = item.total if item.is_fixed else min(epochs, item.total)
+        return item.fit_share * min(1.0, item.done / last)
     if item.stage == "done":
         return 1.0
     if item.stage == "tune":

@@ -12,6 +12,7 @@ import torch
 from riemaug.class_model import BLOCK, NO_NETWORKS, Networks
 from riemaug.errors import ResourceError
 from riemaug.models import ModelConfig
+from riemaug.run.fitting import has_fixed_length
 from riemaug.run.network_cost import ModelCost, cost_of
 from riemaug.run.sharing import LEAST_SAMPLES, MEASURED_CLASSES, rehearsal_steps, rehearsed
 from riemaug.training import TrainingConfig
@@ -160,11 +161,6 @@ def with_rehearsal(
         seconds.append(short.max_epochs * _epoch_seconds(plain, cost, short, size, rate))
     spent = max(sum(seconds) / min(estimate.num_jobs, _cores()), *seconds)
     return replace(estimate, seconds=estimate.seconds + spent)
-
-
-def has_fixed_length(training: TrainingConfig) -> bool:
-    """Return whether a training goes to its last epoch: its learning rate falls towards that."""
-    return training.decay_share > 0 and training.patience >= training.max_epochs
 
 
 def _usual_epochs(training: TrainingConfig) -> int:

@@ -64,6 +64,11 @@ class FitJob:
         return ProgressFile(self.work.fit_progress(self.index), self.task)
 
 
+def has_fixed_length(training: TrainingConfig) -> bool:
+    """Return whether a training goes to its last epoch: its learning rate falls towards that."""
+    return training.decay_share > 0 and training.patience >= training.max_epochs
+
+
 def run_fit_job(job: FitJob, progress: ProgressFile | None = None) -> None:
     """Train a model, or do what is left of it, and leave it in the working folder.
 
@@ -112,6 +117,7 @@ def _fit(job: FitJob, progress: ProgressFile) -> None:
             value=report.elbo,
             best=report.best_elbo,
             since_best=report.epochs_since_best,
+            is_fixed=has_fixed_length(job.training),
         )
 
     state_path = job.work.training_state(job.index)

@@ -21,11 +21,11 @@ from riemaug.run.estimate import (
     Estimate,
     either,
     estimate_fit,
-    has_fixed_length,
     with_rehearsal,
     with_samples,
     with_search,
 )
+from riemaug.run.fitting import has_fixed_length
 from riemaug.run.network_cost import cost_of
 from riemaug.run.request import AugmentRequest, FitRequest
 from riemaug.run.sharing import kept_sizes

@@ -43,6 +43,8 @@ class TaskProgress:
         Share of the task that training is.
     classes : int
         Classes of which nothing is left to do when the task is done.
+    is_fixed : bool
+        In "fit": training goes on to the last of all epochs, it does not stop by itself.
     """
 
     stage: Stage
@@ -58,6 +60,7 @@ class TaskProgress:
     weight: float = 1.0
     fit_share: float = FIT_SHARE
     classes: int = 1
+    is_fixed: bool = False
 
 
 WAITING = TaskProgress("waiting")

@@ -124,6 +124,10 @@ def test_the_share_of_a_class_only_grows():
 def test_a_class_may_take_longer_than_is_usual():
     assert expected_epochs([WAITING]) == 1000
     assert expected_epochs([told("fit", done=5000, total=10_000), WAITING]) == 6000
+    # one that goes to its last epoch knows better, and says nothing of the others
+    fixed = told("fit", done=1500, total=2000, is_fixed=True)
+    assert expected_epochs([fixed, WAITING]) == 1000
+    assert share_done(fixed, 1000.0) == pytest.approx(0.75 * FIT_SHARE)
 
 
 def test_a_training_that_classes_share_counts_for_its_part_of_all_work():
