@@ -1,4 +1,4 @@
-"""One shared convolutional model against one perceptron a class: what their samples are worth to a CNN.
+"""One model of all classes against one perceptron a class: what their samples are worth to a CNN.
 
     RIEMAUG_DATA=DIR python benchmarks/conditional.py --docs docs/models.md
 
@@ -29,7 +29,7 @@ from riemaug.random import Stream
 
 PRESETS = {
     "one perceptron a class": {"preset": "paper"},
-    "one convolutional model": {"preset": "conditional", "sharing": "always"},
+    "one shared model": {"preset": "conditional", "sharing": "always"},
 }
 FILES = {"mnist": "mnist.npz", "fashion": "fashion_mnist.npz"}
 REAL, SYNTHETIC, NUM_VALIDATION = 40, 500, 3000

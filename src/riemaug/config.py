@@ -38,7 +38,14 @@ TEMPERED_SAMPLERS = ("mixture", "walk", "hmc")
 Sharing = Literal["measured", "always", "never"]
 LEAST_SHARED_SIDE = 16
 """Volumes with no shorter side are learned by the preset "conditional" unless told otherwise."""
-_NETWORK_FIELDS = ("channel_axis", "conv_channels", "encoder_hidden", "decoder_hidden", "metric_hidden")
+_NETWORK_FIELDS = (
+    "channel_axis",
+    "conv_channels",
+    "dense_decoder",
+    "encoder_hidden",
+    "decoder_hidden",
+    "metric_hidden",
+)
 
 
 class GeneratorConfig(BaseModel):
@@ -205,7 +212,7 @@ class GeneratorConfig(BaseModel):
 
     def _network_of(self, preset: ModelConfig, shape: tuple[int, ...]) -> dict[str, Any]:
         """Return what a network other than the preset's changes."""
-        if self.network in (None, preset.network):
+        if self.network is None or (self.network == preset.network and not preset.dense_decoder):
             return {}
         if self.network == "conv":
             source = conv_model(shape, channel_axis_of(shape))

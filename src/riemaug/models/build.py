@@ -22,7 +22,7 @@ def _encoder(config: ModelConfig, generator: Draw) -> Encoder:
 
 
 def _decoder(config: ModelConfig, generator: Draw) -> Decoder:
-    if config.network == "conv":
+    if config.network == "conv" and not config.dense_decoder:
         layout = ImageLayout(config.data_shape, config.channel_axis)
         width = config.decoder_hidden[0]
         return ConvDecoder(

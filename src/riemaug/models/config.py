@@ -43,6 +43,8 @@ class ModelConfig(BaseModel):
         Which axis of `data_shape` holds channels; None for grey images and volumes.
     conv_channels : int
         Channels of the first convolution.
+    dense_decoder : bool
+        Of "conv": the decoder has dense layers nevertheless, encoder and metric network convolutions.
     num_conditions : int
         c, features of the condition that encoder, decoder and metric network see; 0 for none.
     likelihood : "bernoulli", "continuous-bernoulli", "gaussian" or "gaussian-learned"
@@ -73,6 +75,7 @@ class ModelConfig(BaseModel):
     metric_hidden: Widths = (400,)
     data_shape: tuple[Annotated[int, Field(ge=1)], ...] = ()
     channel_axis: int | None = None
+    dense_decoder: bool = False
     conv_channels: int = Field(default=32, ge=1, le=1024)
     num_conditions: int = Field(default=0, ge=0)
     likelihood: LikelihoodName = "bernoulli"
