@@ -378,8 +378,14 @@ def _first_line(error: Exception) -> str:
 
 
 def _finite(history: dict[str, Any]) -> dict[str, Any]:
-    """Return the history with numbers JSON can hold."""
-    return {k: (None if isinstance(v, float) and not math.isfinite(v) else v) for k, v in history.items()}
+    """Return the history with numbers JSON can hold: null stands for what is not finite."""
+
+    def told(value: Any) -> Any:
+        if isinstance(value, list):
+            return [told(item) for item in value]
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    return {name: told(value) for name, value in history.items()}
 
 
 def _what_it_reveals(kind: ModelKind) -> str:

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 import pickle
 import shutil
 from collections.abc import Callable
@@ -217,6 +218,18 @@ def test_descriptions_are_strict_json_and_warn_of_what_they_hold(folder: Path) -
     description = json.loads(text, parse_constant=refuse)
     assert description["format_version"] == FORMAT_VERSION
     assert "reproduce" in description["reveals"]
+
+
+def test_scores_that_were_not_finite_stay_strict_json(tmp_path: Path) -> None:
+    generators = fitted()
+    for item in generators.classes:
+        item.history.validation = [math.nan, -3.0]
+    save_generators(tmp_path, generators)
+    description = json.loads((tmp_path / DESCRIPTION_NAME).read_text(encoding="utf-8"))
+    assert description["models"][0]["history"]["validation"] == [None, -3.0]
+    validation = load_generators(tmp_path).classes[0].history.validation
+    assert math.isnan(validation[0])
+    assert validation[1:] == [-3.0]
 
 
 # one model that classes share

@@ -1,8 +1,10 @@
 """The resumable state of a training run, and its file."""
 
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -96,8 +98,12 @@ class History:
 
     @classmethod
     def from_dict(cls, values: dict) -> "History":
-        """Return the history that `to_dict` described."""
-        return cls(**values)
+        """Return the history that `to_dict` described; None among the numbers of a list is NaN."""
+        return cls(**{name: _with_nan(value) for name, value in values.items()})
+
+
+def _with_nan(value: object) -> Any:
+    return [math.nan if item is None else item for item in value] if isinstance(value, list) else value
 
 
 @dataclass
