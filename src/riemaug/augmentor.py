@@ -37,7 +37,8 @@ class Augmentor(BaseEstimator):
     Parameters
     ----------
     preset : "auto", "paper" or "conditional"
-        "auto": "conditional" for volumes of several classes, 16 or more along each side, else "paper".
+        "auto": "conditional" for images and volumes of several classes, 16 or more along each side, else
+        "paper".
         "paper": one perceptron model a class, two latent dimensions (the paper's Tables 4 and 5);
         "conditional": one model of all classes that is told the class, with convolutions for images.
     sharing : "measured", "always" or "never"

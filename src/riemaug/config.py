@@ -37,7 +37,7 @@ TEMPERED_SAMPLERS = ("mixture", "walk", "hmc")
 
 Sharing = Literal["measured", "always", "never"]
 LEAST_SHARED_SIDE = 16
-"""Volumes with no shorter side are learned by the preset "conditional" unless told otherwise."""
+"""Images and volumes with no shorter side are learned by the preset "conditional" unless told otherwise."""
 _NETWORK_FIELDS = (
     "channel_axis",
     "conv_channels",
@@ -54,7 +54,8 @@ class GeneratorConfig(BaseModel):
     Attributes
     ----------
     preset : "auto", "paper" or "conditional"
-        "auto": "conditional" for volumes of several classes, 16 or more along each side, else "paper".
+        "auto": "conditional" for images and volumes of several classes, 16 or more along each side, else
+        "paper".
         "paper": one perceptron model a class, d = 2: networks and constants of the paper's Tables 4 and 5.
         "conditional": one model of all classes, which is told the class; convolutions for images and
         volumes; the metric of a class is made of that class's samples alone.
@@ -182,7 +183,7 @@ class GeneratorConfig(BaseModel):
         if self.preset != "auto":
             return self
         sides = sides_of(shape)
-        suits = len(sides) == 3 and min(sides) >= LEAST_SHARED_SIDE and num_classes > 1
+        suits = len(sides) in (2, 3) and min(sides) >= LEAST_SHARED_SIDE and num_classes > 1
         preset = "conditional" if suits and self.network in (None, "conv") else "paper"
         return self.model_copy(update={"preset": preset})
 

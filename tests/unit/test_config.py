@@ -291,7 +291,9 @@ def test_impossible_amounts_are_refused(values: dict) -> None:
     ("shape", "num_classes", "preset"),
     [
         ((16, 16, 16), 2, "conditional"),
-        ((28, 28, 3), 10, "paper"),
+        ((28, 28, 3), 10, "conditional"),
+        ((28, 28), 1, "paper"),
+        ((16, 200), 2, "conditional"),
         ((28, 28, 20, 3), 10, "conditional"),
         ((28, 28, 28), 1, "paper"),
         ((15, 64), 5, "paper"),
@@ -301,7 +303,7 @@ def test_impossible_amounts_are_refused(values: dict) -> None:
         ((20, 20, 15), 2, "paper"),
     ],
 )
-def test_volumes_of_several_classes_share_a_model_unless_told_otherwise(
+def test_images_and_volumes_of_several_classes_share_a_model_unless_told_otherwise(
     shape: tuple[int, ...], num_classes: int, preset: str
 ) -> None:
     config, sizes = GeneratorConfig(), (12,) * num_classes

@@ -94,8 +94,8 @@ Preset = Annotated[
     str,
     typer.Option(
         help="paper: one perceptron model a class, d = 2; conditional: one model of all classes that is told "
-        "the class, with convolutions for images and volumes; auto: conditional for volumes of several "
-        "classes, 16 or more along each side, else paper.",
+        "the class, with convolutions for images and volumes; auto: conditional for images and "
+        "volumes of several classes, 16 or more along each side, else paper.",
         rich_help_panel=_MODEL,
     ),
 ]
