@@ -99,8 +99,8 @@ def test_both_ways_have_as_many_steps(tmp_path, sizes):
 def test_neither_way_is_rehearsed_for_longer_than_it_is_fitted(tmp_path):
     shared, separate = fit_jobs((1000,) * 10, tmp_path, generator=GENERATOR)
     whole, *alone = steps_of(rehearsal_jobs(shared, separate))
-    # 50 epochs of 92 steps, where the real fit has 50 of 100; 200 epochs of 8 steps, where it has 200 of 10
-    assert (whole, alone) == (50 * 92, [200 * 8] * 4)
+    # 50 epochs of 92 steps, where the real fit has 50 of 100; 400 epochs of 8 steps, where it has 400 of 10
+    assert (whole, alone) == (50 * 92, [400 * 8] * 4)
 
 
 def test_a_number_of_epochs_that_the_user_gave_is_that_of_each_model(tmp_path):
