@@ -47,6 +47,10 @@ class SmallCNN(nn.Module):
         """Return the logits of images in [0, 1], (n, classes)."""
         return self.layers(images[:, None])
 
+    def features(self, images: Float[Tensor, "n H W"]) -> Float[Tensor, "n width"]:
+        """Return what the last dense layer sees of images in [0, 1], (n, width)."""
+        return self.layers[:-1](images[:, None])
+
 
 @dataclass(frozen=True)
 class ClassifierTraining:
