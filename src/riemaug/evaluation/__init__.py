@@ -1,1 +1,1 @@
-"""Judging samples: classifiers, nearest neighbours and copies."""
+"""Judging samples: classifiers, fidelity and diversity, nearest neighbours and copies."""

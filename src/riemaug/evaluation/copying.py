@@ -34,6 +34,26 @@ def nearest_neighbours(
     leave_one_out : bool
         `queries` are the rows of `reference` themselves: a row is not its own neighbour (m >= 2).
     """
+    return _nearest(queries, reference, np.arange(len(queries))[:, None] if leave_one_out else None)
+
+
+def nearest_other_neighbours(
+    queries: Float32[np.ndarray, "n D"],
+    reference: Float32[np.ndarray, "m D"],
+    excluded: Int64[np.ndarray, "n c"],
+) -> Neighbours:
+    """Return for each query the nearest row of `reference` that is none of its `excluded` ones.
+
+    Parameters
+    ----------
+    queries, reference : ndarray (n, D), (m, D)
+    excluded : ndarray (n, c)
+        Indices of reference rows; the same one may come twice. At least one row must be left.
+    """
+    return _nearest(queries, reference, excluded)
+
+
+def _nearest(queries: np.ndarray, reference: np.ndarray, excluded: np.ndarray | None) -> Neighbours:
     squares = np.einsum("ij,ij->i", reference, reference, dtype=np.float64)
     longest = np.sqrt(squares.max())
     index = np.empty(len(queries), np.int64)
@@ -42,11 +62,11 @@ def nearest_neighbours(
         block = queries[start : start + QUERY_BLOCK]
         padded = np.zeros((QUERY_BLOCK, queries.shape[1]), np.float32)
         padded[: len(block)] = block
-        own = start + np.arange(len(block)) if leave_one_out else None
-        scores = _scores(squares, padded @ reference.T, own)[: len(block)]
+        left_out = None if excluded is None else excluded[start : start + len(block)]
+        scores = _scores(squares, padded @ reference.T, left_out)[: len(block)]
         slack = ROUNDING * np.linalg.norm(block, axis=1) * longest
         if len(reference) > 1 and (_lead(scores) <= slack).any():
-            scores = _scores(squares, _products_in_double(padded, reference), own)[: len(block)]
+            scores = _scores(squares, _products_in_double(padded, reference), left_out)[: len(block)]
         rows = slice(start, start + len(block))
         index[rows] = scores.argmin(1)
         gaps = (block - reference[index[rows]]).astype(np.float64)
@@ -54,11 +74,11 @@ def nearest_neighbours(
     return Neighbours(index, distance)
 
 
-def _scores(squares: np.ndarray, products: np.ndarray, own: np.ndarray | None) -> np.ndarray:
-    """Return |y|^2 - 2 xy, infinite where the reference row is the query itself."""
+def _scores(squares: np.ndarray, products: np.ndarray, left_out: np.ndarray | None) -> np.ndarray:
+    """Return |y|^2 - 2 xy, infinite where the reference row is left out for the query."""
     scores = squares - 2.0 * products
-    if own is not None:
-        scores[np.arange(len(own)), own] = np.inf
+    if left_out is not None:
+        scores[np.arange(len(left_out))[:, None], left_out] = np.inf
     return scores
 
 
