@@ -73,8 +73,9 @@ class Console:
         )
         if plan.has_fixed_length:
             ends = "training takes a fixed number of steps"
-            if plan.shares and plan.generator.sharing == "measured":
-                ends += "; the longer of both ways counted"
+            if estimate.more_seconds_apart > 0:
+                apart = duration(estimate.seconds + estimate.more_seconds_apart)
+                ends += f"; {apart} if it is found that each class needs a model of its own"
         else:
             ends = "training stops by itself"
         self.say(
@@ -290,6 +291,7 @@ def _plan_fields(plan: Plan) -> dict[str, Any]:
         "device": plan.device,
         "jobs": plan.estimate.num_jobs,
         "seconds": round(plan.estimate.seconds, 1),
+        "seconds_with_separate_models": round(plan.estimate.seconds + plan.estimate.more_seconds_apart, 1),
         "memory_bytes": round(plan.estimate.memory),
         "disk_bytes": round(plan.disk_bytes),
     }

@@ -23,12 +23,13 @@ WEIGHT_COPIES = 5.0
 """Weights, gradients, two moments of Adam, the best weights so far."""
 PASSES_PER_POSITION = 6.0
 """Products of the size of the decoder a flow position costs: forward, score, and the backward of both."""
-PASSES_OF_ENCODER = 3.0
-"""Products of its size that encoder or metric network costs a step: forward and two of the backward."""
+PASSES_OF_PLAIN_STEP = 3.0
+"""Products of its size that a network costs a step outside a flow: forward and two of the backward."""
 CONV_COPIES, CONV_COPIES_OF_FLOW = 6.0, 16.0
 """Copies of what its layers give out that a convolutional decoder keeps, and at each position of a flow."""
 CONV_RATE = 0.4
 """Rate of convolutions, as a share of that of matrix products."""
+PRODUCTS_IN_A_ROW = 4
 TRIAL_SHARE = 0.5
 """Time of a trial of a search, as a share of that of the training itself: some are given up early."""
 DERIVATIVE_COPIES = 2.5
@@ -66,6 +67,8 @@ class Estimate:
         For all classes, if each takes the usual number of epochs where training stops by itself, else
         its fixed number; see `with_samples` for what comes after.
     num_jobs : int
+    more_seconds_apart : float
+        So much longer it takes if a rehearsal finds that classes had better not share the model.
     """
 
     memory: float
@@ -74,6 +77,7 @@ class Estimate:
     seconds_per_epoch: float
     seconds: float
     num_jobs: int
+    more_seconds_apart: float = 0.0
 
 
 def estimate_fit(
@@ -128,13 +132,14 @@ def estimate_fit(
 
 
 def either(shared: Estimate, separate: Estimate) -> Estimate:
-    """Return the most that a fit takes if it is not decided yet whether classes share a model."""
+    """Return what a fit takes where it is open whether classes share a model: memory for both ways."""
     return replace(
         separate,
         memory=max(shared.memory, separate.memory),
         memory_per_job=max(shared.memory_per_job, separate.memory_per_job),
         seconds_per_epoch=max(shared.seconds_per_epoch, separate.seconds_per_epoch),
-        seconds=max(shared.seconds, separate.seconds),
+        seconds=shared.seconds,
+        more_seconds_apart=max(0.0, separate.seconds - shared.seconds),
     )
 
 
@@ -196,7 +201,7 @@ def _job_bytes(model: ModelConfig, cost: ModelCost, training: TrainingConfig, si
         copies = PASSES_PER_POSITION
     activations = batch * copies * (positions * cost.decoder.values)
     if model.network != "mlp":
-        activations += batch * PASSES_OF_ENCODER * (cost.encoder.values + cost.metric.values)
+        activations += batch * PASSES_OF_PLAIN_STEP * (cost.encoder.values + cost.metric.values)
     data = 2.0 * size * model.data_dim
     # dC/dz has d^3 entries a point, in float64, and is kept for the backward pass
     derivatives = 2 * DERIVATIVE_COPIES * batch * (positions + 1) * model.latent_dim**3
@@ -242,8 +247,11 @@ def _seconds_at(
 
     Matrix products at this machine's rate in operations a second, plus bookkeeping.
     """
-    encoders = cost.encoder.products + cost.metric.products
-    passes = PASSES_PER_POSITION * positions * cost.decoder.products + PASSES_OF_ENCODER * encoders
+    decoder, encoder, metric = cost.decoder.products, cost.encoder.products, cost.metric.products
+    if positions == 1:
+        passes = PASSES_OF_PLAIN_STEP * (decoder + encoder)
+    else:
+        passes = PASSES_PER_POSITION * positions * decoder + PASSES_OF_PLAIN_STEP * (encoder + metric)
     if model.network != "mlp":
         rate *= CONV_RATE
     batches = num_batches(size, training.batch_size)
@@ -253,17 +261,22 @@ def _seconds_at(
 
 
 def matrix_rate() -> float:
-    """Return the float32 operations a second of one thread in matrix products, measured in 30 ms."""
+    """Return the float32 operations a second of one thread in matrix products, measured in 30 ms.
+
+    That is the best rate of a few products in a row: others may hold the processor for a moment.
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         left, right = torch.from_numpy(np.ones((128, 512), np.float32)), torch.ones(512, 512)
         torch.mm(left, right)
-        started, count = time.perf_counter(), 0
-        while time.perf_counter() - started < 0.03:
-            torch.mm(left, right)
-            count += 1
-        return 2.0 * 128 * 512 * 512 * count / (time.perf_counter() - started)
+        begun, best = time.perf_counter(), float("inf")
+        while time.perf_counter() - begun < 0.03:
+            started = time.perf_counter()
+            for _ in range(PRODUCTS_IN_A_ROW):
+                torch.mm(left, right)
+            best = min(best, time.perf_counter() - started)
+        return 2.0 * 128 * 512 * 512 * PRODUCTS_IN_A_ROW / best
     finally:
         torch.set_num_threads(threads)
 

@@ -75,23 +75,24 @@ def test_separate_models_are_estimated_by_the_trainings_they_will_have(monkeypat
     apart = plan_of((100,) * 10, sharing="never", **CONDITIONAL).estimate.seconds
     alone = plan_of((100,), **CONDITIONAL).estimate.seconds
     assert apart == pytest.approx(10 * alone)
-    # as long as it is open which way is taken, the longer one counts, and both are rehearsed before
+    # as long as it is open which way is taken both are told, and both are rehearsed before
     together = plan_of((100,) * 10, sharing="always", **CONDITIONAL).estimate.seconds
-    assert together < apart < plan_of((100,) * 10, **CONDITIONAL).estimate.seconds < 2 * apart
+    is_open = plan_of((100,) * 10, **CONDITIONAL).estimate
+    assert together < is_open.seconds < apart
+    assert apart < is_open.seconds + is_open.more_seconds_apart < 2 * apart
 
 
 def test_a_rehearsal_of_more_and_larger_classes_takes_longer(monkeypatch):
     monkeypatch.setattr("riemaug.run.estimate.matrix_rate", lambda: 1e10)
 
     def spent(sizes: tuple[int, ...]) -> float:
-        times = {
-            name: plan_of(sizes, sharing=name, **CONDITIONAL).estimate.seconds
-            for name in ("measured", "always", "never")
-        }
-        return times["measured"] - max(times["always"], times["never"])
+        times = [
+            plan_of(sizes, sharing=name, **CONDITIONAL).estimate.seconds for name in ("measured", "always")
+        ]
+        return times[0] - times[1]
 
     assert spent((4, 4)) == pytest.approx(0, abs=0.2)  # too small to be measured
-    assert 1 < spent((20, 20)) < spent((20, 20, 20, 20)) < spent((90, 90, 90, 90))
+    assert 0.5 < spent((20, 20)) < spent((20, 20, 20, 20)) < spent((90, 90, 90, 90))
 
 
 @pytest.mark.parametrize(
