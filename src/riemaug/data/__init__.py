@@ -2,6 +2,9 @@
 
 from riemaug.data.dataset import Dataset as Dataset
 from riemaug.data.dataset import SampleFormat as SampleFormat
+from riemaug.data.leaks import Leak as Leak
+from riemaug.data.leaks import check_no_leak as check_no_leak
+from riemaug.data.leaks import find_leaks as find_leaks
 from riemaug.data.manifest import ManifestRow as ManifestRow
 from riemaug.data.manifest import read_manifest as read_manifest
 from riemaug.data.manifest import write_manifest as write_manifest
@@ -13,6 +16,9 @@ from riemaug.data.output import prepare_output as prepare_output
 from riemaug.data.reading import read_dataset as read_dataset
 from riemaug.data.resampling import restore_samples as restore_samples
 from riemaug.data.scaling import RangeScaler as RangeScaler
+from riemaug.data.splits import PARTS as PARTS
+from riemaug.data.splits import Shares as Shares
+from riemaug.data.splits import assign_parts as assign_parts
 from riemaug.data.writing import include_real as include_real
 from riemaug.data.writing import write_arrays as write_arrays
 from riemaug.data.writing import write_class_files as write_class_files

@@ -25,7 +25,7 @@ _KEY_PAIRS = (
     ("X_train", "y_train"),
     ("x_train", "y_train"),
 )
-_TRAINING_KEYS = frozenset({"train_images", "X_train", "x_train"})
+TRAINING_KEYS = frozenset({"train_images", "X_train", "x_train"})
 _REAL_KINDS = "biuf"
 _LABEL_KINDS = "biufUS"
 _READ_ERRORS = (
@@ -77,7 +77,7 @@ def read_arrays(path: Path, *, group_from: str | None = None, max_bytes: int = M
     arrays = _load(path, [*keys, *([GROUPS_KEY] if GROUPS_KEY in headers else [])])
     dataset = dataset_of_arrays(arrays[keys[0]], arrays[keys[1]], keys)
     groups, notes = _groups(arrays.get(GROUPS_KEY), len(dataset.samples), group_from)
-    if keys[0] in _TRAINING_KEYS:
+    if keys[0] in TRAINING_KEYS:
         notes = [f"Only {keys[0]} and {keys[1]} were read, no other array of the file.", *notes]
     return replace(dataset, groups=groups, notes=(*notes, *dataset.notes))
 
@@ -160,7 +160,11 @@ def _choose_keys(path: Path, headers: dict[str, _Header]) -> tuple[str, str]:
 
 
 def _check_headers(path: Path, headers: dict[str, _Header], keys: tuple[str, str], max_bytes: int) -> None:
-    wanted = {key: headers[key] for key in (*keys, GROUPS_KEY) if key in headers}
+    _check_contents(path, {key: headers[key] for key in (*keys, GROUPS_KEY) if key in headers}, max_bytes)
+    _check_kinds(headers[keys[0]], headers[keys[1]], keys)
+
+
+def _check_contents(path: Path, wanted: dict[str, _Header], max_bytes: int) -> None:
     for key, header in wanted.items():
         if header.dtype.hasobject:
             raise InvalidInputError(
@@ -176,7 +180,6 @@ def _check_headers(path: Path, headers: dict[str, _Header], keys: tuple[str, str
             f" {promised / 2**30:.3g} GiB: save a smaller part"
         )
     check_memory(promised, "arrays", "save a smaller part")
-    _check_kinds(headers[keys[0]], headers[keys[1]], keys)
 
 
 def _check_kinds(samples: _Header, labels: _Header, keys: tuple[str, str]) -> None:
@@ -198,6 +201,21 @@ def _check_kinds(samples: _Header, labels: _Header, keys: tuple[str, str]) -> No
             f" {labels.shape}:"
             " correct it"
         )
+
+
+def read_every_array(path: Path, max_bytes: int = MAX_BYTES) -> dict[str, np.ndarray]:
+    """Return all arrays of an npz file by name, as they are.
+
+    Raises
+    ------
+    InvalidInputError
+        The file cannot be read, promises more than `max_bytes`, or an array holds Python objects.
+    ResourceError
+        The arrays do not fit the memory.
+    """
+    headers = _read_headers(path)
+    _check_contents(path, headers, max_bytes)
+    return _load(path, list(headers))
 
 
 def _load(path: Path, keys: list[str]) -> dict[str, np.ndarray]:

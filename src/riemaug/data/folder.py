@@ -59,14 +59,14 @@ def read_folder(
     size.check()
     has_table = os.path.isfile(root / METADATA_NAME)
     listing = list_metadata(root) if has_table else list_class_folders(root)
-    class_names = _class_names(listing)
+    class_names = class_names_of(listing)
     check_class_names(class_names)
-    _labels_of(listing.files, class_names, listing.kind)
+    labels_of(listing.files, class_names, listing.kind)
     groups, group_notes = find_groups(listing.files, group_from, listing.from_metadata)
     read = _read_volumes if listing.kind == "volumes" else _read_images
     found = read(root, listing, size, skip_bad)
     files = [listing.files[row] for row in found.rows]
-    labels = _labels_of(files, class_names, listing.kind)
+    labels = labels_of(files, class_names, listing.kind)
     names = tuple(file.name for file in files)
     check_variation(found.samples, labels, class_names, listing.kind)
     oddities = find_oddities(found.samples, labels, class_names, names, listing.kind)
@@ -82,7 +82,8 @@ def read_folder(
     )
 
 
-def _class_names(listing: Listing) -> tuple[str, ...]:
+def class_names_of(listing: Listing) -> tuple[str, ...]:
+    """Return the classes of a listing, sorted."""
     return tuple(sorted({file.class_name for file in listing.files}))
 
 
@@ -90,14 +91,15 @@ def _names_of(listing: Listing) -> list[str]:
     return [file.name for file in listing.files]
 
 
-def _labels_of(files: Sequence[ListedFile], class_names: Sequence[str], what: str) -> np.ndarray:
+def labels_of(files: Sequence[ListedFile], class_names: Sequence[str], what: str) -> np.ndarray:
+    """Return the index of each file's class, (n,); InvalidInputError for a class of fewer than two."""
     index_of = {name: index for index, name in enumerate(class_names)}
     labels = np.array([index_of[file.class_name] for file in files], dtype=np.int64)
     check_class_sizes(labels, class_names, what)
     return labels
 
 
-def _of_each(
+def of_each(
     read: Callable[[int], _Result], count: int, most_threads: int = _MAX_THREADS
 ) -> list[_Result | InvalidInputError]:
     """Call `read` with 0, 1, ... in threads; in the place of a result may stand why there is none."""
@@ -112,7 +114,7 @@ def _of_each(
         return list(pool.map(attempt, range(count)))
 
 
-def _sort_out(
+def sort_out(
     listing: Listing, results: Sequence[_Result | InvalidInputError], skip_bad: bool
 ) -> tuple[list[_Result], list[int], list[str]]:
     """Return the good results, their places, and the note on those that were skipped as asked."""
@@ -127,7 +129,7 @@ def _sort_out(
     if not bad:
         return good, rows, []
     if skip_bad:
-        _labels_of([listing.files[row] for row in rows], _class_names(listing), listing.kind)
+        labels_of([listing.files[row] for row in rows], class_names_of(listing), listing.kind)
         return good, rows, [f"{len(bad)} files were skipped as asked: {'; '.join(bad)}."]
     more = f" and {len(bad) - _SHOWN_PROBLEMS} more" if len(bad) > _SHOWN_PROBLEMS else ""
     raise InvalidInputError(
@@ -144,9 +146,9 @@ def _read_images(root: Path, listing: Listing, size: SizeOptions, skip_bad: bool
     # Pillow warns about harmless oddities of files; what matters here is an error or a note of ours
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        decoded = _of_each(lambda row: decode_image(root / names[row], resize), len(names))
+        decoded = of_each(lambda row: decode_image(root / names[row], resize), len(names))
     # the decoded pictures get no second name: stacking frees them one by one
-    images, rows, skip_notes = _sort_out(listing, decoded, skip_bad)
+    images, rows, skip_notes = sort_out(listing, decoded, skip_bad)
     del decoded
     kept = tuple(names[row] for row in rows)
     as_rgb, grey_as_rgb, kind_notes = common_kind(images, kept)
@@ -160,8 +162,8 @@ def _read_images(root: Path, listing: Listing, size: SizeOptions, skip_bad: bool
 def _read_volumes(root: Path, listing: Listing, size: SizeOptions, skip_bad: bool) -> _Samples:
     size.check_axes(3, "volumes")
     names = _names_of(listing)
-    found = _of_each(lambda row: read_volume_header(root / names[row]), len(names))
-    headers, rows, skip_notes = _sort_out(listing, found, skip_bad)
+    found = of_each(lambda row: read_volume_header(root / names[row]), len(names))
+    headers, rows, skip_notes = sort_out(listing, found, skip_bad)
     readable = replace(listing, files=tuple(listing.files[row] for row in rows))
     kept = _names_of(readable)
     common = common_grid(headers, kept)
@@ -174,7 +176,7 @@ def _read_volumes(root: Path, listing: Listing, size: SizeOptions, skip_bad: boo
         path = root / kept[row]
         samples[row] = read_voxels(path, headers[row], common.meant_values, fmt.fit_shape)
 
-    _, good, more_notes = _sort_out(readable, _of_each(fill, len(kept), at_once), skip_bad)
+    _, good, more_notes = sort_out(readable, of_each(fill, len(kept), at_once), skip_bad)
     notes = (*skip_notes, *more_notes, *common.notes, *_fit_notes(fmt, "volumes"))
     whole = len(good) == len(kept)
     return _Samples(samples if whole else samples[good], [rows[row] for row in good], fmt, notes)

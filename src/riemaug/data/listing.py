@@ -234,7 +234,11 @@ def _check_layout(
             )
         raise InvalidInputError(_nothing_found(root, others))
     split_folders = [name for name in samples_of if name.casefold() in SPLIT_NAMES and samples_of[name]]
-    nested = [name for name in split_folders if any(path.count("/") > 1 for path in samples_of[name])]
+    nested = [
+        name
+        for name in split_folders
+        if any(path.count("/") > 1 for path in samples_of[name]) or f"{name}/metadata.csv" in others
+    ]
     others_with_samples = [name for name in samples_of if samples_of[name] and name not in split_folders]
     has_train = any(name.casefold() in TRAIN_NAMES for name in nested)
     if nested and (has_train or len(nested) > 1 or not others_with_samples):
@@ -255,7 +259,8 @@ def _nothing_found(root: Path, others: list[str]) -> str:
     readable = "png, jpg, tiff, bmp or gif"
     arrays = [name for name in others if name.casefold().endswith(".npz")]
     if arrays:
-        return f"{str(root)!r} holds no {readable} images: to read its arrays give {str(root / arrays[0])!r}"
+        first = min(arrays, key=lambda name: Path(name).stem.casefold() not in TRAIN_NAMES)
+        return f"{str(root)!r} holds no {readable} images: to read its arrays give {str(root / first)!r}"
     if any(name.casefold().endswith(_OTHER_VOLUME_SUFFIXES) for name in others):
         return (
             f"{str(root)!r} holds scans in a format that is not read and no {readable} images: convert them"

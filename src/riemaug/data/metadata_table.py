@@ -4,6 +4,7 @@ import csv
 import io
 import os
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from riemaug.data.cells import unescape_cell
@@ -73,7 +74,38 @@ def _files_of(root: Path, rows: list[Row]) -> dict[str, ListedFile]:
     return files
 
 
-def _read_rows(path: Path) -> list[Row]:
+@dataclass(frozen=True)
+class PlainTable:
+    """A metadata.csv cell by cell, as it was typed.
+
+    Attributes
+    ----------
+    delimiter : str
+    header : list of str
+    rows : list of list of str
+        Without empty ones.
+    names : list of str
+        The file of each row, as in a `Listing`.
+    """
+
+    delimiter: str
+    header: list[str]
+    rows: list[list[str]]
+    names: list[str]
+
+
+def read_plain_table(root: Path) -> PlainTable:
+    """Read a metadata.csv that `list_metadata` takes, with all columns; the same errors."""
+    rows = _read_rows(root / METADATA_NAME)
+    text, delimiter = _read_text(root / METADATA_NAME)
+    header, *cells = [
+        row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True) if row
+    ]
+    return PlainTable(delimiter, header, cells, [_listed_file(root, row).name for row in rows])
+
+
+def _read_text(path: Path) -> tuple[str, str]:
+    """Return the text of a table and its delimiter."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
@@ -81,7 +113,11 @@ def _read_rows(path: Path) -> list[Row]:
     except OSError as error:
         raise InvalidInputError(f"{str(path)!r} cannot be read: {error.strerror}") from None
     header = text.split("\n", 1)[0]
-    delimiter = max(_DELIMITERS, key=header.count)
+    return text, max(_DELIMITERS, key=header.count)
+
+
+def _read_rows(path: Path) -> list[Row]:
+    text, delimiter = _read_text(path)
     try:
         reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
         columns = [(name or "").strip().casefold() for name in reader.fieldnames or []]

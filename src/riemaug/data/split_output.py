@@ -1,0 +1,172 @@
+"""The parts of a split as files, in the user's own format."""
+
+import csv
+import os
+import secrets
+import shutil
+import zipfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Int64, Shaped
+
+from riemaug.atomic import atomic_path
+from riemaug.data.cells import escape_cell, escape_file_cell
+from riemaug.data.metadata_table import METADATA_NAME, PlainTable
+from riemaug.data.split_source import SplitSource
+from riemaug.data.splits import PARTS
+from riemaug.errors import InvalidInputError
+
+TABLE_NAME = "split.csv"
+_STAGE_PREFIX = ".tmp-split-"
+_THREADS = 8
+
+
+def write_split(
+    out: Path, source: SplitSource, parts: Int64[np.ndarray, " n"], how: Literal["copy", "link"] = "copy"
+) -> None:
+    """Write the parts and the table of who is where; a killed process leaves no part that is not whole.
+
+    Class folders become OUT/train/<class>/..., a metadata.csv becomes OUT/train/metadata.csv with its files
+    beside it, and an npz file OUT/train.npz, each with the same names as in the source. split.csv says the
+    part of each sample.
+
+    Parameters
+    ----------
+    out : Path
+        An empty folder.
+    source : SplitSource
+    parts : ndarray (n,)
+        Index of each sample's part in `PARTS`.
+    how : {"copy", "link"}
+        Copy files byte for byte, or make absolute symbolic links to them.
+
+    Raises
+    ------
+    InvalidInputError
+        Links that cannot be made, or links to rows of an npz file.
+    """
+    if how == "link" and source.arrays is not None:
+        raise InvalidInputError(
+            "--link is for folders of files, the rows of an npz file are copied: leave it"
+        )
+    with _stage(out) as stage:
+        for part, name in enumerate(PARTS):
+            rows = np.flatnonzero(parts == part)
+            if not len(rows):
+                continue
+            if source.arrays is not None:
+                _write_npz(stage / f"{name}.npz", source.arrays, rows, len(parts))
+                continue
+            _write_files(stage / name, source, rows, how)
+            if source.table is not None:
+                _write_metadata(stage / name, source, source.table, rows)
+        _write_table(stage / TABLE_NAME, source, parts)
+
+
+@contextmanager
+def _stage(out: Path) -> Iterator[Path]:
+    """Yield a hidden folder in `out`; its contents move to `out` when the block ends well."""
+    for left in out.glob(f"{_STAGE_PREFIX}*"):
+        shutil.rmtree(left)
+    stage = out / f"{_STAGE_PREFIX}{secrets.token_hex(6)}"
+    stage.mkdir()
+    try:
+        yield stage
+        # the table comes last: where it is, all is there
+        for entry in sorted(os.listdir(stage), key=lambda name: (name == TABLE_NAME, name)):
+            os.replace(stage / entry, out / entry)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def _write_files(
+    folder: Path, source: SplitSource, rows: Int64[np.ndarray, " m"], how: Literal["copy", "link"]
+) -> None:
+    names = [source.signatures.names[row] for row in rows]
+    for parent in sorted({(folder / name).parent for name in names}):
+        parent.mkdir(parents=True, exist_ok=True)
+    put = _link if how == "link" else _copy
+    jobs = [partial(put, (source.path / name).absolute(), folder / name) for name in names]
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for job in [pool.submit(job) for job in jobs]:
+            job.result()
+
+
+def _copy(source: Path, target: Path) -> None:
+    with atomic_path(target) as temporary:
+        shutil.copyfile(source, temporary)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.symlink(source, target)
+    except OSError as error:
+        raise InvalidInputError(
+            f"links cannot be made in {str(target.parent)!r} ({error.strerror}): leave --link out"
+        ) from None
+
+
+def _write_metadata(
+    folder: Path, source: SplitSource, table: PlainTable, rows: Int64[np.ndarray, " m"]
+) -> None:
+    """Write the part's rows of the user's table, cell by cell; subjects told otherwise get a column group."""
+    group_of = _new_groups(source, table)
+    wanted = {source.signatures.names[row] for row in rows}
+    width = len(table.header)
+    with (
+        atomic_path(folder / METADATA_NAME) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.writer(file, delimiter=table.delimiter, lineterminator="\n")
+        writer.writerow(table.header if group_of is None else [*table.header, "group"])
+        for name, cells in zip(table.names, table.rows, strict=True):
+            if name not in wanted:
+                continue
+            if group_of is None:
+                writer.writerow(cells)
+                continue
+            lacking = [""] * (width - len(cells))
+            writer.writerow([*cells[:width], *lacking, escape_cell(group_of[name])])
+
+
+def _new_groups(source: SplitSource, table: PlainTable) -> dict[str, str] | None:
+    groups = source.signatures.groups
+    if groups is None or any(cell.strip().casefold() == "group" for cell in table.header):
+        return None
+    return dict(zip(source.signatures.names, groups, strict=True))
+
+
+def _write_npz(
+    path: Path,
+    arrays: dict[str, Shaped[np.ndarray, "..."]],
+    rows: Int64[np.ndarray, " m"],
+    num_samples: int,
+) -> None:
+    """Write the rows of all arrays that are as long as the data, and the others whole."""
+    # not by numpy.savez: it takes the names as keyword arguments, and "file" is one of its own
+    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for key, array in arrays.items():
+            entry = zipfile.ZipInfo(f"{key}.npy")
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            part = array[rows] if array.shape[:1] == (num_samples,) else array
+            with archive.open(entry, "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, part, allow_pickle=False)
+
+
+def _write_table(path: Path, source: SplitSource, parts: Int64[np.ndarray, " n"]) -> None:
+    """Write which sample is in which part."""
+    groups = source.signatures.groups
+    columns = ["file_name", "label", *([] if groups is None else ["group"]), "split"]
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        for row, (name, part) in enumerate(zip(source.signatures.names, parts, strict=True)):
+            label = escape_cell(source.class_names[source.labels[row]])
+            group: Sequence[str] = [] if groups is None else [escape_cell(groups[row])]
+            writer.writerow([escape_file_cell(name), label, *group, PARTS[part]])

@@ -1,0 +1,143 @@
+"""A data set as it is split: what each file or row is, without changing or keeping any of it."""
+
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int64, Shaped
+
+from riemaug.data.arrays import TRAINING_KEYS, read_arrays, read_every_array
+from riemaug.data.folder import class_names_of, labels_of, of_each, sort_out
+from riemaug.data.groups import find_groups
+from riemaug.data.images import decode_image
+from riemaug.data.likeness import Signature, Signatures, signature
+from riemaug.data.listing import Listing, list_class_folders
+from riemaug.data.metadata_table import METADATA_NAME, PlainTable, list_metadata, read_plain_table
+from riemaug.data.nifti import read_volume_header, read_voxels
+from riemaug.data.output import check_class_names
+from riemaug.errors import InvalidInputError
+
+_VOLUMES_AT_ONCE = 2
+
+
+@dataclass(frozen=True, eq=False)
+class SplitSource:
+    """What is split.
+
+    Attributes
+    ----------
+    path : Path
+        The folder or npz file.
+    what : str
+        What a sample is called: "images", "volumes" or "rows".
+    labels : ndarray (n,)
+        Index of each sample's class in `class_names`.
+    class_names : tuple of str
+    signatures : Signatures
+        Names, groups and what the samples are recognised by.
+    notes : tuple of str
+        For the user.
+    table : PlainTable, optional
+        The metadata.csv that lists the samples.
+    arrays : dict of str to ndarray, optional
+        All of the npz file; rows are the samples in those as long as the data.
+    """
+
+    path: Path
+    what: str
+    labels: Int64[np.ndarray, " n"]
+    class_names: tuple[str, ...]
+    signatures: Signatures
+    notes: tuple[str, ...]
+    table: PlainTable | None = None
+    arrays: dict[str, Shaped[np.ndarray, "..."]] | None = None
+
+
+def read_split_source(path: Path, *, skip_bad: bool = False, group_from: str | None = None) -> SplitSource:
+    """Read what `riemaug.data.read_dataset` reads, one sample after the other; sizes may differ.
+
+    Parameters
+    ----------
+    path : Path
+    skip_bad : bool
+        Leave out files that cannot be read.
+    group_from : str, optional
+        See `riemaug.data.read_dataset`.
+
+    Raises
+    ------
+    InvalidInputError
+        As `riemaug.data.read_dataset`, or data that are split already.
+    """
+    if os.path.isdir(path):
+        return _read_folder(path, skip_bad, group_from)
+    if not os.path.isfile(path):
+        raise InvalidInputError(
+            f"the data must be a folder or an npz file, {str(path)!r} does not exist: check the path"
+        )
+    return _read_npz(path, group_from)
+
+
+def _read_folder(root: Path, skip_bad: bool, group_from: str | None) -> SplitSource:
+    table = read_plain_table(root) if os.path.isfile(root / METADATA_NAME) else None
+    if table is not None and any(cell.strip().casefold() == "split" for cell in table.header):
+        raise InvalidInputError(
+            f"{str(root / METADATA_NAME)!r} has a column split, so these data are split already: remove the"
+            " column to split them anew"
+        )
+    listing = list_class_folders(root) if table is None else list_metadata(root)
+    class_names = class_names_of(listing)
+    check_class_names(class_names)
+    labels_of(listing.files, class_names, listing.kind)
+    groups, group_notes = find_groups(listing.files, group_from, listing.from_metadata)
+    items, rows, skip_notes = _sign(root, listing, skip_bad)
+    files = [listing.files[row] for row in rows]
+    signatures = Signatures(
+        tuple(file.name for file in files),
+        tuple(items),
+        None if groups is None else tuple(groups[row] for row in rows),
+    )
+    labels = labels_of(files, class_names, listing.kind)
+    notes = (*listing.notes, *group_notes, *skip_notes)
+    return SplitSource(root, listing.kind, labels, class_names, signatures, notes, table)
+
+
+def _sign(root: Path, listing: Listing, skip_bad: bool) -> tuple[list[Signature], list[int], list[str]]:
+    """Return the signatures of the readable files, their places in the listing, and notes."""
+
+    def sign_image(row: int) -> Signature:
+        return signature(decode_image(root / listing.files[row].name).pixels)
+
+    def sign_volume(row: int) -> Signature:
+        path = root / listing.files[row].name
+        return signature(read_voxels(path, read_volume_header(path)))
+
+    if listing.kind == "volumes":
+        return sort_out(listing, of_each(sign_volume, len(listing.files), _VOLUMES_AT_ONCE), skip_bad)
+    # Pillow warns about harmless oddities of files
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = of_each(sign_image, len(listing.files))
+    return sort_out(listing, found, skip_bad)
+
+
+def _read_npz(path: Path, group_from: str | None) -> SplitSource:
+    dataset = read_arrays(path, group_from=group_from)
+    keys = dataset.format.array_keys or ("", "")
+    if keys[0] in TRAINING_KEYS:
+        raise InvalidInputError(
+            f"{str(path)!r} holds {keys[0]} and {keys[1]}, so these data are split already: rename them to X"
+            " and y, without the other parts, to split them anew"
+        )
+    check_class_names(dataset.class_names)
+    return SplitSource(
+        path,
+        "rows",
+        dataset.labels,
+        dataset.class_names,
+        Signatures.of(dataset),
+        dataset.notes,
+        arrays=read_every_array(path),
+    )
