@@ -12,6 +12,7 @@ from riemaug.cli.fit import fit
 from riemaug.cli.inspect import inspect
 from riemaug.cli.interpolate import interpolate
 from riemaug.cli.sample import sample
+from riemaug.cli.split import split
 from riemaug.cli.text import printable, refusal
 from riemaug.errors import RiemaugError
 
@@ -28,6 +29,7 @@ app.command()(demo)
 app.command()(augment)
 app.command()(fit)
 app.command()(sample)
+app.command()(split)
 app.command()(interpolate)
 app.command()(inspect)
 

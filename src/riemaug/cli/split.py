@@ -1,0 +1,160 @@
+"""`riemaug split`: training, validation and test parts that share nothing."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from riemaug.cli import options
+from riemaug.errors import InterruptedRunError, InvalidInputError
+
+if TYPE_CHECKING:
+    from riemaug.cli.console import Console
+    from riemaug.run.split import PlannedSplit
+
+_PARTS = "Parts"
+_SIZE = "as a share (0.2) or a number of samples in all (40); 0 leaves the part out."
+Train = Annotated[
+    str | None,
+    typer.Option(
+        help="Size of the training part, as a share or a number; by default what the others leave.",
+        metavar="SHARE|N",
+        rich_help_panel=_PARTS,
+        show_default=False,
+    ),
+]
+Val = Annotated[
+    str,
+    typer.Option(help=f"Size of the validation part, {_SIZE}", metavar="SHARE|N", rich_help_panel=_PARTS),
+]
+Test = Annotated[
+    str, typer.Option(help=f"Size of the test part, {_SIZE}", metavar="SHARE|N", rich_help_panel=_PARTS)
+]
+GroupFrom = Annotated[
+    str | None,
+    typer.Option(
+        help="How to tell the subject of an image: folder, column, or a REGEX with one group; all of a "
+        "subject goes into one part.",
+        metavar="folder|column|REGEX",
+        rich_help_panel=_PARTS,
+    ),
+]
+NearDuplicates = Annotated[
+    str,
+    typer.Option(
+        help="together (images that are nearly the same go into one part) or ignore (only exact copies do).",
+        metavar="together|ignore",
+        rich_help_panel=_PARTS,
+    ),
+]
+Link = Annotated[
+    bool, typer.Option("--link", help="Link the files, do not copy them.", rich_help_panel="Run")
+]
+Seed = Annotated[
+    int, typer.Option(help="The same seed gives the same parts, in any file system.", rich_help_panel="Run")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say who would go where, and do nothing.", rich_help_panel="Run")
+]
+
+
+def split(
+    data: options.Data,
+    out: Annotated[Path, typer.Argument(help="A new or empty folder.", show_default=False)],
+    train: Train = None,
+    val: Val = "0.1",
+    test: Test = "0.2",
+    group_from: GroupFrom = None,
+    near_duplicates: NearDuplicates = "together",
+    skip_bad: options.SkipBad = False,
+    link: Link = False,
+    seed: Seed = 0,
+    dry_run: DryRun = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    config: options.Config = None,
+) -> None:
+    """Divide DATA into OUT/train, OUT/val and OUT/test: stratified by class, no subject and no image in two.
+
+    Example: riemaug split scans/ parts/ --val 0.1 --test 0.2 --group-from folder
+    """
+    from riemaug.cli.console import Console
+    from riemaug.run.split import SplitRequest, carry_out, plan_split
+
+    request = options.build(
+        SplitRequest,
+        data=data,
+        out=out,
+        train=None if train is None else parse_share("--train", train),
+        val=parse_share("--val", val),
+        test=parse_share("--test", test),
+        group_from=group_from,
+        near_duplicates=near_duplicates,
+        skip_bad=skip_bad,
+        how="link" if link else "copy",
+        seed=seed,
+    )
+    console = Console(quiet, json)
+    try:
+        with console.rich.status("reading and comparing the samples"):
+            plan = plan_split(request)
+        if not dry_run:
+            with console.rich.status("writing the parts"):
+                carry_out(plan)
+    except KeyboardInterrupt:
+        raise InterruptedRunError("interrupted; no part was written: run the same command again") from None
+    _tell(console, plan, dry_run)
+
+
+def parse_share(option: str, text: str) -> float | int:
+    """Return a number of samples from whole digits, else a share from a decimal number."""
+    try:
+        return int(text) if text.strip().isdigit() else float(text)
+    except ValueError:
+        raise InvalidInputError(
+            f"{option} takes a share such as 0.2 or a number of samples such as 40, got {text!r}"
+        ) from None
+
+
+def _tell(console: "Console", plan: "PlannedSplit", dry_run: bool) -> None:
+    from rich.markup import escape
+
+    from riemaug.cli.text import printable
+
+    if console.as_json:
+        import json as json_module
+
+        typer.echo(json_module.dumps(plan.document | {"dry_run": dry_run}))
+        return
+    for note in plan.document["notes"]:
+        console.say(f"[yellow]note[/yellow] {escape(printable(note))}")
+    _table(console, plan)
+    if dry_run:
+        console.say("dry run: nothing was done")
+        return
+    first = next(name for name, part in plan.document["parts"].items() if part["samples"])
+    where = plan.request.out / (f"{first}.npz" if plan.source.arrays is not None else first)
+    console.say(f"[green]done[/green] go on with riemaug augment {escape(printable(str(where)))} NEW")
+
+
+def _table(console: "Console", plan: "PlannedSplit") -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from riemaug.cli.text import printable
+
+    document = plan.document
+    parts = {name: part for name, part in document["parts"].items() if part["samples"]}
+    table = Table("class", *parts)
+    for class_name in plan.source.class_names:
+        counts = [str(part["classes"][class_name]) for part in parts.values()]
+        table.add_row(escape(printable(class_name)), *counts)
+    table.add_section()
+    table.add_row("all", *[str(part["samples"]) for part in parts.values()])
+    total = document["samples"]
+    table.add_row("share", *[f"{100 * part['samples'] / total:.1f} %" for part in parts.values()])
+    if any(part["samples"] != part["asked"] for part in parts.values()):
+        table.add_row("asked for", *[f"{100 * part['asked'] / total:.1f} %" for part in parts.values()])
+    if document["groups"] is not None:
+        table.add_row("groups", *[str(part["groups"]) for part in parts.values()])
+    console.rich.print(table)
