@@ -306,6 +306,15 @@ def test_data_that_are_split_already_are_refused(cli: Command, tmp_path: Path) -
     assert "are split already" in cli("split", tmp_path / "arrays.npz", tmp_path / "out").message
     np.savez(tmp_path / "plain.npz", X=images, y=labels)
     assert "--link" in cli("split", tmp_path / "plain.npz", tmp_path / "out", "--link").message
+    assert not (tmp_path / "out").exists()
+
+
+def test_sizes_may_stand_in_a_file(cli: Command, data: Path, tmp_path: Path) -> None:
+    config = tmp_path / "split.toml"
+    config.write_text('val = 0\ntest = 0.4\ngroup-from = "(scan-[0-9]+)"\n', encoding="utf-8")
+    document = cli("split", data, tmp_path / "out", "--config", config, "--json", "--dry-run").document
+    assert [part["samples"] for part in document["parts"].values()] == [30, 0, 20]
+    assert document["groups"] == 30
 
 
 def test_bad_files_are_named_or_left_out(cli: Command, data: Path, tmp_path: Path) -> None:

@@ -44,17 +44,13 @@ def write_split(
     parts : ndarray (n,)
         Index of each sample's part in `PARTS`.
     how : {"copy", "link"}
-        Copy files byte for byte, or make absolute symbolic links to them.
+        Copy files byte for byte, or make absolute symbolic links to them; rows of arrays are copied.
 
     Raises
     ------
     InvalidInputError
-        Links that cannot be made, or links to rows of an npz file.
+        Links that cannot be made.
     """
-    if how == "link" and source.arrays is not None:
-        raise InvalidInputError(
-            "--link is for folders of files, the rows of an npz file are copied: leave it"
-        )
     with _stage(out) as stage:
         for part, name in enumerate(PARTS):
             rows = np.flatnonzero(parts == part)

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int, Int64
 
 from riemaug.data.checks import MIN_PER_CLASS
-from riemaug.data.listing import quote_some
+from riemaug.data.listing import quote_some, sort_key
 from riemaug.errors import InvalidInputError
 from riemaug.random import Stream
 
@@ -181,7 +181,7 @@ def assign_parts(
     """
     class_sizes = np.bincount(labels, minlength=len(class_names)).tolist()
     targets = part_targets(class_sizes, class_names, shares, what)
-    order = np.array(sorted(range(len(names)), key=lambda row: names[row]))
+    order = np.array(sorted(range(len(names)), key=lambda row: sort_key(names[row])))
     unit = _numbered(np.arange(len(labels)) if units is None else np.asarray(units), order)
     contents = np.zeros((int(unit.max()) + 1, len(class_names)), dtype=np.int64)
     np.add.at(contents, (unit, labels), 1)

@@ -83,6 +83,10 @@ def plan_split(request: SplitRequest) -> PlannedSplit:
     """
     check_output_folder(request.out, request.data)
     source = read_split_source(request.data, skip_bad=request.skip_bad, group_from=request.group_from)
+    if request.how == "link" and source.arrays is not None:
+        raise InvalidInputError(
+            f"--link is for folders of files, the rows of {str(request.data)!r} are copied: leave it out"
+        )
     signatures = source.signatures
     together = request.near_duplicates == "together"
     alike = alike_sets(signatures, near=together)

@@ -1,5 +1,7 @@
 """Who goes into which part: whole subjects, the shares asked for, the same for the same seed."""
 
+import unicodedata
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -120,6 +122,16 @@ def test_the_order_of_the_samples_does_not_matter(rows, random) -> None:
         [f"s{s}" for s in subjects[order]],
     )
     assert np.array_equal(parts[order], shuffled)
+
+
+def test_both_ways_of_storing_accents_give_the_same_parts() -> None:
+    labels = np.repeat([0, 1], [20, 20])
+    names = [f"{letter}{number}" for number in range(10) for letter in "aáàz"]
+    found = [
+        assign_parts(labels, [unicodedata.normalize(form, name) for name in names], "ab", USUAL, Stream(0))
+        for form in ("NFC", "NFD")
+    ]
+    assert np.array_equal(*found)
 
 
 def test_subjects_of_very_different_sizes_still_meet_the_shares() -> None:
