@@ -2,8 +2,8 @@
 
     RIEMAUG_DATA=DIR python benchmarks/mnist40.py --draws 3 --jobs 2
 
-For each draw of 40 training images a class: one generator a class (the preset "paper"), 500 samples each, a small CNN trained
-on the synthetic images alone and tested on the 10,000 test images; the same for a plain VAE's prior with the
+For each draw of 40 training images a class: one generator a class (the preset "paper"), 500 samples each, a
+small CNN trained on the synthetic images alone and tested on the 10,000 test images; the same for a plain VAE's prior with the
 same networks, for the RHVAE's own prior, and for the 40 real images. Beside it: how many synthetic images
 leave a CNN that was trained on 10,000 other real images less than half sure. Prints a table and writes
 `results/mnist40.json`.
@@ -24,9 +24,9 @@ from riemaug.parallel import run_tasks
 from riemaug.random import Stream
 
 METHODS = {
-    "rhvae mixture": {"preset": "paper", "model": "rhvae", "sampler": "mixture"},
-    "rhvae prior": {"preset": "paper", "model": "rhvae", "sampler": "prior"},
-    "vae prior": {"preset": "paper", "model": "vae", "sampler": "prior"},
+    "rhvae mixture": {"model": "rhvae", "sampler": "mixture"},
+    "rhvae prior": {"model": "rhvae", "sampler": "prior"},
+    "vae prior": {"model": "vae", "sampler": "prior"},
 }
 NUM_REFERENCE = 10_000
 
@@ -59,7 +59,7 @@ def synthetic_sets(
     made, fitted = {}, {}
     for name, options in METHODS.items():
         if options["model"] not in fitted:
-            augmentor = Augmentor(model=options["model"], random_state=seed, n_jobs=jobs)
+            augmentor = Augmentor(preset="paper", model=options["model"], random_state=seed, n_jobs=jobs)
             fitted[options["model"]] = augmentor.fit(images, labels)
         made[name] = fitted[options["model"]].set_params(sampler=options["sampler"]).sample(per_class)
     return made
