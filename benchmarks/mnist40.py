@@ -3,9 +3,10 @@
     RIEMAUG_DATA=DIR python benchmarks/mnist40.py --draws 3 --jobs 2
 
 For each draw of 40 training images a class: one generator a class (the preset "paper"), 500 samples each, a
-small CNN trained on the synthetic images alone and tested on the 10,000 test images; the same for a plain VAE's prior with the
-same networks, for the RHVAE's own prior, and for the 40 real images. Beside it: how many synthetic images
-leave a CNN that was trained on 10,000 other real images less than half sure. Prints a table and writes
+small CNN trained on the synthetic images alone and tested on the 10,000 test images; the same for a plain
+VAE's prior with the same networks, for the RHVAE's own prior, and for the 40 real images. Beside it:
+how many synthetic images leave a CNN that was trained on 10,000 other real images less than half sure.
+Prints a table and writes
 `results/mnist40.json`.
 """
 
