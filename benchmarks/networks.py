@@ -128,7 +128,7 @@ def explain_slices(network: str, parts: dict[str, torch.Tensor], options: argpar
         "seconds": seconds,
         "chosen_epoch": (curve.index(min(curve)) + 1) * EVERY,
         "validation_nll": curve,
-        "nll": by_importance(model, parts["held_out"], SCORING_DRAWS, 0),
+        "nll_of_each": [by_importance(model, row[None], SCORING_DRAWS, 0) for row in parts["held_out"]],
         "seconds_for_100_drawn": drawing_time(model),
     }
 
@@ -157,14 +157,24 @@ def cost_lines(rows: list[dict]) -> list[tuple[str, ...]]:
 
 
 def slice_lines(rows: list[dict]) -> list[tuple[str, ...]]:
+    """Return a line for each training, its score beside that of dense networks on the same slices."""
     lines = [
-        ("networks", "model", "held-out nats an image", "chosen epoch of", "s an epoch", "s for 100 images")
+        (
+            "networks",
+            "model",
+            "held-out nats an image",
+            "less than dense",
+            "chosen epoch of",
+            "s an epoch",
+            "s for 100 images",
+        )
     ]
     lines += [
         (
             row["network"],
             row["kind"],
-            f"{row['nll']:.0f}",
+            f"{np.mean(row['nll_of_each']):.0f}",
+            _gain(row, rows),
             f"{row['chosen_epoch']} of {row['epochs']}",
             f"{row['seconds'] / row['epochs']:.2f}",
             f"{row['seconds_for_100_drawn']:.3f}",
@@ -172,6 +182,15 @@ def slice_lines(rows: list[dict]) -> list[tuple[str, ...]]:
         for row in rows
     ]
     return lines
+
+
+def _gain(row: dict, rows: list[dict]) -> str:
+    """Return how many nats an image fewer than dense networks a training needs, mean and standard error."""
+    dense = [other for other in rows if (other["kind"], other["network"]) == (row["kind"], NETWORKS[0])]
+    if not dense or row in dense:
+        return ""
+    gaps = np.subtract(dense[-1]["nll_of_each"], row["nll_of_each"])
+    return f"{gaps.mean():+.0f} ± {gaps.std(ddof=1) / len(gaps) ** 0.5:.0f}"
 
 
 def _training_of(row: dict) -> tuple[str, str, int]:
