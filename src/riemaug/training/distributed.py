@@ -6,6 +6,7 @@ objective and its weights are those of one process that has the whole batch. Noi
 batch in every process, so that it does not depend on their number either.
 """
 
+import gc
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -20,7 +21,7 @@ import torch
 from jaxtyping import Float, Int
 from safetensors.torch import load_file, save_file
 from torch import Tensor, distributed, nn
-from torch.multiprocessing.spawn import ProcessRaisedException
+from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 
 from riemaug.errors import InvalidInputError, TrainingError
 from riemaug.models.base import LatentModel, Objective
@@ -93,6 +94,11 @@ class DistributedFit:
                 fabric.launch(partial(_train, fit=self, folder=Path(folder)))
             except ProcessRaisedException as error:
                 raise TrainingError(_last_line(error)) from error
+            except ProcessExitedException as error:
+                raise TrainingError(
+                    f"the process of each device must reach the end of the training, one did not: {error}; "
+                    "look for a lack of memory"
+                ) from error
             restore_weights(self.model, load_file(Path(folder) / "weights.safetensors"))
             history = History.from_dict(json.loads((Path(folder) / "history.json").read_text()))
         self.model.eval()
@@ -100,7 +106,18 @@ class DistributedFit:
 
 
 def _train(fabric: "Fabric", fit: DistributedFit, folder: Path) -> None:
-    """Train, in each of the processes; the first leaves weights and history in `folder`."""
+    """Train, in each of the processes, and close what connects them; see `_train_connected`."""
+    try:
+        _train_connected(fabric, fit, folder)
+        fabric.barrier()
+    finally:
+        # left to the end of the process, threads of the connection can outlive what they use and abort it
+        gc.collect()
+        distributed.destroy_process_group()
+
+
+def _train_connected(fabric: "Fabric", fit: DistributedFit, folder: Path) -> None:
+    """Train; the first process leaves weights and history in `folder`."""
     # what comes from the process that started these lies in memory that all of them share
     model, device = deepcopy(fit.model).to(fabric.device), fabric.device
     condition = None if fit.condition is None else fit.condition.to(device)

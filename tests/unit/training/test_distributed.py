@@ -1,5 +1,7 @@
 """Two processes that share every batch train the very model that one process trains."""
 
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -78,6 +80,30 @@ def test_what_a_process_raises_is_a_training_error_in_one_line() -> None:
     spoilt[0] = torch.nan
     fit = DistributedFit(model_of({"kind": "vae"}), spoilt, TrainingConfig(max_rollbacks=2), Stream(0))
     with pytest.raises(TrainingError, match="must stay finite, it did not 3 times") as caught:
+        fit.run(2, "cpu")
+    assert "\n" not in str(caught.value)
+
+
+class KilledAtOnce:
+    """A callback that ends its process as a lack of memory would."""
+
+    def on_start(self, *_: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def on_epoch(self, *_: object) -> None: ...
+
+    def on_rollback(self, *_: object) -> None: ...
+
+    def on_end(self, *_: object) -> None: ...
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_is_told_in_one_line() -> None:
+    data, _ = samples(False)
+    fit = DistributedFit(
+        model_of({"kind": "vae"}), data, TrainingConfig(), Stream(0), callbacks=(KilledAtOnce(),)
+    )
+    with pytest.raises(TrainingError, match="SIGKILL") as caught:
         fit.run(2, "cpu")
     assert "\n" not in str(caught.value)
 
