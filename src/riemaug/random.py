@@ -67,6 +67,7 @@ class Stream:
         For a user's layers with noise of their own, such as dropout, which take no generator.
         """
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            # the global generators, on purpose: nothing else reaches such layers
             torch.manual_seed(self.generator_seed())
             yield
 

@@ -18,7 +18,7 @@ from riemaug.errors import RiemaugError
 
 app = typer.Typer(
     name="riemaug",
-    help="Turn a small labelled data set into a larger one: a geometry-aware VAE a class, new samples drawn "
+    help="Turn a small labelled data set into a larger one: geometry-aware VAEs, new samples drawn "
     "from the learned Riemannian manifold, written back in your own format with an honest report.",
     no_args_is_help=True,
     rich_markup_mode="rich",

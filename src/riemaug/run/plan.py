@@ -32,7 +32,7 @@ from riemaug.run.sharing import kept_sizes
 from riemaug.run.tuning import tuning_config, tuning_problem
 from riemaug.run.workdir import check_out, finished_run, unfinished_run
 from riemaug.training import TrainingConfig
-from riemaug.tuning import check_search
+from riemaug.tuning import TuningProblem, check_search
 
 DISK_BLOCK = 4096
 """Bytes that the smallest file takes."""
@@ -114,6 +114,21 @@ class Plan:
         largest = int(np.argmax(self.dataset.counts))
         training = self.separate_trainings[largest]
         return replace(self, shares=False, model=self.separate_model, training=training)
+
+    def tuning_problem(self, shared: bool) -> TuningProblem:
+        """Return what `--tune` improves, once it is known whether classes share a model."""
+        plan = self.decided(shared)
+        return tuning_problem(
+            plan.dataset,
+            plan.scaler,
+            plan.generator,
+            plan.model,
+            plan.training,
+            shared,
+            plan.device,
+            plan.sampling,
+            plan.separate_trainings,
+        )
 
     @cached_property
     def fingerprint(self) -> str:
@@ -239,17 +254,7 @@ def _check_trainings(plan: Plan) -> None:
     if is_open:
         trained[" that a rehearsal trains on"] = kept_sizes(plan.dataset.counts)
     if plan.generator.tune is not None:
-        problem = tuning_problem(
-            plan.dataset,
-            plan.scaler,
-            plan.generator,
-            plan.model,
-            plan.training,
-            plan.shares,
-            plan.device,
-            plan.sampling,
-            plan.separate_trainings,
-        )
+        problem = plan.tuning_problem(plan.shares)
         trained[" that a trial of --tune trains on"] = check_search(problem, tuning_config(plan.generator))
     # the fewest samples first: a share that is enough of them is enough of the others
     for where, sizes in sorted(trained.items(), key=lambda item: sum(item[1])):

@@ -19,7 +19,7 @@ from riemaug.run.sharing import (
     run_rehearsal,
 )
 from riemaug.run.tasks import ClassJob, SampleSpec, run_class_job, run_shared_fit
-from riemaug.run.tuning import search_constants, tuning_config, tuning_problem
+from riemaug.run.tuning import search_constants, tuning_config
 from riemaug.run.workdir import WorkDir
 
 TRIAL_WEIGHT = 0.5
@@ -120,17 +120,7 @@ class Stages:
         task = TaskProgress("waiting", name="tuning", weight=weight, fit_share=1.0, classes=0)
         search = ProgressFile(self.work.path / "tuning.progress.json", task)
         rest = TaskProgress("waiting", weight=float(num_classes), classes=num_classes)
-        problem = tuning_problem(
-            plan.dataset,
-            plan.scaler,
-            plan.generator,
-            plan.model,
-            plan.training,
-            shared,
-            plan.device,
-            plan.sampling,
-            plan.separate_trainings,
-        )
+        problem = plan.tuning_problem(shared)
         tasks = [*before, search]
         with ProgressWatch([*tasks, ProgressFile(self.work.path / "none", rest)], listener):
             jobs = plan.estimate.num_jobs

@@ -2,7 +2,9 @@
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -33,6 +35,47 @@ class Callback(Protocol):
         `history.stop_reason` is `INTERRUPTED` after a KeyboardInterrupt, and begins with `FAILED` after any
         other exception, which goes on its way when all callbacks have heard.
         """
+
+
+class Callbacks:
+    """All that hear of one training; none of them where another process tells.
+
+    Parameters
+    ----------
+    callbacks : sequence of Callback
+    """
+
+    def __init__(self, callbacks: Sequence[Callback]) -> None:
+        self._callbacks = tuple(callbacks)
+
+    @contextmanager
+    def told_of(self, config: TrainingConfig, history: History) -> Iterator[None]:
+        """Let them hear of a training's start and of its end, whichever that is."""
+        ended: str | None = None
+        try:
+            for callback in self._callbacks:
+                callback.on_start(config, history)
+            yield
+        except KeyboardInterrupt:
+            ended = INTERRUPTED
+            raise
+        except Exception as error:
+            ended = f"{FAILED}: {' '.join(str(error).split()) or type(error).__name__}"
+            raise
+        finally:
+            last = history if ended is None else replace(history, stop_reason=ended)
+            for callback in self._callbacks:
+                callback.on_end(last)
+
+    def epoch(self, report: EpochReport) -> None:
+        """Let them hear how an epoch went."""
+        for callback in self._callbacks:
+            callback.on_epoch(report)
+
+    def rollback(self, report: RollbackReport) -> None:
+        """Let them hear that training goes on from its best weights."""
+        for callback in self._callbacks:
+            callback.on_rollback(report)
 
 
 class Tracker(ABC):

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,9 +23,9 @@ from riemaug.training.batches import (
     num_batches,
     untransformed,
 )
-from riemaug.training.callbacks import FAILED, INTERRUPTED, Callback
+from riemaug.training.callbacks import Callback, Callbacks
 from riemaug.training.config import TrainingConfig
-from riemaug.training.divergence import blank_elbo, elbo_floor
+from riemaug.training.divergence import DivergenceWatch
 from riemaug.training.optimization import Optimization
 from riemaug.training.precision import Precision
 from riemaug.training.processes import OneProcess, Processes
@@ -33,12 +33,6 @@ from riemaug.training.reports import EpochReport, RollbackReport
 from riemaug.training.state import History, TrainingState
 from riemaug.training.validation import HeldOut
 from riemaug.training.weights import KeptWeights, copy_weights, restore_weights
-
-WORSE_EPOCHS = 5
-"""So many epochs in a row worse than the first one, after better ones, count as divergence.
-
-So do as many far below the ELBO of a model that learned nothing, whatever came before them.
-"""
 
 
 @dataclass(frozen=True)
@@ -99,16 +93,15 @@ class Trainer:
         processes: Processes | None = None,
     ) -> None:
         self.model, self.config, self.stream = model, config, stream
-        self.state_path, self.on_epoch, self.callbacks = state_path, on_epoch, tuple(callbacks)
+        self.state_path, self.on_epoch = state_path, on_epoch
         self.augmentation = augmentation
         self.processes = OneProcess(model) if processes is None else processes
+        self.callbacks = Callbacks(callbacks if self.processes.is_first else ())
         self.samples, self.held_out = Samples(data, condition), None
         if config.monitor == "validation":
             self.samples, self.held_out = self._split_off()
         monitored = self.samples if self.held_out is None else self.held_out.samples
-        self._blank, self._monitored_blank = (
-            blank_elbo(model.config, samples.rows) for samples in (self.samples, monitored)
-        )
+        self.watch = DivergenceWatch(config, model.config, self.samples.rows, monitored.rows)
         self.history = History()
         self.precision = Precision(config.precision, data.device)
         self.optimization = Optimization(model, config, self.precision)
@@ -150,26 +143,9 @@ class Trainer:
         if self.state_path is not None and self.state_path.exists():
             self._resume(self.state_path)
         self.model.train()
-        with self._told():
+        with self.callbacks.told_of(self.config, self.history):
             self._train()
         return self.history
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Let callbacks hear of the training's start and of its end, whichever that is."""
-        ended: str | None = None
-        try:
-            self._tell("on_start", self.config, self.history)
-            yield
-        except KeyboardInterrupt:
-            ended = INTERRUPTED
-            raise
-        except Exception as error:
-            ended = f"{FAILED}: {' '.join(str(error).split()) or type(error).__name__}"
-            raise
-        finally:
-            history = self.history if ended is None else replace(self.history, stop_reason=ended)
-            self._tell("on_end", history)
 
     def _train(self) -> None:
         """Run epochs until the stopping rule holds or an interrupt comes; leave the best weights."""
@@ -190,14 +166,9 @@ class Trainer:
                 self._save()
             self._leave_best()
             raise
-        self._check_that_it_learned()
-        self._leave_best()
-
-    def _check_that_it_learned(self) -> None:
-        """Raise TrainingError where the weights kept are the first ones, and the last ones are far worse."""
-        best = self.history.best_epoch
-        if best < 0 or (best == 0 and self._ends_far_below):
+        if self.watch.learned_nothing(self.history):
             raise TrainingError(self._never_better())
+        self._leave_best()
 
     def _leave_best(self) -> None:
         self.best.restore()
@@ -234,27 +205,11 @@ class Trainer:
             self._is_whole = True
             return
         self._record(epoch)
-        worse = self._worse_than()
+        worse = self.watch.worse_than(history)
         if worse is not None:
             self._roll_back(f"the ELBO fell below {worse}")
         self._is_whole = True
         self._report(epoch)
-
-    def _worse_than(self) -> str | None:
-        """Return what the last epochs were all too much worse than; None where training goes well."""
-        history, config = self.history, self.config
-        if history.is_worse_than_first(WORSE_EPOCHS, config.uncounted_epochs):
-            return f"that of the first epoch for {WORSE_EPOCHS} epochs"
-        # patience must not end it first
-        number = min(WORSE_EPOCHS, config.patience)
-        if history.ends_below(self._floor(self._blank), number):
-            return f"{self._floor(self._blank):.4g}, far below its start, for {number} epochs"
-        return None
-
-    @property
-    def _ends_far_below(self) -> bool:
-        elbo = self.history.elbo
-        return bool(elbo) and elbo[-1] < self._floor(self._blank)
 
     def _never_better(self) -> str:
         history = self.history
@@ -263,9 +218,6 @@ class Trainer:
             f"{self.learning_rate:g} ({history.num_epochs} epochs, {history.rollbacks} rollbacks); try a "
             "smaller learning rate or more epochs"
         )
-
-    def _floor(self, blank: float) -> float:
-        return elbo_floor(blank, self.history.start_elbo, self.samples.rows.shape[1])
 
     def _pass_over_data(self, generator: torch.Generator) -> _Epoch | None:
         """Take a step for each batch; None as soon as one is not finite."""
@@ -320,12 +272,10 @@ class Trainer:
 
     def _keep_if_best(self, elbo: float, keep: Callable[[], None]) -> None:
         """Keep the weights that were scored if they are the best, or the last ones that do not count."""
-        if self._is_worth_keeping(elbo) and (self._is_uncounted or elbo > self.history.best_elbo):
+        if self.watch.is_worth_keeping(elbo, self.history) and (
+            self._is_uncounted or elbo > self.history.best_elbo
+        ):
             keep()
-
-    def _is_worth_keeping(self, elbo: float) -> bool:
-        """Return whether weights of this monitored ELBO are not worse than those that training began with."""
-        return elbo >= self._floor(self._monitored_blank)
 
     @property
     def _has_layers_of_others(self) -> bool:
@@ -343,7 +293,7 @@ class Trainer:
             self._keep_if_best(monitored, self.best.keep)
         elif not self._is_full_batch:
             self._keep_if_best(monitored, self.best.keep_noted)
-        is_best = monitored > history.best_elbo and self._is_worth_keeping(monitored)
+        is_best = monitored > history.best_elbo and self.watch.is_worth_keeping(monitored, history)
         if is_best and not self._is_uncounted:
             history.best_elbo, history.best_epoch = monitored, history.num_epochs
         history.elbo.append(epoch.elbo)
@@ -370,12 +320,7 @@ class Trainer:
         )
         if self.on_epoch is not None:
             self.on_epoch(report)
-        self._tell("on_epoch", report)
-
-    def _tell(self, event: str, *arguments: object) -> None:
-        if self.processes.is_first:
-            for callback in self.callbacks:
-                getattr(callback, event)(*arguments)
+        self.callbacks.epoch(report)
 
     def _roll_back(self, reason: str) -> None:
         """Go back to the best weights with half the learning rate and fresh moments."""
@@ -387,14 +332,14 @@ class Trainer:
             return
         self.best.restore()
         self.optimization.restart(self.learning_rate / 2.0)
-        self._tell(
-            "on_rollback", RollbackReport(history.num_epochs, reason, history.rollbacks, self.learning_rate)
+        self.callbacks.rollback(
+            RollbackReport(history.num_epochs, reason, history.rollbacks, self.learning_rate)
         )
 
     def _give_up(self, reason: str) -> None:
         """Stop at the best weights, if training has found better ones than it began with."""
         if self.history.best_epoch < 1:
-            if self._ends_far_below:
+            if self.watch.ends_far_below(self.history):
                 raise TrainingError(self._never_better())
             raise TrainingError(
                 f"the training objective must stay finite, it did not {self.history.rollbacks} times down to "

@@ -14,8 +14,7 @@ from riemaug.models.config import LikelihoodName, ModelKind
 from riemaug.models.likelihoods import LIKELIHOODS
 from riemaug.random import Stream
 from riemaug.training import Trainer, TrainingConfig
-from riemaug.training.divergence import blank_elbo, elbo_floor
-from riemaug.training.loop import WORSE_EPOCHS
+from riemaug.training.divergence import WORSE_EPOCHS, blank_elbo, elbo_floor
 from riemaug.training.optimization import Optimization
 from riemaug.training.precision import Precision
 
