@@ -133,6 +133,8 @@ def main() -> None:
     if not arguments.show:
         if arguments.data_dir is None:
             parser.error("name the folder that holds oasis.npz with --data-dir or RIEMAUG_DATA")
+        if arguments.state is not None:
+            arguments.state.mkdir(parents=True, exist_ok=True)
         for label in arguments.classes:
             with one_thread():
                 done = run(label, Path(arguments.data_dir), arguments.state, arguments.max_epochs)
