@@ -23,7 +23,8 @@ import torch
 from scipy import stats
 
 from riemaug import Augmentor
-from riemaug.evaluation.classifiers import SmallCNN, accuracy, fit_classifier
+from riemaug.evaluation.networks import SmallCNN
+from riemaug.evaluation.training import accuracy, fit_classifier
 from riemaug.parallel import one_thread
 from riemaug.random import Stream
 
@@ -65,13 +66,13 @@ def cnn_score(
     images: np.ndarray, labels: np.ndarray, test: tuple[np.ndarray, np.ndarray], stream: Stream
 ) -> float:
     """Return the accuracy on `test` of a CNN trained on the images."""
-    model = SmallCNN((28, 28), 10, stream)
+    model = SmallCNN((1, 28, 28), 10, stream)
     fit_classifier(model, _unit(images), torch.from_numpy(labels.astype(np.int64)), stream)
     return accuracy(model, _unit(test[0]), torch.from_numpy(test[1].astype(np.int64)))
 
 
 def _unit(images: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(images.astype(np.float32) / 255.0)
+    return torch.from_numpy(images.astype(np.float32) / 255.0).unsqueeze(1)
 
 
 def run(task: Task) -> dict:

@@ -20,7 +20,8 @@ import numpy as np
 import torch
 
 from riemaug import Augmentor
-from riemaug.evaluation.classifiers import SmallCNN, accuracy, fit_classifier, predict_log_probabilities
+from riemaug.evaluation.networks import SmallCNN
+from riemaug.evaluation.training import accuracy, fit_classifier, predict_log_probabilities
 from riemaug.parallel import run_tasks
 from riemaug.random import Stream
 
@@ -44,7 +45,7 @@ def draw_rows(labels: np.ndarray, per_class: int, draw: int) -> np.ndarray:
 
 
 def train_cnn(images: np.ndarray, labels: np.ndarray, stream: Stream) -> SmallCNN:
-    model = SmallCNN((28, 28), 10, stream)
+    model = SmallCNN((1, 28, 28), 10, stream)
     fit_classifier(model, as_tensor(images), torch.from_numpy(labels.astype(np.int64)), stream)
     return model
 

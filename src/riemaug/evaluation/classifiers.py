@@ -1,147 +1,299 @@
-"""Classifiers that judge samples: trained on real or synthetic images, tested on real ones."""
+"""Classifiers that judge training sets: networks and scikit-learn estimators under one interface."""
 
-from dataclasses import dataclass
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
 
+import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float32, Float64
+from sklearn.base import BaseEstimator, clone
 from torch import Tensor, nn
-from torch.nn import functional
-from torch.nn.utils import skip_init
 
+from riemaug.errors import InvalidInputError
+from riemaug.evaluation.networks import DenseNet, PaperCNN, Perceptron, SmallCNN
+from riemaug.evaluation.samples import LabelledSamples
+from riemaug.evaluation.training import (
+    BatchTransform,
+    ClassifierTraining,
+    fit_classifier,
+    predict_log_probabilities,
+)
+from riemaug.models.conditional import channel_axis_of
+from riemaug.models.convolutional import ImageLayout
 from riemaug.random import Stream
 
-PREDICT_CHUNK = 1000
+BuildNetwork = Callable[[tuple[int, ...], int, Stream], nn.Module]
+"""Makes a network from the shape of a sample (channels first), the number of classes and a stream."""
 
 
-class SmallCNN(nn.Module):
-    """Two 3x3 convolutions (16, 32 channels) with batch norm, ReLU and 2x2 pooling, and a dense layer.
+class FittedClassifier(ABC):
+    """A trained classifier."""
 
-    Parameters
-    ----------
-    image_shape : (int, int)
-        Height and width, at least 4 each; grey images.
-    num_classes : int
-    stream : Stream
-        Draws the initial weights.
-    """
-
-    def __init__(self, image_shape: tuple[int, int], num_classes: int, stream: Stream) -> None:
-        super().__init__()
-        height, width = image_shape
-        # the layers' own initialisation would draw from the global generator
-        self.layers = nn.Sequential(
-            skip_init(nn.Conv2d, 1, 16, 3, padding=1),
-            nn.BatchNorm2d(16),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-            skip_init(nn.Conv2d, 16, 32, 3, padding=1),
-            nn.BatchNorm2d(32),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-            nn.Flatten(),
-            skip_init(nn.Linear, 32 * (height // 4) * (width // 4), num_classes),
-        )
-        _draw_weights(self, stream.child("weights").generator())
-
-    def forward(self, images: Float[Tensor, "n H W"]) -> Float[Tensor, "n classes"]:
-        """Return the logits of images in [0, 1], (n, classes)."""
-        return self.layers(images[:, None])
-
-    def features(self, images: Float[Tensor, "n H W"]) -> Float[Tensor, "n width"]:
-        """Return what the last dense layer sees of images in [0, 1], (n, width)."""
-        return self.layers[:-1](images[:, None])
+    @abstractmethod
+    def predict_proba(self, samples: Float32[np.ndarray, "n *shape"]) -> Float64[np.ndarray, "n classes"]:
+        """Return the probability of each class, (n, classes), rows of sum 1."""
 
 
-@dataclass(frozen=True)
-class ClassifierTraining:
-    """Adam on cross-entropy; stops when the loss on held-back training images no longer falls.
+class Classifier(ABC):
+    """What is trained on each training set; holds settings only, so it can be used again and again."""
 
-    Attributes
-    ----------
-    learning_rate, batch_size, max_epochs, patience
-    validation_share : float
-        Share of the training images that is held back to decide when to stop.
-    """
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """How reports call the classifier."""
 
-    learning_rate: float = 1e-3
-    batch_size: int = 64
-    max_epochs: int = 50
-    patience: int = 5
-    validation_share: float = 0.2
+    @abstractmethod
+    def fit(
+        self,
+        training: LabelledSamples,
+        validation: LabelledSamples,
+        num_classes: int,
+        stream: Stream,
+        transform: BatchTransform | None = None,
+    ) -> FittedClassifier:
+        """Return the classifier trained on some samples.
+
+        Parameters
+        ----------
+        training : LabelledSamples
+        validation : LabelledSamples
+            Real samples that decide when to stop; those that need none leave them alone.
+        num_classes : int
+            More than the training samples show, if these lack a class.
+        stream : Stream
+            All randomness of the training.
+        transform : callable, optional
+            Changes each training batch at random.
+
+        Raises
+        ------
+        InvalidInputError
+            The classifier cannot be trained on such samples, or takes no transforms.
+        """
 
 
-def fit_classifier(
-    model: nn.Module,
-    images: Float[Tensor, "n ..."],
-    labels: Int[Tensor, " n"],
-    stream: Stream,
-    config: ClassifierTraining | None = None,
-) -> None:
-    """Train `model` in place and leave it in eval mode with its best weights.
+class NetworkClassifier(Classifier):
+    """A network trained by `fit_classifier`.
 
     Parameters
     ----------
-    images, labels : Tensor (n, ...), (n,)
-    stream : Stream
-        Draws the held-back images and the batches.
+    build : callable
+        Makes the network; see `BuildNetwork`.
+    name : str
+    training : ClassifierTraining, optional
+    device : str or torch.device
     """
-    config = config or ClassifierTraining()
-    order = torch.randperm(len(images), generator=stream.child("split").generator())
-    held_back, kept = order.tensor_split([max(1, int(config.validation_share * len(images)))])
-    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
-    best_loss, best_weights, since_best = float("inf"), _copy_state(model), 0
-    for epoch in range(config.max_epochs):
-        _run_epoch(model, optimizer, images[kept], labels[kept], stream.block(epoch), config.batch_size)
-        loss = float(
-            functional.nll_loss(predict_log_probabilities(model, images[held_back]), labels[held_back])
+
+    def __init__(
+        self,
+        build: BuildNetwork,
+        name: str,
+        training: ClassifierTraining | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.build = build
+        self._name = name
+        self.training = training or ClassifierTraining()
+        self.device = torch.device(device)
+
+    @property
+    def name(self) -> str:
+        """How reports call the classifier."""
+        return self._name
+
+    def fit(
+        self,
+        training: LabelledSamples,
+        validation: LabelledSamples,
+        num_classes: int,
+        stream: Stream,
+        transform: BatchTransform | None = None,
+    ) -> "FittedNetwork":
+        """Train a new network. See `Classifier.fit`."""
+        layout = layout_of(training.shape)
+        images = self._images(training, layout)
+        model = self.build(tuple(images.shape[1:]), num_classes, stream).to(self.device)
+        fit_classifier(
+            model,
+            images,
+            torch.from_numpy(training.labels).to(self.device),
+            stream,
+            self.training,
+            (self._images(validation, layout), torch.from_numpy(validation.labels).to(self.device)),
+            transform,
         )
-        since_best += 1
-        if loss < best_loss:
-            best_loss, best_weights, since_best = loss, _copy_state(model), 0
-        if since_best >= config.patience:
-            break
-    model.load_state_dict(best_weights)
-    model.eval()
+        return FittedNetwork(model, layout)
+
+    def _images(self, data: LabelledSamples, layout: ImageLayout | None) -> Tensor:
+        return as_images(data.samples, layout).to(self.device)
 
 
-@torch.no_grad()
-def predict_log_probabilities(model: nn.Module, images: Float[Tensor, "n ..."]) -> Float[Tensor, "n classes"]:
-    """Return the log class probabilities of images, (n, classes), in eval mode."""
-    model.eval()
-    return torch.cat([functional.log_softmax(model(part), -1) for part in images.split(PREDICT_CHUNK)])
+@dataclass(frozen=True, eq=False)
+class FittedNetwork(FittedClassifier):
+    """A trained network; `layout` is None for tables."""
+
+    model: nn.Module
+    layout: ImageLayout | None
+
+    def predict_proba(self, samples: Float32[np.ndarray, "n *shape"]) -> Float64[np.ndarray, "n classes"]:
+        """Return the probability of each class. See `FittedClassifier.predict_proba`."""
+        device = next(self.model.parameters()).device
+        logs = predict_log_probabilities(self.model, as_images(samples, self.layout).to(device))
+        return torch.softmax(logs.double(), -1).cpu().numpy()
 
 
-def accuracy(model: nn.Module, images: Float[Tensor, "n ..."], labels: Int[Tensor, " n"]) -> float:
-    """Return the share of images given their right label, in [0, 1]."""
-    return float((predict_log_probabilities(model, images).argmax(-1) == labels).float().mean())
+class EstimatorClassifier(Classifier):
+    """A scikit-learn classifier on the samples' values, one row a sample.
+
+    Parameters
+    ----------
+    estimator : scikit-learn classifier
+        With `predict_proba`; it is cloned for each training, and given a seed where it takes one.
+    name : str, optional
+        By default the estimator's class.
+    """
+
+    def __init__(self, estimator: BaseEstimator, name: str | None = None) -> None:
+        if not hasattr(estimator, "predict_proba"):
+            raise InvalidInputError(
+                f"a classifier must have predict_proba, {type(estimator).__name__} has none: wrap it in "
+                "CalibratedClassifierCV, or choose another"
+            )
+        self.estimator = estimator
+        self._name = name or type(estimator).__name__
+
+    @property
+    def name(self) -> str:
+        """How reports call the classifier."""
+        return self._name
+
+    def fit(
+        self,
+        training: LabelledSamples,
+        validation: LabelledSamples,
+        num_classes: int,
+        stream: Stream,
+        transform: BatchTransform | None = None,
+    ) -> "FittedEstimator":
+        """Train a clone; the validation samples are left alone. See `Classifier.fit`."""
+        if transform is not None:
+            raise InvalidInputError(
+                f"transforms of batches need a network, {self.name} is none: choose small-cnn, cnn, mlp or "
+                "densenet"
+            )
+        model: Any = clone(self.estimator)
+        seeds = {
+            name: stream.child(name).generator_seed() % 2**31
+            for name in model.get_params()
+            if name == "random_state" or name.endswith("__random_state")
+        }
+        model.set_params(**seeds)
+        model.fit(training.samples.reshape(len(training), -1), training.labels)
+        return FittedEstimator(model, num_classes)
 
 
-def _run_epoch(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    images: Float[Tensor, "n ..."],
-    labels: Int[Tensor, " n"],
-    stream: Stream,
-    batch_size: int,
-) -> None:
-    model.train()
-    order = torch.randperm(len(images), generator=stream.generator())
-    # equal batches: a last one of a single image would leave batch norm without a variance
-    for batch in order.tensor_split(max(1, -(-len(order) // batch_size))):
-        optimizer.zero_grad(set_to_none=True)
-        functional.cross_entropy(model(images[batch]), labels[batch]).backward()
-        optimizer.step()
+@dataclass(frozen=True, eq=False)
+class FittedEstimator(FittedClassifier):
+    """A trained scikit-learn classifier; classes it never saw have probability 0."""
+
+    model: Any
+    num_classes: int
+
+    def predict_proba(self, samples: Float32[np.ndarray, "n *shape"]) -> Float64[np.ndarray, "n classes"]:
+        """Return the probability of each class. See `FittedClassifier.predict_proba`."""
+        known = self.model.predict_proba(samples.reshape(len(samples), -1))
+        shares = np.zeros((len(samples), self.num_classes))
+        shares[:, self.model.classes_] = known
+        return shares
 
 
-def _draw_weights(model: nn.Module, generator: torch.Generator) -> None:
-    """Draw the weights by PyTorch's usual uniform law, from an explicit generator."""
-    for layer in model.modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            bound = layer.weight[0].numel() ** -0.5
-            nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
-            if layer.bias is not None:
-                nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+PATIENCE = {"densenet": 50, "mlp": 50, "cnn": 50, "small-cnn": 10}
+"""Epochs without a lower validation loss before a training stops. The paper's classifiers: its 50."""
+_NETWORKS: dict[str, BuildNetwork] = {
+    "densenet": DenseNet,
+    "mlp": Perceptron,
+    "cnn": PaperCNN,
+    "small-cnn": SmallCNN,
+}
+CLASSIFIERS = (*_NETWORKS, "logistic", "boosted-trees")
+"""Names that `classifier_named` knows."""
 
 
-def _copy_state(model: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+def classifier_named(name: str, device: torch.device | str = "cpu", **training: Any) -> Classifier:
+    """Return one of the built-in classifiers.
+
+    Parameters
+    ----------
+    name : str
+        "densenet", "mlp" and "cnn" are the paper's, "small-cnn" takes minutes where these take hours;
+        "logistic" and "boosted-trees" are scikit-learn's on the values.
+    device : str or torch.device
+        Of a network.
+    **training
+        Fields of `ClassifierTraining` that differ from the name's own.
+
+    Raises
+    ------
+    InvalidInputError
+        The name is unknown.
+    """
+    if name in _NETWORKS:
+        own = ClassifierTraining(max_epochs=1000, patience=PATIENCE[name])
+        return NetworkClassifier(_NETWORKS[name], name, replace(own, **training), device)
+    if name == "logistic":
+        return EstimatorClassifier(_logistic(), name)
+    if name == "boosted-trees":
+        from sklearn.ensemble import HistGradientBoostingClassifier
+
+        # early stopping would split off synthetic samples and call them validation
+        return EstimatorClassifier(HistGradientBoostingClassifier(early_stopping=False), name)
+    raise InvalidInputError(f"a classifier is one of {', '.join(CLASSIFIERS)}, got {name!r}")
+
+
+def as_classifier(classifier: "str | Classifier | BaseEstimator | nn.Module") -> Classifier:
+    """Return a name, a classifier, a scikit-learn estimator or a network as a classifier.
+
+    A network takes samples with the channels first, (n, C, *sides), tables as (n, D), and returns logits;
+    each training starts from a copy of it with the weights it has.
+
+    Raises
+    ------
+    InvalidInputError
+        It is none of these.
+    """
+    if isinstance(classifier, str):
+        return classifier_named(classifier)
+    if isinstance(classifier, Classifier):
+        return classifier
+    if isinstance(classifier, nn.Module):
+        module = classifier
+        name = type(module).__name__
+        return NetworkClassifier(lambda shape, num_classes, stream: copy.deepcopy(module), name)
+    if isinstance(classifier, BaseEstimator):
+        return EstimatorClassifier(classifier)
+    raise InvalidInputError(
+        f"a classifier must be a name, a Classifier, a scikit-learn classifier or an nn.Module, got "
+        f"{type(classifier).__name__}"
+    )
+
+
+def layout_of(shape: tuple[int, ...]) -> ImageLayout | None:
+    """Return how samples of a shape are signals, images or volumes; None for rows of a table."""
+    return ImageLayout(shape, channel_axis_of(shape)) if len(shape) > 1 else None
+
+
+def as_images(samples: Float32[np.ndarray, "n *shape"], layout: ImageLayout | None) -> Tensor:
+    """Return samples as a tensor with the channels first, (n, C, *sides); rows of tables as they are."""
+    rows = torch.from_numpy(np.ascontiguousarray(samples)).reshape(len(samples), -1)
+    return rows if layout is None else layout.to_image(rows)
+
+
+def _logistic() -> BaseEstimator:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))

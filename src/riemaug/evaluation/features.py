@@ -17,8 +17,9 @@ from sklearn.decomposition import PCA
 from torch import nn
 
 from riemaug.errors import InvalidInputError, NotFittedError
-from riemaug.evaluation.classifiers import ClassifierTraining, SmallCNN, fit_classifier
+from riemaug.evaluation.networks import SmallCNN
 from riemaug.evaluation.pairwise import check_finite
+from riemaug.evaluation.training import ClassifierTraining, fit_classifier
 from riemaug.random import Stream, as_stream
 
 BLOCK = 256
@@ -194,8 +195,8 @@ class ClassifierFeatures(FeatureSpace):
             )
         classes, numbers = np.unique(labels, return_inverse=True)
         stream = as_stream(self.random_state).child("classifier features")
-        model = SmallCNN((height, width), len(classes), stream)
-        images = torch.from_numpy(pixels.transform(samples)).reshape(-1, height, width)
+        model = SmallCNN((1, height, width), len(classes), stream)
+        images = torch.from_numpy(pixels.transform(samples)).reshape(-1, 1, height, width)
         fit_classifier(model, images, torch.from_numpy(numbers.astype(np.int64)), stream, self.training)
         self.pixels_, self.model_ = pixels, model
         return self
@@ -207,7 +208,7 @@ class ClassifierFeatures(FeatureSpace):
         height, width = _grey_size(self.pixels_.shape_)
 
         def features(block: np.ndarray) -> np.ndarray:
-            return self.model_.features(torch.from_numpy(block).reshape(-1, height, width)).numpy()
+            return self.model_.features(torch.from_numpy(block).reshape(-1, 1, height, width)).numpy()
 
         return _in_blocks(self.pixels_.transform(samples), features)
 

@@ -6,9 +6,9 @@ import torch
 from sklearn.datasets import load_digits
 from torch import Tensor
 
-from riemaug.evaluation.classifiers import (
+from riemaug.evaluation.networks import SmallCNN
+from riemaug.evaluation.training import (
     ClassifierTraining,
-    SmallCNN,
     accuracy,
     fit_classifier,
     predict_log_probabilities,
@@ -19,12 +19,12 @@ from riemaug.random import Stream
 @pytest.fixture(scope="module")
 def digits() -> tuple[Tensor, Tensor]:
     bunch = load_digits()
-    images = torch.from_numpy((bunch.images / 16).astype(np.float32))
+    images = torch.from_numpy((bunch.images / 16).astype(np.float32)).unsqueeze(1)
     return images, torch.from_numpy(bunch.target.astype(np.int64))
 
 
 def trained(images: Tensor, labels: Tensor, seed: int, **settings: float) -> SmallCNN:
-    model = SmallCNN((images.shape[1], images.shape[2]), int(labels.max()) + 1, Stream(seed))
+    model = SmallCNN(tuple(images.shape[1:]), int(labels.max()) + 1, Stream(seed))
     fit_classifier(model, images, labels, Stream(seed), ClassifierTraining(**settings))
     return model
 
@@ -53,8 +53,8 @@ def test_a_seed_decides_all(digits: tuple[Tensor, Tensor]) -> None:
 
 @pytest.mark.parametrize("shape", [(9, 7), (4, 4), (5, 12)])
 def test_odd_sizes_are_taken(shape: tuple[int, int]) -> None:
-    images = torch.rand(40, *shape, generator=torch.Generator().manual_seed(0))
-    labels = (images[:, 1, 1] > 0.5).long()
+    images = torch.rand(40, 1, *shape, generator=torch.Generator().manual_seed(0))
+    labels = (images[:, 0, 1, 1] > 0.5).long()
     model = trained(images, labels, 0, max_epochs=2)
     assert predict_log_probabilities(model, images).shape == (40, 2)
 
@@ -74,10 +74,10 @@ def test_the_weights_of_the_best_epoch_are_kept(digits: tuple[Tensor, Tensor]) -
         fit_classifier(model, images, labels, Stream(3), ClassifierTraining(learning_rate=1e-2, **settings))
         return predict_log_probabilities(model, images)
 
-    stopped = fitted(Counting((8, 8), 10, Stream(3)), max_epochs=40, patience=3)
+    stopped = fitted(Counting((1, 8, 8), 10, Stream(3)), max_epochs=40, patience=3)
     num_epochs = sum(epochs)
     assert 4 <= num_epochs < 40
     # stopping three epochs earlier gives the same weights: the last three were no better
-    assert torch.equal(fitted(SmallCNN((8, 8), 10, Stream(3)), max_epochs=num_epochs - 3), stopped)
+    assert torch.equal(fitted(SmallCNN((1, 8, 8), 10, Stream(3)), max_epochs=num_epochs - 3), stopped)
     # and one more epoch back gives others
-    assert not torch.equal(fitted(SmallCNN((8, 8), 10, Stream(3)), max_epochs=num_epochs - 4), stopped)
+    assert not torch.equal(fitted(SmallCNN((1, 8, 8), 10, Stream(3)), max_epochs=num_epochs - 4), stopped)

@@ -8,7 +8,6 @@ from sklearn.decomposition import PCA
 from torch import nn
 
 from riemaug.errors import InvalidInputError, NotFittedError
-from riemaug.evaluation.classifiers import ClassifierTraining, SmallCNN
 from riemaug.evaluation.features import (
     BLOCK,
     ClassifierFeatures,
@@ -17,6 +16,8 @@ from riemaug.evaluation.features import (
     PCAFeatures,
     PixelFeatures,
 )
+from riemaug.evaluation.networks import SmallCNN
+from riemaug.evaluation.training import ClassifierTraining
 from riemaug.random import Stream
 
 FEW_EPOCHS = ClassifierTraining(max_epochs=2)
@@ -110,7 +111,7 @@ def test_components_of_samples_that_are_all_the_same() -> None:
 
 
 def test_a_classifiers_features_lead_to_its_logits(digits) -> None:
-    model = SmallCNN((8, 8), 3, Stream(0)).eval()
+    model = SmallCNN((1, 8, 8), 3, Stream(0)).eval()
     images = torch.from_numpy(digits[0][:5] / 16).float()
     with torch.no_grad():
         assert torch.equal(model.layers[-1](model.features(images)), model(images))
