@@ -51,7 +51,7 @@ def train_cnn(images: np.ndarray, labels: np.ndarray, stream: Stream) -> SmallCN
 
 
 def as_tensor(images: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(images.astype(np.float32) / 255.0)
+    return torch.from_numpy(images.astype(np.float32) / 255.0).unsqueeze(1)
 
 
 def synthetic_sets(

@@ -249,7 +249,8 @@ def classifier_named(name: str, device: torch.device | str = "cpu", **training: 
         from sklearn.ensemble import HistGradientBoostingClassifier
 
         # early stopping would split off synthetic samples and call them validation
-        return EstimatorClassifier(HistGradientBoostingClassifier(early_stopping=False), name)
+        trees: Any = HistGradientBoostingClassifier
+        return EstimatorClassifier(trees(early_stopping=False), name)
     raise InvalidInputError(f"a classifier is one of {', '.join(CLASSIFIERS)}, got {name!r}")
 
 

@@ -112,7 +112,7 @@ def test_components_of_samples_that_are_all_the_same() -> None:
 
 def test_a_classifiers_features_lead_to_its_logits(digits) -> None:
     model = SmallCNN((1, 8, 8), 3, Stream(0)).eval()
-    images = torch.from_numpy(digits[0][:5] / 16).float()
+    images = torch.from_numpy(digits[0][:5] / 16).float().unsqueeze(1)
     with torch.no_grad():
         assert torch.equal(model.layers[-1](model.features(images)), model(images))
 
