@@ -13,6 +13,7 @@ from riemaug.cli.inspect import inspect
 from riemaug.cli.interpolate import interpolate
 from riemaug.cli.sample import sample
 from riemaug.cli.split import split
+from riemaug.cli.study import app as study
 from riemaug.cli.text import printable, refusal
 from riemaug.errors import RiemaugError
 
@@ -32,6 +33,7 @@ app.command()(sample)
 app.command()(split)
 app.command()(interpolate)
 app.command()(inspect)
+app.add_typer(study, name="study")
 
 
 def _version(value: bool) -> bool:

@@ -17,6 +17,7 @@ from riemaug.evaluation.networks import DenseNet, PaperCNN, Perceptron, SmallCNN
 from riemaug.evaluation.samples import LabelledSamples
 from riemaug.evaluation.training import (
     BatchTransform,
+    ClassifierHistory,
     ClassifierTraining,
     fit_classifier,
     predict_log_probabilities,
@@ -31,6 +32,11 @@ BuildNetwork = Callable[[tuple[int, ...], int, Stream], nn.Module]
 
 class FittedClassifier(ABC):
     """A trained classifier."""
+
+    @property
+    def history(self) -> ClassifierHistory | None:
+        """How the training of a network went; None for other classifiers."""
+        return None
 
     @abstractmethod
     def predict_proba(self, samples: Float32[np.ndarray, "n *shape"]) -> Float64[np.ndarray, "n classes"]:
@@ -116,7 +122,7 @@ class NetworkClassifier(Classifier):
         layout = layout_of(training.shape)
         images = self._images(training, layout)
         model = self.build(tuple(images.shape[1:]), num_classes, stream).to(self.device)
-        fit_classifier(
+        history = fit_classifier(
             model,
             images,
             torch.from_numpy(training.labels).to(self.device),
@@ -125,7 +131,7 @@ class NetworkClassifier(Classifier):
             (self._images(validation, layout), torch.from_numpy(validation.labels).to(self.device)),
             transform,
         )
-        return FittedNetwork(model, layout)
+        return FittedNetwork(model, layout, history)
 
     def _images(self, data: LabelledSamples, layout: ImageLayout | None) -> Tensor:
         return as_images(data.samples, layout).to(self.device)
@@ -137,6 +143,12 @@ class FittedNetwork(FittedClassifier):
 
     model: nn.Module
     layout: ImageLayout | None
+    training_history: ClassifierHistory
+
+    @property
+    def history(self) -> ClassifierHistory:
+        """How the training went."""
+        return self.training_history
 
     def predict_proba(self, samples: Float32[np.ndarray, "n *shape"]) -> Float64[np.ndarray, "n classes"]:
         """Return the probability of each class. See `FittedClassifier.predict_proba`."""

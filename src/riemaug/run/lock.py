@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from riemaug.errors import InvalidInputError
@@ -57,3 +57,19 @@ def _acquire(folder: Path) -> int | None:
     except OSError:
         pass  # some network file systems have no locks
     return descriptor
+
+
+@contextmanager
+def waiting_lock(path: Path) -> Iterator[None]:
+    """Hold the lock of a file, made if need be, once whoever has it lets it go.
+
+    Where the file system has no locks, nothing is waited for.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        if fcntl is not None:
+            with suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,250 @@
+"""`riemaug study`: the paper's tables and figures, filled run by run."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from riemaug.cli import options
+from riemaug.errors import InterruptedRunError, InvalidInputError
+
+app = typer.Typer(
+    help="The paper's tables and figures: runs of any machine add up in a folder of plain text.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Cells = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--cells",
+        help="A part (table2, table2-small, table3, baselines, curve) or names with * and ?, such as "
+        "'mnist_balanced/small-cnn/*'; may be given several times.",
+        metavar="PATTERN",
+        show_default=False,
+    ),
+]
+Runs = Annotated[int, typer.Option(min=1, help="Runs of each cell in all, those that are done counted.")]
+Reading = Annotated[
+    str,
+    typer.Option(
+        help="draws (another draw of the real samples in each run) or paper (one draw, another seed).",
+        metavar="draws|paper",
+    ),
+]
+Store = Annotated[Path, typer.Option(help="The folder of results.", metavar="FOLDER")]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="RIEMAUG_DATA",
+        help="The folder with the data sets' files.",
+        metavar="FOLDER",
+        show_default=False,
+    ),
+]
+Cache = Annotated[
+    Path | None,
+    typer.Option(
+        help="Keep fitted generators here, so that later runs need not fit them again.",
+        metavar="FOLDER",
+    ),
+]
+Budget = Annotated[
+    str | None,
+    typer.Option(
+        "--time-budget",
+        help="Begin no run that would end later than this: 90m, 2h, or seconds.",
+        metavar="TIME",
+        show_default=False,
+    ),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say which runs would be done and what they cost.")]
+DEFAULT_STORE, DEFAULT_CACHE = Path("docs/results"), Path(".riemaug-study")
+FIGURES = ("fig1", "fig2", "fig3", "fig4")
+
+
+@app.command("list")
+def list_cells(
+    cells: Cells = None,
+    runs: Runs = 5,
+    reading: Reading = "draws",
+    store: Store = DEFAULT_STORE,
+    json: options.Json = False,
+) -> None:
+    """Say what the study holds, how much of it is done, and what the rest will cost.
+
+    Example: riemaug study list --cells 'mnist_balanced/*'
+    """
+    from riemaug.study.overview import overview
+
+    lines = overview(store, cells, runs, reading)
+    if json:
+        _echo_json([vars(line) for line in lines])
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    from riemaug.cli.text import duration
+
+    table = Table("cells" if cells is None else "cell", "runs done", "wanted", "left on one core")
+    for line in lines:
+        table.add_row(line.name, str(line.done), str(line.wanted), duration(line.seconds_left))
+    Console(highlight=False).print(table)
+
+
+@app.command()
+def run(
+    cells: Cells = None,
+    runs: Runs = 5,
+    reading: Reading = "draws",
+    jobs: options.Jobs = None,
+    device: options.Device = "auto",
+    time_budget: Budget = None,
+    store: Store = DEFAULT_STORE,
+    cache: Cache = DEFAULT_CACHE,
+    data_dir: DataDir = None,
+    dry_run: DryRun = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Do what is left of the runs, the cheap ones first; each result is kept as soon as it is there.
+
+    A run that is stopped loses only what it was doing: the same command goes on.
+
+    Example: riemaug study run --cells table2-small --time-budget 2h
+    """
+    from riemaug.cli.study_progress import StudyProgress
+    from riemaug.run.plan import resolve_device
+    from riemaug.study.cells import all_cells, select
+    from riemaug.study.place import Place
+    from riemaug.study.runner import num_jobs_for, pending, run_all
+    from riemaug.study.store import ResultStore
+
+    seconds = None if time_budget is None else parse_time(time_budget)
+    chosen = all_cells() if cells is None else select(cells)
+    kept = ResultStore(store)
+    done = kept.results()
+    waiting = pending(chosen, runs, reading, done)
+    device = resolve_device(device)
+    num_jobs = num_jobs_for(jobs, device)
+    progress = StudyProgress(waiting, done, num_jobs, quiet)
+    progress.announce(seconds)
+    if dry_run or not waiting:
+        return
+    place = Place(_data_folder(data_dir), cache, device)
+    try:
+        with progress:
+            for outcome in run_all(waiting, place, kept, num_jobs, seconds):
+                progress.tell(outcome)
+    except KeyboardInterrupt:
+        raise InterruptedRunError(
+            "interrupted; all finished runs are kept: the same command goes on"
+        ) from None
+    if progress.finish():
+        raise typer.Exit(1)
+
+
+@app.command()
+def show(
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="table1, table2, table3, fig1, fig2, fig3, fig4; and ours: orderings, baselines, curve.",
+            show_default=False,
+        ),
+    ],
+    form: Annotated[str, typer.Option("--format", help="md, html, latex or png.", metavar="FORMAT")] = "md",
+    out: Annotated[Path | None, typer.Option(help="Write to this file.", show_default=False)] = None,
+    classifier: Annotated[str, typer.Option(help="Of table2 and orderings.")] = "densenet",
+    data: Annotated[
+        str | None, typer.Option(help="Of table3, baselines and curve: the data set.", show_default=False)
+    ] = None,
+    reading: Reading = "draws",
+    store: Store = DEFAULT_STORE,
+    data_dir: DataDir = None,
+    seed: Annotated[int, typer.Option(help="Of a figure.")] = 0,
+    max_epochs: options.MaxEpochs = None,
+    jobs: options.Jobs = 1,
+) -> None:
+    """Show a table of the results beside the paper's, or draw a figure.
+
+    Example: riemaug study show table2 --classifier small-cnn --format html --out table2.html
+    """
+    if what in FIGURES:
+        _show_figure(int(what[-1]), form, out, data_dir, seed, max_epochs, jobs or 1)
+        return
+    from riemaug.study.showing import table_named
+    from riemaug.study.table import write_table
+
+    folder = _data_folder(data_dir) if what == "table1" else None
+    table = table_named(what, store, classifier=classifier, data=data, reading=reading, folder=folder)
+    text = write_table(table, form, out)
+    if text:
+        typer.echo(text)
+
+
+@app.command()
+def download(
+    names: Annotated[
+        list[str], typer.Argument(help="Data sets: mnist, emnist, fashion, oasis.", show_default=False)
+    ],
+    folder: Annotated[
+        Path, typer.Option(envvar="RIEMAUG_DATA", help="Where to put the files.", metavar="FOLDER")
+    ],
+    quiet: options.Quiet = False,
+) -> None:
+    """Fetch data sets from their providers, check them, and go on where a broken transfer stopped.
+
+    Example: riemaug study download mnist fashion --folder data/
+    """
+    from riemaug.cli.study_progress import transfers
+    from riemaug.study.download import download as fetch
+
+    try:
+        with transfers(quiet) as tell:
+            fetch(names, folder, tell)
+    except KeyboardInterrupt:
+        raise InterruptedRunError("interrupted; the same command goes on where it stopped") from None
+
+
+def parse_time(text: str) -> float:
+    """Return seconds from "90m", "2h", "45s" or a plain number of seconds."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip().lower())
+    if not found or float(found[1]) <= 0:
+        raise InvalidInputError(f"--time-budget takes a time such as 90m, 2h or 3600, got {text!r}")
+    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
+
+
+def _data_folder(folder: Path | None) -> Path:
+    if folder is None:
+        raise InvalidInputError(
+            "the data sets' folder must be known: give --data-dir FOLDER or set RIEMAUG_DATA; "
+            "riemaug study download fetches them"
+        )
+    return folder
+
+
+def _show_figure(
+    number: int,
+    form: str,
+    out: Path | None,
+    data_dir: Path | None,
+    seed: int,
+    max_epochs: int | None,
+    jobs: int,
+) -> None:
+    if form not in ("png", "md"):
+        raise InvalidInputError(f"a figure is drawn as png, got --format {form}")
+    if out is None:
+        raise InvalidInputError(f"a figure needs a file: give --out fig{number}.png")
+    from riemaug.study.figures import draw_figure
+
+    figure = draw_figure(number, data_dir, seed, max_epochs, jobs)
+    figure.savefig(out, dpi=200)
+    typer.echo(str(out))
+
+
+def _echo_json(content: Any) -> None:
+    import json as json_module
+
+    typer.echo(json_module.dumps(content))

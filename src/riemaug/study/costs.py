@@ -1,0 +1,78 @@
+"""What a run will cost: from the runs that are done, else from rates measured once on one core."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from statistics import median
+
+from riemaug.study.cells import Cell, Run, parse_row
+from riemaug.study.store import Result
+
+CLASSES = {"oasis_paper": 2, "oasis_stratified": 2}
+REAL = {"oasis_paper": 290, "oasis_stratified": 290}
+"""Real training samples of a data set, 400 where nothing is said; "@20" are 20 for each of ten classes."""
+
+SECONDS_A_SAMPLE = {"small-cnn": 0.012, "mlp": 0.02, "cnn": 0.05, "densenet": 0.4}
+"""One core, a whole training divided by its training samples, 28 x 28; other sizes go with the pixels."""
+OASIS_TIMES = {"small-cnn": 47.0, "mlp": 30.0, "cnn": 47.0, "densenet": 47.0}
+FIT_SECONDS = {"": 0.5, "vae": 25.0, "vamp": 40.0, "rhvae": 100.0, "conditional": 70.0}
+OASIS_FIT_TIMES = 60.0
+
+
+def num_training(cell: Cell) -> int:
+    """Return about how many samples a cell's classifier is trained on."""
+    base, _, size = cell.data.partition("@")
+    classes = CLASSES.get(base, 10)
+    real = int(size) * classes if size else REAL.get(base, 400)
+    row = parse_row(cell.row)
+    if row.name == "raw":
+        return real
+    if row.law == "classic":
+        return real * row.amount
+    return classes * row.amount + (real if cell.trained_on == "both" else 0)
+
+
+class Costs:
+    """Seconds that runs take.
+
+    Parameters
+    ----------
+    results : iterable of Result
+        Runs that are done.
+    """
+
+    def __init__(self, results: Iterable[Result] = ()) -> None:
+        rates: dict[tuple[str, str], list[float]] = defaultdict(list)
+        for result in results:
+            cell = result.run.cell
+            spent, samples = result.details.get("classifier_seconds"), result.details.get("num_training")
+            if spent and samples:
+                rates[cell.data.partition("@")[0], cell.classifier].append(spent / samples)
+        self._rates = {key: median(values) for key, values in rates.items()}
+
+    def classifier_seconds(self, cell: Cell) -> float:
+        """Return about how long training and testing the classifier takes."""
+        base = cell.data.partition("@")[0]
+        rate = self._rates.get((base, cell.classifier))
+        if rate is None:
+            rate = SECONDS_A_SAMPLE.get(cell.classifier, 0.01)
+            rate *= OASIS_TIMES.get(cell.classifier, 47.0) if base.startswith("oasis") else 1.0
+        return rate * num_training(cell)
+
+    def fit_seconds(self, run: Run) -> float:
+        """Return about how long fitting the run's generator takes."""
+        times = OASIS_FIT_TIMES if run.cell.data.startswith("oasis") else 1.0
+        return FIT_SECONDS[parse_row(run.cell.row).model] * times
+
+    def seconds(self, runs: Iterable[Run]) -> float:
+        """Return about how long runs take on one core, each generator fitted once."""
+        fits: dict[tuple, float] = {}
+        total = 0.0
+        for run in runs:
+            total += self.classifier_seconds(run.cell)
+            fits[fit_key(run)] = self.fit_seconds(run)
+        return total + sum(fits.values())
+
+
+def fit_key(run: Run) -> tuple[str, int, int, str]:
+    """Return what tells one fitted generator from another: data set, draw, seed, kind of model."""
+    return run.cell.data, run.draw, run.seed, parse_row(run.cell.row).model

@@ -1,0 +1,88 @@
+"""One run of the study: build the training set, train the classifier, test it."""
+
+import time
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from riemaug.baselines.batch_transforms import AffineElastic, MixUp
+from riemaug.evaluation.classifiers import Classifier, classifier_named
+from riemaug.evaluation.scores import classification_scores
+from riemaug.evaluation.training import BatchTransform
+from riemaug.random import Stream
+from riemaug.run.collect import environment
+from riemaug.study.cells import Run
+from riemaug.study.datasets import StudyData, load_study_data
+from riemaug.study.learning_rates import oasis_training
+from riemaug.study.place import Place
+from riemaug.study.reduction import reduced
+from riemaug.study.store import Result
+from riemaug.study.training_sets import training_set
+
+MIXUP_ALPHA = 0.2
+
+
+def carry_out(run: Run, place: Place) -> Result:
+    """Do one run.
+
+    Raises
+    ------
+    InvalidInputError
+        The data set's files are missing or damaged.
+    TrainingError, SamplingError
+        A generator failed.
+    """
+    cell, started = run.cell, time.monotonic()
+    data = study_data(cell.data, run.draw, place.data)
+    made = training_set(data, cell.row, cell.trained_on, run.seed, place)
+    prepared = time.monotonic()
+    classifier = study_classifier(cell.classifier, cell.data, place.device)
+    num_classes = len(data.class_names)
+    # of the classifier alone: the same first weights whatever the training set, so that rows are paired
+    stream = Stream(run.seed, ("study", "classifier", cell.classifier, data.name, str(run.draw)))
+    fitted = classifier.fit(made, data.validation, num_classes, stream, transform_of(cell.transform))
+    scores = classification_scores(fitted.predict_proba(data.test.samples), data.test.labels).to_dict()
+    history = fitted.history
+    details: dict[str, Any] = {
+        "num_real": len(data.train),
+        "num_training": len(made),
+        "num_test": len(data.test),
+        "epochs": None if history is None else history.epochs,
+        "best_epoch": None if history is None else history.best_epoch,
+        "generator_seconds": round(prepared - started, 1),
+        "classifier_seconds": round(time.monotonic() - prepared, 1),
+        **_surroundings(place.device),
+    }
+    return Result(
+        run, {name: round(value, 6) for name, value in scores.items() if value is not None}, details
+    )
+
+
+@lru_cache(maxsize=2)
+def study_data(name: str, draw: int, folder: Path) -> StudyData:
+    """Return a data set, "mnist_balanced@20" with 20 real training samples a class."""
+    base, _, size = name.partition("@")
+    data = load_study_data(base, draw, folder)
+    return reduced(data, int(size)) if size else data
+
+
+def study_classifier(name: str, data: str, device: str) -> Classifier:
+    """Return a classifier with the paper's settings for a data set: on OASIS other patience and steps."""
+    settings = oasis_training(name) if data.startswith("oasis") else {}
+    return classifier_named(name, device, **settings)
+
+
+def transform_of(name: str) -> BatchTransform | None:
+    """Return what changes the classifier's batches, None for "none"."""
+    if name == "none":
+        return None
+    return AffineElastic() if name == "affine-elastic" else MixUp(MIXUP_ALPHA)
+
+
+def _surroundings(device: str) -> dict[str, Any]:
+    found = {**environment(device), "date": time.strftime("%Y-%m-%d", time.gmtime())}
+    if device.startswith("cuda"):
+        found["device"] = torch.cuda.get_device_name(device)
+    return found

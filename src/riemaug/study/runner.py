@@ -1,0 +1,105 @@
+"""Runs of the study, the cheap ones first, in several processes, each result kept as soon as it is there."""
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from riemaug.errors import RiemaugError
+from riemaug.parallel import run_tasks
+from riemaug.study.cells import Cell, Run, runs_of
+from riemaug.study.costs import Costs, fit_key
+from riemaug.study.execution import carry_out
+from riemaug.study.place import Place
+from riemaug.study.store import Result, ResultStore
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a run.
+
+    Attributes
+    ----------
+    run : Run
+    result : Result or None
+        None if it was left out or failed.
+    error : str
+        Why it failed; "" if it did not.
+    """
+
+    run: Run
+    result: Result | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class _Task:
+    run: Run
+    place: Place
+    store: ResultStore
+    expected_seconds: float
+    deadline: float | None
+
+
+def pending(cells: Sequence[Cell], count: int, reading: str, done: Sequence[Result]) -> list[Run]:
+    """Return the runs of some cells that are not done, the cheap ones first.
+
+    Runs that need the same fitted generator come one after another, so that it is there for all but the
+    first of them.
+    """
+    known = {result.run for result in done}
+    costs = Costs(done)
+    runs = [run for cell in cells for run in runs_of(cell, count, reading) if run not in known]
+    return sorted(dict.fromkeys(runs), key=lambda run: _order(run, costs))
+
+
+def _order(run: Run, costs: Costs) -> tuple:
+    cell = run.cell
+    fit = costs.fit_seconds(run)
+    # whole powers of two of the classifier's cost: within one, a data set's generators are used at once
+    size = round(costs.classifier_seconds(cell)).bit_length()
+    return size, fit, fit_key(run)[3], run.seed, run.draw, cell.data, costs.classifier_seconds(cell), cell.key
+
+
+def run_all(
+    runs: Sequence[Run],
+    place: Place,
+    store: ResultStore,
+    num_jobs: int,
+    seconds: float | None = None,
+) -> Iterator[Outcome]:
+    """Do runs and yield what became of each, in their order.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+    place : Place
+    store : ResultStore
+        Takes each result at once.
+    num_jobs : int
+        Processes, one thread each.
+    seconds : float, optional
+        No run begins that would end later than so many seconds from now.
+    """
+    deadline = None if seconds is None else time.time() + seconds
+    costs = Costs(store.results())
+    tasks = [_Task(run, place, store, costs.classifier_seconds(run.cell), deadline) for run in runs]
+    yield from run_tasks(_do, tasks, num_jobs)
+
+
+def _do(task: _Task) -> Outcome:
+    if task.deadline is not None and time.time() + task.expected_seconds > task.deadline:
+        return Outcome(task.run)
+    try:
+        result = carry_out(task.run, task.place)
+    except RiemaugError as error:
+        return Outcome(task.run, error=str(error))
+    task.store.add(result)
+    return Outcome(task.run, result)
+
+
+def num_jobs_for(asked: int | None, device: str) -> int:
+    """Return the number of processes: as asked, else the cores, or one where a GPU computes."""
+    if asked is not None:
+        return asked
+    return 1 if device.startswith("cuda") else (os.cpu_count() or 1)

@@ -1,0 +1,58 @@
+"""The training set of a row: real samples, new ones, or both."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from riemaug.baselines.classic import ClassicAugmentation
+from riemaug.errors import InvalidInputError
+from riemaug.evaluation.samples import LabelledSamples
+from riemaug.random import Stream
+from riemaug.study.cells import Row, parse_row
+from riemaug.study.datasets import StudyData
+from riemaug.study.fits import fitted_generator
+from riemaug.study.place import Place
+
+
+def training_set(data: StudyData, row: str, trained_on: str, seed: int, place: Place) -> LabelledSamples:
+    """Return what a classifier is trained on.
+
+    Parameters
+    ----------
+    data : StudyData
+    row : str
+        See `riemaug.study.cells.parse_row`.
+    trained_on : "real", "both" or "synthetic"
+    seed : int
+        Of the generator and its draws.
+    place : Place
+
+    Raises
+    ------
+    InvalidInputError
+        A row that does not go with `trained_on`.
+    """
+    chosen = parse_row(row)
+    if (trained_on == "real") != (row == "raw"):
+        raise InvalidInputError(
+            f"row raw is trained on real samples, the others on both or synthetic, got {row} on {trained_on}"
+        )
+    if trained_on == "real":
+        return data.train
+    made = new_samples(data, chosen, seed, place)
+    return made if trained_on == "synthetic" else data.train.joined(made)
+
+
+def new_samples(data: StudyData, row: Row, seed: int, place: Place) -> LabelledSamples:
+    """Return the new samples of a row; the same whatever else the study does."""
+    num_classes = len(data.class_names)
+    stream = Stream(seed, ("study", "draws", row.name, data.name, str(data.draw)))
+    if row.law == "classic":
+        method = ClassicAugmentation(row.amount)
+        counts: Sequence[int] = method.counts_for(data.train.counts(num_classes))
+        return method.fit(data.train, num_classes, stream.child("fit")).sample(counts, stream)
+    counts = [row.amount] * num_classes
+    made = fitted_generator(data, row, seed, place).sample(counts, stream)
+    if not np.isfinite(made.samples).all():
+        raise InvalidInputError(f"new samples must be finite, row {row.name} of {data.name} has others")
+    return made
