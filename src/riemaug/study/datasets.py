@@ -10,7 +10,9 @@ from jaxtyping import Int64, UInt8
 from riemaug.errors import InvalidInputError
 from riemaug.evaluation.samples import LabelledSamples
 from riemaug.random import Stream
-from riemaug.study.drawing import Draw, committed, committed_draw, draw_images, is_committed
+from riemaug.study.committed import committed, is_committed
+from riemaug.study.drawing import Draw, committed_draw, draw_images
+from riemaug.study.oasis import LABELS, oasis_rows, read_oasis
 from riemaug.study.sources import ImageSource, read_emnist, read_fashion, read_mnist
 
 PER_CLASS = 50
@@ -64,7 +66,7 @@ class _ImageSet:
 
 
 def read_fashion_pool(folder: Path) -> ImageSource:
-    """Return Fashion-MNIST with the first 500 training images of each class, whatever form it is read from."""
+    """Return Fashion-MNIST with the first 500 training images of each class, whatever its form."""
     source = read_fashion(folder)
     by_class = (np.flatnonzero(source.train_labels == label) for label in range(len(source.class_names)))
     rows = np.sort(np.concatenate([own[:_FASHION_POOL] for own in by_class]))
@@ -85,7 +87,8 @@ _IMAGE_SETS = {
     "emnist_unbalanced": _ImageSet(read_emnist, "emnist_unbalanced"),
     "fashion_balanced": _ImageSet(read_fashion_pool),
 }
-DATA_SETS = tuple(_IMAGE_SETS)
+_OASIS_SETS = ("oasis_paper", "oasis_stratified")
+DATA_SETS = (*_IMAGE_SETS, *_OASIS_SETS)
 """Names that `load_study_data` knows."""
 
 
@@ -97,7 +100,8 @@ def load_study_data(name: str, draw: int, folder: Path) -> StudyData:
     name : str
         One of `DATA_SETS`.
     draw : int
-        Number of the draw, from 0. The same number gives the same samples.
+        Number of the draw, from 0. The same number gives the same samples. "oasis_paper" has only draw 0,
+        "oasis_stratified" 0 to 9.
     folder : Path
         Where the public data sets are, in the forms that docs/study_data.md lists.
 
@@ -110,14 +114,44 @@ def load_study_data(name: str, draw: int, folder: Path) -> StudyData:
         raise InvalidInputError(f"a data set of the study is one of {', '.join(DATA_SETS)}, got {name!r}")
     if draw < 0:
         raise InvalidInputError(f"draws are numbered from 0, got {draw}")
-    source = _IMAGE_SETS[name].read(Path(folder))
+    if name in _OASIS_SETS:
+        return _load_oasis(name, draw, Path(folder))
+    source = source_of(name, Path(folder))
     return as_study_data(name, draw, source, draw_of(name, draw, source))
 
 
+def _load_oasis(name: str, draw: int, folder: Path) -> StudyData:
+    subjects = read_oasis(folder)
+    rows = oasis_rows(name, draw, subjects)
+    samples = {part: scaled(subjects.images[own], subjects.labels[own]) for part, own in rows.items()}
+    return StudyData(
+        name,
+        draw,
+        LABELS,
+        samples["train"],
+        samples["validation"],
+        samples["test"],
+        rows["train"],
+        rows["validation"],
+        {part: subjects.ages[own] for part, own in rows.items()},
+        {part: subjects.sexes[own] for part, own in rows.items()},
+    )
+
+
+def source_of(name: str, folder: Path) -> ImageSource:
+    """Return the images that a set other than OASIS is drawn from. See `load_study_data` for errors."""
+    return _IMAGE_SETS[name].read(folder)
+
+
 def draw_of(name: str, draw: int, source: ImageSource) -> Draw:
-    """Return a draw of an image set: the committed one, or one made by the rule (`draw_images`)."""
+    """Return a draw of an image set: the committed one, else one made by the rule."""
     if is_committed(name, draw):
         return committed_draw(name, draw, source)
+    return drawn_by_rule(name, draw, source)
+
+
+def drawn_by_rule(name: str, draw: int, source: ImageSource) -> Draw:
+    """Return a draw of an image set made by `draw_images`, as the committed ones were."""
     counts = _IMAGE_SETS[name].counts(len(source.class_names))
     return draw_images(source, counts, Stream(draw, ("study", name)))
 

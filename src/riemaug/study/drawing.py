@@ -1,11 +1,7 @@
-"""Which training images a draw takes, by rule; and the draws that are committed."""
+"""Which training images a draw takes, by rule or as committed."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
-from typing import Any
 
 import numpy as np
 from jaxtyping import Int64, UInt8
@@ -13,6 +9,7 @@ from jaxtyping import Int64, UInt8
 from riemaug.data.likeness import Signatures, near_pairs, signature, standardised
 from riemaug.errors import InvalidInputError
 from riemaug.random import Stream
+from riemaug.study.committed import committed
 from riemaug.study.sources import ImageSource
 
 STEP = 5
@@ -26,18 +23,6 @@ class Draw:
 
     train: Int64[np.ndarray, " n"]
     validation: Int64[np.ndarray, " m"]
-
-
-@cache
-def committed(name: str) -> dict[str, Any]:
-    """Return a committed file of this package's folder `draws`, parsed."""
-    return json.loads((files("riemaug.study") / "draws" / f"{name}.json").read_text(encoding="utf-8"))
-
-
-def is_committed(name: str, draw: int) -> bool:
-    """Return whether a draw of a data set is among the committed ones."""
-    place = files("riemaug.study") / "draws" / f"{name}.json"
-    return place.is_file() and str(draw) in committed(name)["draws"]
 
 
 def geometric_counts(ratio: float, num_classes: int, total: int, stream: Stream) -> tuple[int, ...]:

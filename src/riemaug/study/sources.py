@@ -251,11 +251,11 @@ def _class_folders(folder: Path, num_classes: int) -> tuple[np.ndarray, np.ndarr
         if path.suffix.lower() in _IMAGE_SUFFIXES
     ]
     named = [path for path, _ in files if not path.stem.isdigit()]
+    found = str(named[0]) if named else f"the {len(files)} images here are not"
     if named or not files or len({int(path.stem) for path, _ in files}) < len(files):
         raise InvalidInputError(
-            f"images in {folder}/<class>/ must be named by their rows in the original file, such as 00017.png,"
-            f" each another one; {named[0] if named else f'the {len(files)} images here are not'}: rename"
-            " them, or download the original files"
+            f"images in {folder}/<class>/ must be named by their rows in the original file, such as"
+            f" 00017.png, each another one; {found}: rename them, or download the original files"
         )
     files.sort(key=lambda item: int(item[0].stem))
     images = [np.asarray(Image.open(path).convert("L")) for path, _ in files]
