@@ -157,7 +157,7 @@ def show(
     out: Annotated[Path | None, typer.Option(help="Write to this file.", show_default=False)] = None,
     classifier: Annotated[str, typer.Option(help="Of table2 and orderings.")] = "densenet",
     data: Annotated[
-        str | None, typer.Option(help="Of table3, baselines and curve: the data set.", show_default=False)
+        str | None, typer.Option(help="Of table1, table3, baselines and curve: the data set.", show_default=False)
     ] = None,
     reading: Reading = "draws",
     store: Store = DEFAULT_STORE,
@@ -176,7 +176,7 @@ def show(
     from riemaug.study.showing import table_named
     from riemaug.study.table import write_table
 
-    folder = _data_folder(data_dir) if what == "table1" else None
+    folder = _data_folder(data_dir) if what == "table1" else data_dir
     table = table_named(what, store, classifier=classifier, data=data, reading=reading, folder=folder)
     text = write_table(table, form, out)
     if text:

@@ -8,11 +8,12 @@ from typing import Any
 import torch
 
 from riemaug.baselines.batch_transforms import AffineElastic, MixUp
-from riemaug.evaluation.classifiers import Classifier, classifier_named
+from riemaug.evaluation.classifiers import Classifier, FittedClassifier, classifier_named
 from riemaug.evaluation.scores import classification_scores
 from riemaug.evaluation.training import BatchTransform
 from riemaug.random import Stream
 from riemaug.run.collect import environment
+from riemaug.study.age import OLD
 from riemaug.study.cells import Run
 from riemaug.study.datasets import StudyData, load_study_data
 from riemaug.study.learning_rates import oasis_training
@@ -43,7 +44,7 @@ def carry_out(run: Run, place: Place) -> Result:
     # of the classifier alone: the same first weights whatever the training set, so that rows are paired
     stream = Stream(run.seed, ("study", "classifier", cell.classifier, data.name, str(run.draw)))
     fitted = classifier.fit(made, data.validation, num_classes, stream, transform_of(cell.transform))
-    scores = classification_scores(fitted.predict_proba(data.test.samples), data.test.labels).to_dict()
+    scores = _scores(fitted, data)
     history = fitted.history
     details: dict[str, Any] = {
         "num_real": len(data.train),
@@ -55,9 +56,17 @@ def carry_out(run: Run, place: Place) -> Result:
         "classifier_seconds": round(time.monotonic() - prepared, 1),
         **_surroundings(place.device),
     }
-    return Result(
-        run, {name: round(value, 6) for name, value in scores.items() if value is not None}, details
-    )
+    return Result(run, scores, details)
+
+
+def _scores(fitted: FittedClassifier, data: StudyData) -> dict[str, float]:
+    """Return all scores on the test part; of OASIS also the balanced accuracy of its older subjects."""
+    shares, labels = fitted.predict_proba(data.test.samples), data.test.labels
+    scores = dict(classification_scores(shares, labels).to_dict())
+    if data.ages is not None:
+        old = data.ages["test"] >= OLD
+        scores[f"balanced_accuracy_{OLD}"] = classification_scores(shares[old], labels[old]).balanced_accuracy
+    return {name: round(value, 6) for name, value in scores.items() if value is not None}
 
 
 @lru_cache(maxsize=2)

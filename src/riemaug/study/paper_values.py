@@ -1,18 +1,8 @@
 """The paper's numbers: means and standard deviations of its Tables 2 and 3."""
 
-import json
-from functools import cache
-from importlib import resources
-from typing import Any
+from riemaug.study.demographics import paper_tables
 
 _CLASSIFIER_COLUMNS = ("mlp", "cnn", "densenet")
-FILE = "paper_tables.json"
-
-
-@cache
-def paper_tables() -> dict[str, Any]:
-    """Return all that the file holds."""
-    return json.loads(resources.files("riemaug.study").joinpath(FILE).read_text(encoding="utf-8"))
 
 
 def paper_value(data: str, classifier: str, row: str, trained_on: str) -> tuple[float, float] | None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from riemaug.errors import InvalidInputError
 from riemaug.study.comparisons import baselines, learning_curve, orderings
+from riemaug.study.demographic_table import demographic_table
 from riemaug.study.store import ResultStore
 from riemaug.study.table import Table
 from riemaug.study.tables import table2, table3
@@ -31,10 +32,10 @@ def table_named(
     classifier : str
         Of "table2" and "orderings".
     data : str, optional
-        Of "table3", "baselines" and "curve".
+        Of "table1", "table3", "baselines" and "curve".
     reading : "draws" or "paper"
     folder : Path, optional
-        The data sets' files, for "table1".
+        The data sets' files: "table1" needs them, "table3" shows what age alone says if it has them.
 
     Raises
     ------
@@ -46,15 +47,13 @@ def table_named(
     if name == "table1":
         if folder is None:
             raise InvalidInputError("table1 counts subjects: give the folder of the OASIS files")
-        from riemaug.study.demographic_table import table1
-
-        return table1(folder)
+        return demographic_table(folder, data or "oasis_paper")
     results = ResultStore(store).results()
     if name == "table2":
         return table2(results, classifier, reading)
     if name == "orderings":
         return orderings(results, classifier, reading)
     if name == "table3":
-        return table3(results, data or "oasis_paper", reading)
+        return table3(results, data or "oasis_paper", reading, folder)
     build = baselines if name == "baselines" else learning_curve
     return build(results, data or "mnist_balanced", reading)

@@ -3,13 +3,27 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
-from riemaug.study.cells import TABLE2_DATA, Cell, table2_cells, table3_cells
+import numpy as np
+
+from riemaug.study.age import OLD, age_baselines
+from riemaug.study.cells import FIXED_SPLIT, TABLE2_DATA, Cell, table2_cells, table3_cells
+from riemaug.study.datasets import load_study_data
 from riemaug.study.paper_values import paper_value
 from riemaug.study.store import Result
 from riemaug.study.summaries import Scores, Summary
 from riemaug.study.table import Entry, Table
 
+OLD_METRIC = f"balanced_accuracy_{OLD}"
+SPLITS = 10
+"""Splits of "oasis_stratified"."""
+AGE_ROWS = {
+    "age_logistic": "logistic regression on age",
+    "age_60": f"AD from {OLD} years on",
+    "age_logistic_60": f"logistic regression on age, {OLD} or more",
+}
+_NOTHING = (Entry(""), Entry(""))
 PARTS = {"both": "raw + new samples", "synthetic": "new samples only"}
 _LEGEND = (
     "Mean (standard deviation) in %, [runs]. The difference is ours minus the paper's; † outside the paper's "
@@ -38,20 +52,51 @@ def table2(results: Iterable[Result], classifier: str = "densenet", reading: str
     return Table(f"Table 2, {classifier}: accuracy (%)", ["", *names], rows, notes)
 
 
-def table3(results: Iterable[Result], data: str = "oasis_paper", reading: str = "draws") -> Table:
-    """Return Table 3: balanced accuracy on OASIS.
+def table3(
+    results: Iterable[Result],
+    data: str = "oasis_paper",
+    reading: str = "draws",
+    folder: Path | None = None,
+) -> Table:
+    """Return Table 3: balanced accuracy on OASIS, with what age alone says.
 
     Parameters
     ----------
     results : iterable of Result
     data : "oasis_paper" or "oasis_stratified"
     reading : "draws" or "paper"
+    folder : Path, optional
+        The files of OASIS; without them the rows of age alone are left out.
     """
-    scores = Scores(results, "balanced_accuracy", reading)
+    kept = list(results)
     kinds = ("mlp", "cnn", "densenet")
+    columns, cells = [(data, kind) for kind in kinds], table3_cells(data, kinds[0])
+    rows = _blocks(Scores(kept, "balanced_accuracy", reading), columns, cells)
+    of_old = Scores(kept, OLD_METRIC, reading)
+    rows.append([Entry(f"test subjects of {OLD} years or more")])
+    for cell in cells:
+        means = [of_old.summary(replace(cell, classifier=kind)) for kind in kinds]
+        if any(means):
+            shares = "" if cell.trained_on == "real" else f", {PARTS[cell.trained_on]}"
+            own = [Entry("–") if mean is None else Entry(shown(mean)) for mean in means]
+            rows.append([Entry(cell.row + shares), *(part for entry in own for part in (entry, *_NOTHING))])
+    if folder is not None:
+        rows += _age_rows(data, folder)
     names = [name for kind in kinds for name in (kind, "paper", "diff.")]
-    rows = _blocks(scores, [(data, kind) for kind in kinds], table3_cells(data, kinds[0]))
     return Table(f"Table 3, {data}: balanced accuracy (%)", ["", *names], rows, [_LEGEND])
+
+
+def _age_rows(data: str, folder: Path) -> list[list[Entry]]:
+    """Return what age alone scores, over the splits of the data set."""
+    draws = 1 if data in FIXED_SPLIT else SPLITS
+    found = [age_baselines(load_study_data(data, draw, folder)) for draw in range(draws)]
+    rows = [[Entry("age alone, no image")]]
+    for name, text in AGE_ROWS.items():
+        values = [100 * scores[name] for scores in found]
+        spread = float(np.std(values, ddof=1)) if draws > 1 else math.nan
+        mean = Summary(float(np.mean(values)), spread, draws)
+        rows.append([Entry(text), Entry(shown(mean)), *_NOTHING, *([Entry("")] * 6)])
+    return rows
 
 
 def _blocks(scores: Scores, columns: Sequence[tuple[str, str]], cells: Sequence[Cell]) -> list[list[Entry]]:

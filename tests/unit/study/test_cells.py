@@ -14,7 +14,8 @@ from riemaug.study.cells import (
     select,
 )
 from riemaug.study.costs import Costs, num_training
-from riemaug.study.paper_values import paper_tables, paper_value
+from riemaug.study.demographics import paper_tables
+from riemaug.study.paper_values import paper_value
 from riemaug.study.runner import pending
 from riemaug.study.store import Result
 
