@@ -66,6 +66,11 @@ def read_oasis(folder: Path) -> Subjects:
     return read_first("oasis", _FORMS, folder)
 
 
+def oasis_is_there(folder: Path) -> bool:
+    """Return whether a folder has OASIS in one of the forms that `read_oasis` reads."""
+    return any(form.found(folder) for form in _FORMS)
+
+
 def oasis_rows(name: str, draw: int, subjects: Subjects) -> dict[str, Int64[np.ndarray, " k"]]:
     """Return the rows of training, validation and test subjects in a committed split.
 
