@@ -1,5 +1,6 @@
 """What a run will cost: from the runs that are done, else from rates measured once on one core."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable
 from statistics import median
@@ -31,6 +32,10 @@ def num_training(cell: Cell) -> int:
     return classes * row.amount + (real if cell.trained_on == "both" else 0)
 
 
+GROWTH = 0.8
+"""Time grows with this power of the training samples: with more of them fewer epochs are needed."""
+
+
 class Costs:
     """Seconds that runs take.
 
@@ -41,26 +46,28 @@ class Costs:
     """
 
     def __init__(self, results: Iterable[Result] = ()) -> None:
-        rates: dict[tuple[str, str], list[float]] = defaultdict(list)
+        spent: dict[tuple[bool, str], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
         for result in results:
-            cell = result.run.cell
-            spent, samples = result.details.get("classifier_seconds"), result.details.get("num_training")
-            if spent and samples:
-                rates[cell.data.partition("@")[0], cell.classifier].append(spent / samples)
-        self._rates = {key: median(values) for key, values in rates.items()}
+            cell, details = result.run.cell, result.details
+            if details.get("classifier_seconds") and details.get("num_training"):
+                known = spent[_is_large(cell), cell.classifier]
+                known[int(details["num_training"])].append(float(details["classifier_seconds"]))
+        self._spent = {
+            key: {size: median(values) for size, values in sizes.items()} for key, sizes in spent.items()
+        }
 
     def classifier_seconds(self, cell: Cell) -> float:
         """Return about how long training and testing the classifier takes."""
-        base = cell.data.partition("@")[0]
-        rate = self._rates.get((base, cell.classifier))
-        if rate is None:
-            rate = SECONDS_A_SAMPLE.get(cell.classifier, 0.01)
-            rate *= OASIS_TIMES.get(cell.classifier, 47.0) if base.startswith("oasis") else 1.0
-        return rate * num_training(cell)
+        size, known = num_training(cell), self._spent.get((_is_large(cell), cell.classifier))
+        if known:
+            nearest = min(known, key=lambda other: abs(math.log(size / other)))
+            return known[nearest] * (size / nearest) ** GROWTH
+        rate = SECONDS_A_SAMPLE.get(cell.classifier, 0.01)
+        return rate * size * (OASIS_TIMES.get(cell.classifier, 47.0) if _is_large(cell) else 1.0)
 
     def fit_seconds(self, run: Run) -> float:
         """Return about how long fitting the run's generator takes."""
-        times = OASIS_FIT_TIMES if run.cell.data.startswith("oasis") else 1.0
+        times = OASIS_FIT_TIMES if _is_large(run.cell) else 1.0
         return FIT_SECONDS[parse_row(run.cell.row).model] * times
 
     def seconds(self, runs: Iterable[Run]) -> float:
@@ -71,6 +78,10 @@ class Costs:
             total += self.classifier_seconds(run.cell)
             fits[fit_key(run)] = self.fit_seconds(run)
         return total + sum(fits.values())
+
+
+def _is_large(cell: Cell) -> bool:
+    return cell.data.startswith("oasis")
 
 
 def fit_key(run: Run) -> tuple[str, int, int, str]:

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 
-from riemaug.baselines.batch_transforms import AffineElastic, MixUp
 from riemaug.evaluation.classifiers import Classifier, FittedClassifier, classifier_named
 from riemaug.evaluation.scores import classification_scores
 from riemaug.evaluation.training import BatchTransform
@@ -87,6 +86,8 @@ def transform_of(name: str) -> BatchTransform | None:
     """Return what changes the classifier's batches, None for "none"."""
     if name == "none":
         return None
+    from riemaug.baselines.batch_transforms import AffineElastic, MixUp
+
     return AffineElastic() if name == "affine-elastic" else MixUp(MIXUP_ALPHA)
 
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from riemaug.baselines.classic import ClassicAugmentation
 from riemaug.errors import InvalidInputError
 from riemaug.evaluation.samples import LabelledSamples
 from riemaug.random import Stream
@@ -48,6 +47,8 @@ def new_samples(data: StudyData, row: Row, seed: int, place: Place) -> LabelledS
     num_classes = len(data.class_names)
     stream = Stream(seed, ("study", "draws", row.name, data.name, str(data.draw)))
     if row.law == "classic":
+        from riemaug.baselines.classic import ClassicAugmentation
+
         method = ClassicAugmentation(row.amount)
         counts: Sequence[int] = method.counts_for(data.train.counts(num_classes))
         return method.fit(data.train, num_classes, stream.child("fit")).sample(counts, stream)

@@ -1,0 +1,1 @@
+"""What a sceptic would use instead: other generators and transforms, under one interface."""

@@ -1,0 +1,129 @@
+"""`riemaug study`: what it lists, runs, resumes and shows."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from cli_runs import Command, kill_group, run_for_real, start, wait_until
+
+from riemaug.cli.study import parse_time
+from riemaug.errors import InvalidInputError
+from riemaug.study.cells import Cell, Run
+from riemaug.study.store import Result, ResultStore
+
+DATA = os.environ.get("RIEMAUG_DATA")
+needs_data = pytest.mark.skipif(DATA is None, reason="needs MNIST: set RIEMAUG_DATA")
+QUICK_CELL = "mnist_balanced@5/small-cnn/raw/real"
+
+
+def lines_of(store: Path) -> list[dict]:
+    """Return the whole results in a folder, without what differs from run to run."""
+    rows = []
+    for path in sorted(store.glob("*.jsonl")):
+        for line in path.read_text().splitlines():
+            row = json.loads(line)
+            rows.append({key: row[key] for key in ("data", "row", "draw", "seed", "scores", "epochs")})
+    return sorted(rows, key=lambda row: (row["row"], row["seed"]))
+
+
+def test_list_tells_what_is_done_and_left(cli: Command, tmp_path: Path) -> None:
+    cell = Cell("mnist_balanced", "small-cnn", "raw", "real")
+    ResultStore(tmp_path).add(Result(Run(cell, 0, 0), {"accuracy": 0.9}))
+    listed = cli("study", "list", "--store", tmp_path, "--cells", cell.key, "--json").document
+    assert [(line["name"], line["done"], line["wanted"]) for line in listed] == [(cell.key, 1, 5)]
+    assert listed[0]["seconds_left"] > 0
+    whole = cli("study", "list", "--store", tmp_path, "--json").document
+    assert {line["name"] for line in whole} >= {"mnist_balanced/densenet", "oasis_paper/mlp"}
+    assert "mnist_balanced/small-cnn" in cli("study", "list", "--store", tmp_path).out
+
+
+def test_mistakes_are_one_line(cli: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RIEMAUG_DATA", raising=False)
+    for arguments, said in (
+        (("run", "--cells", "nothing"), "which names none"),
+        (("run", "--cells", "curve", "--time-budget", "soon"), "takes a time such as 90m"),
+        (("run", "--cells", "curve", "--reading", "both"), "--reading is draws or paper"),
+        (("run", "--cells", QUICK_CELL), "give --data-dir FOLDER or set RIEMAUG_DATA"),
+        (("show", "table9"), "show takes one of"),
+        (("show", "table2", "--format", "pdf"), "--format is one of md, html, latex, png"),
+        (("show", "table1"), "give --data-dir FOLDER"),
+        (("show", "fig1"), "a figure needs a file"),
+    ):
+        done = cli("study", arguments[0], *arguments[1:], "--store", tmp_path)
+        assert done.code == 2, arguments
+        assert said in done.message
+
+
+def test_times() -> None:
+    assert [parse_time(text) for text in ("90m", "1.5h", "45 s", "30")] == [5400.0, 5400.0, 45.0, 30.0]
+    for text in ("", "0", "-3", "2d", "h"):
+        with pytest.raises(InvalidInputError, match="--time-budget"):
+            parse_time(text)
+
+
+def test_a_dry_run_does_nothing(cli: Command, tmp_path: Path) -> None:
+    store = tmp_path / "results"
+    done = cli("study", "run", "--cells", "curve", "--store", store, "--dry-run")
+    assert done.code == 0
+    assert "160 runs of 32 cells" in done.err
+    assert not store.exists()
+
+
+def test_shown_tables_come_from_the_store(cli: Command, tmp_path: Path) -> None:
+    run = Run(Cell("mnist_balanced", "densenet", "raw", "real"), 0, 0)
+    ResultStore(tmp_path).add(Result(run, {"accuracy": 0.912}))
+    shown = cli("study", "show", "table2", "--store", tmp_path)
+    assert "91.2 [1] | 89.9 (0.6) | +1.3" in shown.out
+    page = tmp_path / "table.html"
+    assert cli("study", "show", "table2", "--store", tmp_path, "--format", "html", "--out", page).code == 0
+    assert "91.2 [1]" in page.read_text()
+
+
+@needs_data
+def test_runs_are_kept_and_not_repeated(cli: Command, tmp_path: Path) -> None:
+    store = tmp_path / "results"
+    options = ("--cells", QUICK_CELL, "--store", store, "--cache", tmp_path / "cache")
+    first = cli("study", "run", *options, "--runs", 2, "--jobs", 1)
+    assert first.code == 0, first.err
+    assert "2 done" in first.err
+    rows = lines_of(store)
+    assert [row["seed"] for row in rows] == [0, 1]
+    assert all(0.5 < row["scores"]["accuracy"] < 0.95 for row in rows)
+    again = cli("study", "run", *options, "--runs", 2)
+    assert "nothing is left to do" in again.err
+    assert lines_of(store) == rows
+    # the number of processes changes nothing
+    other = tmp_path / "other"
+    done = run_for_real(
+        "study", "run", "--cells", QUICK_CELL, "--runs", 2, "--jobs", 2, "--store", other, "--quiet"
+    )
+    assert done.code == 0, done.err
+    assert lines_of(other) == rows
+
+
+@needs_data
+def test_no_run_begins_that_would_end_too_late(cli: Command, tmp_path: Path) -> None:
+    done = cli(
+        "study", "run", "--cells", QUICK_CELL, "--runs", 1, "--store", tmp_path, "--time-budget", "0.001s"
+    )
+    assert done.code == 0
+    assert "1 left out" in done.err
+    assert not list(tmp_path.glob("*.jsonl"))
+
+
+@needs_data
+@pytest.mark.slow
+def test_a_killed_study_loses_only_what_it_was_doing(tmp_path: Path) -> None:
+    store = tmp_path / "results"
+    options = ("study", "run", "--cells", QUICK_CELL, "--runs", 4, "--store", store, "--jobs", 2)
+    process = start(*options)
+    wait_until(lambda: len(lines_of(store)) >= 1 if store.exists() else False, process)
+    kill_group(process)
+    kept = lines_of(store)
+    assert kept
+    finished = run_for_real(*options)
+    assert finished.code == 0, finished.err
+    rows = lines_of(store)
+    assert [row["seed"] for row in rows] == [0, 1, 2, 3]
+    assert all(row in rows for row in kept)
