@@ -148,12 +148,15 @@ class BatchAugmentation:
     ) -> Float[Tensor, "n p"]:
         """Return random parameters: ranges scaled to [-1, 1], flips 0 or 1; zero rows for no transform."""
         uniform = torch.rand((count, self.num_parameters + 1), generator=generator, device=device)
-        parameters = 2.0 * uniform[:, :-1] - 1.0
+        return self.scaled(uniform[:, :-1]) * (uniform[:, -1:] < self.config.share)
+
+    def scaled(self, uniform: Float[Tensor, "n p"]) -> Float[Tensor, "n p"]:
+        """Return parameters from uniform numbers in [0, 1]: ranges in [-1, 1], flips 0 or 1."""
+        parameters = 2.0 * uniform - 1.0
         flips = self._sizes.get("flip", 0)
         if flips:
             parameters[:, -flips:] = (parameters[:, -flips:] > 0).to(parameters.dtype)
-        is_transformed = uniform[:, -1:] < self.config.share
-        return parameters * is_transformed
+        return parameters
 
     def apply(self, data: Float[Tensor, "n D"], parameters: Float[Tensor, "n p"]) -> Float[Tensor, "n D"]:
         """Return samples transformed by the given parameters; rows of zeros come back as they are.
@@ -164,7 +167,7 @@ class BatchAugmentation:
         values = self._split(parameters)
         image = self.layout.to_image(data)
         moved = nn.functional.grid_sample(
-            image, self._grid(image, values), mode="bilinear", padding_mode="border", align_corners=False
+            image, self.grid(image, parameters), mode="bilinear", padding_mode="border", align_corners=False
         )
         if "brightness" in values:
             change = self.config.brightness * values["brightness"][:, 0]
@@ -179,8 +182,11 @@ class BatchAugmentation:
         parts = parameters.split(list(self._sizes.values()), 1)
         return dict(zip(self._sizes, parts, strict=True))
 
-    def _grid(self, image: Tensor, values: dict[str, Tensor]) -> Tensor:
+    def grid(
+        self, image: Float[Tensor, "n channels *sides"], parameters: Float[Tensor, "n p"]
+    ) -> Float[Tensor, "n *sides k"]:
         """Return where each pixel of the result is taken from, in the coordinates of `grid_sample`."""
+        values = self._split(parameters)
         matrix = self._matrix(image, values)
         sides = self.layout.sides
         half = torch.tensor(sides, dtype=image.dtype, device=image.device) / 2.0
