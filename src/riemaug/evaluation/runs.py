@@ -148,6 +148,8 @@ class RunTask(Task):
             except InvalidInputError as error:
                 raise InvalidInputError(f"{self.what}: {error}") from error
             shares = fitted.predict_proba(test.samples)
+        # of float32 samples some of scikit-learn's classifiers give rows that add up to 1 roughly only
+        shares = shares / shares.sum(1, keepdims=True)
         history = fitted.history
         return Run(
             classifier=self.classifier_name,

@@ -70,14 +70,14 @@ def check_alike(real: Source, *others: Source) -> None:
         for what, first, second in zip(("shape", "dtype"), *formats, strict=True):
             if first != second:
                 raise InvalidInputError(
-                    f"all samples must be of one {what}, {real.name} has {first} and {other.name} has "
-                    f"{second}: {_WAYS_OUT[what]}"
+                    f"all samples must be of one {what}, found {first} in {real.name} and {second} in "
+                    f"{other.name}: {_WAYS_OUT[what]}"
                 )
         known = set(real.data.class_names)
         unknown = [name for name in other.data.class_names if name not in known]
         if unknown:
             raise InvalidInputError(
-                f"the classes of {other.name} must be among those of {real.name} "
+                f"the classes in {other.name} must be among those in {real.name} "
                 f"({quote_some(list(real.data.class_names))}), {quote_some(unknown)} is not: rename or remove"
                 " it"
             )
@@ -191,9 +191,5 @@ def class_notes(real: Source, synthetic: Source, test: Source | None) -> list[st
             continue
         missing = [name for name in real.data.class_names if name not in source.data.class_names]
         if missing:
-            notes.append(f"{_capital(source.name)} lacks the class {quote_some(missing)}.")
+            notes.append(f"There are no samples of class {quote_some(missing)} in {source.name}.")
     return notes
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

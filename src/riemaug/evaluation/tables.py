@@ -96,7 +96,7 @@ def copying_table(reports: Sequence[dict[str, Any]]) -> TextTable:
                 str(number) if len(reports) > 1 else "all",
                 f"{report['num_exact']} of {report['num_synthetic']:,}",
                 f"{report['num_near']} ({report['num_near_reference']} of {report['num_reference']:,})",
-                f"{100 * report['share_closer']:.2g} % ({100 * report['expected_share_closer']:.2g} %)",
+                f"{_share(report['share_closer'])} ({_share(report['expected_share_closer'])})",
                 "" if membership is None else f"{membership['auc']:.2f}",
             )
         )
@@ -148,16 +148,16 @@ def _sections(evaluation: Evaluation) -> Iterator[str]:
 def _how(settings: Any) -> str:
     counts = settings["samples"][0]
     sums = {name: sum(sizes) for name, sizes in counts.items()}
-    where = f"the folds (sizes of the first of {settings['folds']})" if settings["folds"] else "the test set"
-    interval = (
+    basis = (
         "folds, corrected for the training samples that they share"
         if settings["folds"]
-        else "seeds and for the finite test set, not for another draw of the real samples"
+        else "seeds and for the finite test set, but not for another draw of the real samples"
     )
+    first = f" (numbers of the first of {settings['folds']} folds)" if settings["folds"] else ""
     return (
-        f"Trained on {sums['training']:,} real samples, stopped by {sums['validation']:,} others, tested on "
-        f"{sums['test']:,}: {where}. {sums['synthetic']:,} synthetic samples. Runs that are compared share "
-        f"their first weights. Intervals are 95 % t intervals that allow for the {interval}."
+        f"{sums['training']:,} real and {sums['synthetic']:,} synthetic samples to train on, "
+        f"{sums['validation']:,} other real ones by which all trainings stop, {sums['test']:,} held-out real "
+        f"ones to test on{first}. Runs that are compared share their first weights. The 95 % t intervals allow for the {basis}."
     )
 
 
@@ -195,6 +195,10 @@ def _measures(scores: dict[str, Any]) -> tuple[str, ...]:
         f"{scores['mmd']['p_value']:.2g}",
         f"{two['auc']:.2f} ({two['p_value']:.2g})",
     )
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.1f} %"
 
 
 def _interval(verdict: Verdict) -> str:

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+from riemaug.baselines.classic import ClassicAugmentation
 from riemaug.errors import InvalidInputError
+from riemaug.evaluation.classifiers import layout_of
 from riemaug.evaluation.samples import LabelledSamples
 from riemaug.evaluation.settings import TRAINED_ON, WITH_CLASSIC, EvaluationConfig, TrainedOn
 from riemaug.random import Stream
@@ -66,8 +68,6 @@ def training_set(name: TrainedOn, material: Material, factor: int, stream: Strea
 
 
 def _classic(material: Material, factor: int, stream: Stream) -> LabelledSamples:
-    from riemaug.baselines.classic import ClassicAugmentation
-
     method, num_classes = ClassicAugmentation(factor), len(material.class_names)
     counts = method.counts_for(material.training.counts(num_classes))
     return method.fit(material.training, num_classes, stream).sample(counts, stream)
@@ -92,8 +92,9 @@ def chosen_sets(
         A set that was asked for cannot be.
     """
     lacking: dict[str, str] = {}
-    if len(shape) == 1:
-        lacking |= dict.fromkeys(WITH_CLASSIC, "classic augmentation transforms images, not rows of tables")
+    layout = layout_of(shape)
+    if layout is None or len(layout.sides) not in (2, 3):
+        lacking |= dict.fromkeys(WITH_CLASSIC, "classic augmentation is of images and volumes only")
     if synthetic_classes < 2:
         lacking["synthetic"] = "a classifier needs synthetic samples of two classes or more"
     asked: tuple[TrainedOn, ...] = config.trained_on or TRAINED_ON
