@@ -3,7 +3,9 @@
 import hashlib
 import http.client
 import os
+import re
 import shutil
+import ssl
 import urllib.error
 import urllib.request
 import zipfile
@@ -157,8 +159,8 @@ def download(names: Iterable[str], folder: Path, progress: OnProgress | None = N
     if "oasis" in wanted and not oasis_is_there(Path(folder)):
         raise InvalidInputError(
             f"OASIS-1 is only given to registered users, and {folder} lacks it: accept its terms at"
-            f" {_OASIS_PAGE}, get the discs and the csv file of the cross-sectional set, and unpack them so that"
-            f" {Path(folder) / 'oasis'} holds oasis_cross-sectional.csv and the folders OAS1_0001_MR1, ..."
+            f" {_OASIS_PAGE}, get the discs and the csv file of the cross-sectional set, and unpack them so"
+            f" that {Path(folder) / 'oasis'} holds oasis_cross-sectional.csv and folders OAS1_0001_MR1, ..."
         )
     return found
 
@@ -193,22 +195,28 @@ def _is_done(file: RemoteFile, target: Path, products: Sequence[Path]) -> bool:
 def _fetch_whole(file: RemoteFile, target: Path, progress: OnProgress | None) -> None:
     """Bring all bytes to `target`, trying one address after the other."""
     part = target.with_name(f"{target.name}.part")
-    refusals = []
+    refusals, problem = [], None
     for address in file.addresses:
-        problem = _fetch_from(address, part, file.path, progress)
-        if problem is None:
-            checksum = md5_of(part)
-            if checksum == file.md5:
+        # what was there may be of another version of the file; then the second time starts from nothing
+        for _ in range(1 + part.is_file()):
+            problem = _fetch_from(address, part, file.path, progress) or _wrong_bytes(part, file.md5)
+            if problem is None:
                 _put_in_place(part, target)
                 return
-            # what two servers sent may be joined in it, so nothing of it is of use
-            part.unlink()
-            problem = f"its MD5 is {checksum}, published is {file.md5}"
         refusals.append(f"{address}: {problem}")
     raise DownloadError(
         f"{file.path} must come from one of its addresses, none gave it: {'; '.join(refusals)}: run the same"
         f" command again later, which goes on from what has arrived, or put the file at {target} yourself"
     )
+
+
+def _wrong_bytes(part: Path, md5: str) -> str | None:
+    """Remove a part that is whole but not what was published, and return so; None if it is right."""
+    found = md5_of(part)
+    if found == md5:
+        return None
+    part.unlink()
+    return f"its MD5 is {found}, published is {md5}"
 
 
 def _fetch_from(address: str, part: Path, path: str, progress: OnProgress | None) -> str | None:
@@ -224,7 +232,7 @@ def _fetch_from(address: str, part: Path, path: str, progress: OnProgress | None
             return f"the server answers {error.code} {error.reason}"
         except urllib.error.URLError as error:
             problem = f"no connection ({error.reason})"
-        except (TimeoutError, ConnectionError, http.client.HTTPException) as error:
+        except (TimeoutError, ConnectionError, ssl.SSLError, http.client.HTTPException) as error:
             problem = f"the connection was lost ({error or type(error).__name__})"
     return problem
 
@@ -245,13 +253,23 @@ def _receive(address: str, part: Path, path: str, progress: OnProgress | None) -
             return True
         raise
     with response:
-        begins = have if response.status == http.client.PARTIAL_CONTENT else 0
+        begins = _first_byte(response)
         length = response.headers.get("Content-Length")
         total = None if length is None else begins + int(length)
         with part.open("r+b" if begins else "wb") as file:
             file.seek(begins)
             received = _copy(response, file, begins, lambda count: _tell(progress, path, count, total))
     return total is None or received == total
+
+
+def _first_byte(response: http.client.HTTPResponse) -> int:
+    """Return where in the file the answer begins."""
+    if response.status != http.client.PARTIAL_CONTENT:
+        return 0
+    given = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+    if given is None:
+        raise http.client.HTTPException("the server does not say which part of the file it sends")
+    return int(given[1])
 
 
 def _copy(response: http.client.HTTPResponse, file: IO[bytes], begins: int, tell: Callable) -> int:

@@ -41,8 +41,11 @@ def geometric_counts(ratio: float, num_classes: int, total: int, stream: Stream)
     weights = ratio ** np.arange(num_classes)
     wanted = total // STEP * weights / weights.sum()
     steps = np.maximum(np.floor(wanted), 1).astype(np.int64)
+    left = total // STEP - int(steps.sum())
     largest_first = np.argsort(-(wanted - steps), kind="stable")
-    steps[largest_first[: total // STEP - int(steps.sum())]] += 1
+    steps[largest_first[: max(left, 0)]] += 1
+    # where one step is more than a small class was to have, the largest class gives it
+    steps[0] += min(left, 0)
     order = np.random.default_rng(stream.generator_seed()).permutation(num_classes)
     counts = np.empty(num_classes, dtype=np.int64)
     counts[order] = STEP * steps

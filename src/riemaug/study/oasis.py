@@ -12,7 +12,7 @@ from riemaug.data.splits import Shares, assign_parts
 from riemaug.errors import InvalidInputError
 from riemaug.random import Stream
 from riemaug.study.committed import committed
-from riemaug.study.sources import Form, read_first, read_npz
+from riemaug.study.sources import Form, grey_images, read_first, read_npz
 
 LABELS = ("CN", "AD")
 SAME_HEAD = (79, 193)
@@ -161,8 +161,6 @@ def _from_npz(paths: Sequence[Path]) -> Subjects:
 
 
 def _from_distribution(paths: Sequence[Path]) -> Subjects:
-    from PIL import Image
-
     table = paths[0]
     slices = {path.name[: len("OAS1_0001_MR1")]: path for path in sorted(table.parent.rglob(f"*{_SLICE}"))}
     rows = sorted(
@@ -175,7 +173,7 @@ def _from_distribution(paths: Sequence[Path]) -> Subjects:
             f" the discs of OASIS-1 beside {table.name}"
         )
     return Subjects(
-        np.stack([np.asarray(Image.open(slices[row["ID"]]).convert("L")) for row in rows]),
+        grey_images([slices[row["ID"]] for row in rows]),
         _numbers([row["ID"] for row in rows], table),
         np.array([int(row["Age"]) for row in rows], dtype=np.int64),
         np.array([row["M/F"] for row in rows], dtype="<U1"),

@@ -172,6 +172,31 @@ def read_idx(path: Path) -> np.ndarray:
     return np.frombuffer(raw, dtype, offset=start).reshape(shape)
 
 
+def grey_images(paths: Sequence[Path]) -> UInt8[np.ndarray, "n height width"]:
+    """Return image files of one size in 8-bit grey.
+
+    Raises
+    ------
+    InvalidInputError
+        A file is no image, or the sizes differ.
+    """
+    from PIL import Image
+
+    images = []
+    for path in paths:
+        try:
+            with Image.open(path) as image:
+                images.append(np.asarray(image.convert("L")))
+        except OSError as error:
+            raise InvalidInputError(f"{path} cannot be read ({error}): get it again") from None
+        if images[-1].shape != images[0].shape:
+            raise InvalidInputError(
+                f"images must have one size, {path} has {images[-1].shape}, {paths[0]} {images[0].shape}: get"
+                " the original files"
+            )
+    return np.stack(images)
+
+
 def digests(images: UInt8[np.ndarray, "n height width"]) -> Shaped[np.ndarray, " n"]:
     """Return a 16-digit hexadecimal name of each image, made of its pixels only."""
     return np.array(
@@ -242,8 +267,6 @@ def _from_class_folders(class_names: tuple[str, ...]) -> Callable[[Sequence[Path
 
 def _class_folders(folder: Path, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
     """Return images and labels in the order of the numbers the files are named by."""
-    from PIL import Image
-
     files = [
         (path, label)
         for label in range(num_classes)
@@ -258,8 +281,7 @@ def _class_folders(folder: Path, num_classes: int) -> tuple[np.ndarray, np.ndarr
             f" 00017.png, each another one; {found}: rename them, or download the original files"
         )
     files.sort(key=lambda item: int(item[0].stem))
-    images = [np.asarray(Image.open(path).convert("L")) for path, _ in files]
-    return np.stack(images), np.array([label for _, label in files])
+    return grey_images([path for path, _ in files]), np.array([label for _, label in files])
 
 
 def _emnist_source(
