@@ -9,11 +9,17 @@ from jaxtyping import Float32
 from torch import Tensor
 from torch.nn import functional
 
-from riemaug.baselines.base import FittedSampleGenerator, SampleGenerator
+from riemaug.baselines.base import (
+    FittedSampleGenerator,
+    SampleGenerator,
+    checked_counts,
+    grouped_by_class,
+)
 from riemaug.errors import InvalidInputError
 from riemaug.evaluation.classifiers import layout_of
 from riemaug.evaluation.samples import LabelledSamples
 from riemaug.models.convolutional import ImageLayout
+from riemaug.parallel import one_thread
 from riemaug.random import Stream
 from riemaug.training.augmentation import AugmentationConfig, BatchAugmentation
 
@@ -23,8 +29,9 @@ NOISE = 0.05
 LEAST_CROP = 0.8
 """A crop keeps at least this part of each side, and is brought back to the whole size."""
 ROTATION, SHEAR, SCALE, BRIGHTNESS = 30.0, 10.0, 0.1, 0.1
-BLOCK = 512
-"""Samples are made in blocks of this size, each with a stream of its own."""
+BLOCK, BLOCK_VALUES = 512, 2**25
+"""Samples are made in blocks, each with a stream of its own: of so many samples at most, fewer where these
+have more values in all (large volumes)."""
 
 
 class ClassicAugmentation(SampleGenerator):
@@ -84,25 +91,26 @@ class FittedClassic(FittedSampleGenerator):
 
     def sample(self, counts: Sequence[int], stream: Stream) -> LabelledSamples:
         """Transform real samples, each as often as any other of its class. See the base class."""
-        parts = [
-            self._of_class(label, count, stream.child("class", str(label)))
-            for label, count in enumerate(counts)
-            if count
-        ]
-        samples = np.concatenate([np.empty((0, *self.training.shape), np.float32), *parts])
-        return LabelledSamples(samples, np.repeat(np.arange(len(counts)), counts).astype(np.int64))
+        wanted = checked_counts(counts, self.training.counts(self.num_classes))
+        with one_thread():
+            parts = [
+                self._of_class(label, count, stream.child("class", str(label)))
+                for label, count in enumerate(wanted)
+            ]
+        return grouped_by_class(parts)
 
     def _of_class(self, label: int, count: int, stream: Stream) -> Float32[np.ndarray, "m *shape"]:
         own = self.training.of_class(label)
-        if not len(own):
-            raise InvalidInputError(f"class {label} has no samples to transform, {count} were asked for")
+        if not count:
+            return own[:0]
         rounds = -(-count // len(own))
         generators = (stream.block(turn).generator() for turn in range(rounds))
         chosen = torch.cat([torch.randperm(len(own), generator=each) for each in generators])[:count]
         rows = torch.from_numpy(own.reshape(len(own), -1))
+        block_size = max(1, min(BLOCK, BLOCK_VALUES // rows.shape[1]))
         made = [
             self._transformed(rows[block], stream.child("transforms").block(number))
-            for number, block in enumerate(chosen.split(BLOCK))
+            for number, block in enumerate(chosen.split(block_size))
         ]
         return torch.cat(made).numpy().reshape(count, *self.training.shape)
 
