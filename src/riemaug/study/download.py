@@ -57,16 +57,8 @@ class RemoteFile:
         return [target.parent / name for name in self.members] or [target]
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far a download has come: `received` of `total` bytes, None where the server does not say."""
-
-    path: str
-    received: int
-    total: int | None
-
-
-OnProgress = Callable[[Progress], None]
+OnProgress = Callable[[str, int, int | None], None]
+"""Is told the path below the data folder, the bytes received, and how many it will be, if the server says."""
 
 
 def _idx_files(folder: str, hosts: Sequence[str], md5: Sequence[str]) -> tuple[RemoteFile, ...]:
@@ -96,7 +88,7 @@ FILES: dict[str, tuple[RemoteFile, ...]] = {
             "ec29112dd5afa0611ce80d1b7f02629c",
         ),
     ),
-    "fashion_mnist": _idx_files(
+    "fashion": _idx_files(
         "fashion_mnist",
         ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
         (
@@ -283,7 +275,7 @@ def _copy(response: http.client.HTTPResponse, file: IO[bytes], begins: int, tell
 
 def _tell(progress: OnProgress | None, path: str, received: int, total: int | None) -> None:
     if progress is not None:
-        progress(Progress(path, received, total))
+        progress(path, received, total)
 
 
 def _put_in_place(part: Path, target: Path) -> None:

@@ -129,7 +129,7 @@ def read_fashion(folder: Path) -> ImageSource:
     The npz form has the first 500 training images of each class, so the study draws from those in the
     other forms, too. See `read_first` for errors.
     """
-    return read_first("fashion_mnist", _FASHION_FORMS, folder)
+    return read_first("fashion", _FASHION_FORMS, folder)
 
 
 def read_emnist(folder: Path) -> ImageSource:

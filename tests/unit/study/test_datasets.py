@@ -64,7 +64,7 @@ def test_fashion_rows_are_those_of_the_whole_set(tmp_path: Path) -> None:
 
 def test_mnist_is_not_taken_for_fashion(tmp_path: Path) -> None:
     write_mnist_like(tmp_path, "idx")
-    with pytest.raises(InvalidInputError, match="fashion_mnist needs one of"):
+    with pytest.raises(InvalidInputError, match="fashion needs one of"):
         read_fashion(tmp_path)
 
 
@@ -106,7 +106,7 @@ def test_keys_of_emnist_do_not_depend_on_the_form(tmp_path: Path) -> None:
     ("read", "name", "files"),
     [
         (read_mnist, "mnist", ("mnist.npz", "train-images-idx3-ubyte[.gz]", "mnist/")),
-        (read_fashion, "fashion_mnist", ("fashion_mnist.npz", "t10k-labels-idx1-ubyte[.gz]")),
+        (read_fashion, "fashion", ("fashion_mnist.npz", "t10k-labels-idx1-ubyte[.gz]")),
         (read_emnist, "emnist", ("emnist_letters_test_full.npz", "emnist-byclass.mat", "emnist/")),
     ],
 )
