@@ -8,6 +8,7 @@ import typer
 from riemaug._version import __version__
 from riemaug.cli.augment import augment
 from riemaug.cli.demo import demo
+from riemaug.cli.evaluate import evaluate
 from riemaug.cli.fit import fit
 from riemaug.cli.inspect import inspect
 from riemaug.cli.interpolate import interpolate
@@ -31,6 +32,7 @@ app.command()(augment)
 app.command()(fit)
 app.command()(sample)
 app.command()(split)
+app.command()(evaluate)
 app.command()(interpolate)
 app.command()(inspect)
 app.add_typer(study, name="study")

@@ -173,8 +173,7 @@ def evaluate_folds(
         By which the time left is told.
     """
     folds = fold_rows(source.data, config)
-    contents = [source.data.fingerprint(), identity, config.cv, config.amount.model_dump()]
-    inputs = inputs_hash(config, contents, source.data.groups)
+    inputs = folds_inputs(source, identity, config)
     materials = []
     for number, rows in enumerate(folds, 1):
         if listener is not None:
@@ -187,6 +186,12 @@ def evaluate_folds(
     classifiers = config.classifiers_for(shape)
     plan = PlannedEvaluation(config, tuple(materials), sets, classifiers, tuple(notes), inputs)
     return carry_out(plan, folder, listener, pace)
+
+
+def folds_inputs(source: Source, identity: str, config: EvaluationConfig) -> str:
+    """Return a hash of what decides the results of a cross-validation; see `evaluate_folds`."""
+    contents = [source.data.fingerprint(), identity, config.cv, config.amount.model_dump()]
+    return inputs_hash(config, contents, source.data.groups)
 
 
 def fold_rows(data: Dataset, config: EvaluationConfig) -> list[FoldRows]:

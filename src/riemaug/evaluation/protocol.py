@@ -36,8 +36,8 @@ from riemaug.random import Stream
 
 VALIDATION_SEEN = (
     "The synthetic samples were made from all real ones, also from those by which trainings stop "
-    "({share:.0f} %), which a classifier of real samples alone does not learn from: a part of a gain may come "
-    "from there. A cross-validation has no such gap."
+    "({share:.0f} %), which a classifier of real samples alone does not learn from: a part of a gain may "
+    "come from there. A cross-validation has no such gap."
 )
 
 
@@ -231,6 +231,8 @@ def carry_out(
     """
     file = None if folder is None else ResultFile(folder / RUNS_NAME, plan.inputs)
     tasks = plan.tasks()
+    if pace is None and listener is not None:
+        pace = plan.pace()
     results = execute(tasks, plan.num_jobs, file, listener, pace)
     of_kind = {
         kind: [results[task.key] for task in tasks if task.key[0] == kind]

@@ -157,7 +157,8 @@ def _how(settings: Any) -> str:
     return (
         f"{sums['training']:,} real and {sums['synthetic']:,} synthetic samples to train on, "
         f"{sums['validation']:,} other real ones by which all trainings stop, {sums['test']:,} held-out real "
-        f"ones to test on{first}. Runs that are compared share their first weights. The 95 % t intervals allow for the {basis}."
+        f"ones to test on{first}. Runs that are compared share their first weights. The 95 % t intervals "
+        f"allow for the {basis}."
     )
 
 

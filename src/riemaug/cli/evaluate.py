@@ -1,0 +1,292 @@
+"""`riemaug evaluate`: whether synthetic samples help."""
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from riemaug.cli import options
+from riemaug.errors import InterruptedRunError, InvalidInputError
+
+_HOW, _GENERATOR = "What is measured", "Generator (with --cv)"
+GENERATOR_OPTIONS = ("preset", "sampler", "per_class", "factor", "balance", "max_epochs")
+PLAIN_OPTIONS = ("seeds", "seed", "classic", "features", "near_duplicates", "jobs")
+
+
+def several(context: Any, parameter: Any, value: Any) -> list[str] | None:
+    """Return the values of an option that may be repeated or hold some with commas between them.
+
+    `context` and `parameter` are of classes that depend on the version of Typer.
+    """
+    source = context.get_parameter_source(parameter.name)
+    if source is not None and source.name == "DEFAULT_MAP":
+        value = [context.default_map[parameter.name]]  # the text of --config, before it is taken apart
+    return [part.strip() for item in value or () for part in str(item).split(",")] or None
+
+
+Data = Annotated[
+    Path,
+    typer.Argument(
+        metavar="REAL",
+        help="The real samples: class folders, a folder with metadata.csv, or an .npz file.",
+        show_default=False,
+    ),
+]
+Synthetic = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="[SYNTHETIC]",
+        help="What was made from them: the output of riemaug augment, or any data set of the same kind.",
+        show_default=False,
+    ),
+]
+Test = Annotated[
+    Path | None,
+    typer.Option(
+        help="Held-out real samples that no generator has seen.", metavar="PATH", rich_help_panel=_HOW
+    ),
+]
+Cv = Annotated[
+    int | None,
+    typer.Option(
+        help="Without SYNTHETIC and --test: divide REAL into N folds and make synthetic samples in each.",
+        metavar="N",
+        rich_help_panel=_HOW,
+        show_default=False,
+    ),
+]
+ClassifierNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--classifier",
+        help="What is trained: small-cnn (default for images), cnn, mlp, densenet, logistic (default for "
+        "tables), boosted-trees; may be repeated.",
+        metavar="NAME",
+        callback=several,
+        rich_help_panel=_HOW,
+        show_default=False,
+    ),
+]
+TrainedOn = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trained-on",
+        help="Training sets: real, synthetic, both, classic (real and its transforms), all; may be repeated. "
+        "By default all.",
+        metavar="SET",
+        callback=several,
+        rich_help_panel=_HOW,
+        show_default=False,
+    ),
+]
+Seeds = Annotated[int, typer.Option(help="Trainings of each classifier on each set.", rich_help_panel=_HOW)]
+Classic = Annotated[
+    str,
+    typer.Option(
+        help="Classic augmentation: x5 (noise, crops), x10 (also flips, rotations) or x15 (also shear, scale,"
+        " brightness).",
+        metavar="x5|x10|x15",
+        rich_help_panel=_HOW,
+    ),
+]
+Features = Annotated[
+    str,
+    typer.Option(
+        help="In which space fidelity is measured.", metavar="pixels|pca|classifier", rich_help_panel=_HOW
+    ),
+]
+NoGain = Annotated[
+    bool, typer.Option("--no-gain", help="Train no classifiers; needs no --test.", rich_help_panel=_HOW)
+]
+NoFidelity = Annotated[
+    bool,
+    typer.Option("--no-fidelity", help="Do not measure how like real ones they are.", rich_help_panel=_HOW),
+]
+NoCopying = Annotated[
+    bool, typer.Option("--no-copying", help="Do not look for copies.", rich_help_panel=_HOW)
+]
+NearDuplicates = Annotated[
+    str,
+    typer.Option(
+        help="Near duplicates of real samples in the test set: refuse or ignore; exact copies are always "
+        "refused.",
+        metavar="refuse|ignore",
+        rich_help_panel=_HOW,
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        help="Where results go; by default beside what is judged, its name with -evaluation added.",
+        metavar="FOLDER",
+        rich_help_panel="Run",
+        show_default=False,
+    ),
+]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same numbers.", rich_help_panel="Run")]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        help="Trainings at once, by default as many as cores; changes no number.",
+        rich_help_panel="Run",
+        show_default=False,
+    ),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.", rich_help_panel="Run")
+]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        help="paper, conditional or auto (default); see riemaug augment.",
+        rich_help_panel=_GENERATOR,
+        show_default=False,
+    ),
+]
+Sampler = Annotated[
+    str | None, typer.Option(help="As of riemaug augment.", rich_help_panel=_GENERATOR, show_default=False)
+]
+MaxEpochs = Annotated[
+    int | None,
+    typer.Option(
+        help="Stop its training after so many epochs at the latest.",
+        rich_help_panel=_GENERATOR,
+        show_default=False,
+    ),
+]
+PerClass = Annotated[
+    int | None,
+    typer.Option(
+        "--per-class",
+        help="So many synthetic samples for each class; without an amount as many as real ones.",
+        rich_help_panel=_GENERATOR,
+        show_default=False,
+    ),
+]
+Factor = Annotated[
+    float | None,
+    typer.Option(
+        help="Real and synthetic ones together F times the class's size.",
+        rich_help_panel=_GENERATOR,
+        show_default=False,
+    ),
+]
+Balance = Annotated[
+    bool,
+    typer.Option("--balance", help="Bring every class up to the largest.", rich_help_panel=_GENERATOR),
+]
+
+
+def evaluate(
+    real: Data,
+    synthetic: Synthetic = None,
+    test: Test = None,
+    cv: Cv = None,
+    classifier: ClassifierNames = None,
+    trained_on: TrainedOn = None,
+    seeds: Seeds = 5,
+    classic: Classic = "x5",
+    features: Features = "pca",
+    no_gain: NoGain = False,
+    no_fidelity: NoFidelity = False,
+    no_copying: NoCopying = False,
+    near_duplicates: NearDuplicates = "refuse",
+    preset: Preset = None,
+    sampler: Sampler = None,
+    max_epochs: MaxEpochs = None,
+    per_class: PerClass = None,
+    factor: Factor = None,
+    balance: Balance = False,
+    resize: options.Resize = None,
+    pad: options.Pad = False,
+    crop: options.Crop = False,
+    fit_shape: options.FitShape = None,
+    skip_bad: options.SkipBad = False,
+    group_from: options.GroupFrom = None,
+    out: Out = None,
+    jobs: Jobs = None,
+    seed: Seed = 0,
+    dry_run: DryRun = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    config: options.Config = None,
+) -> None:
+    """Train classifiers with and without synthetic samples, test them on real ones, and say whether it helps.
+
+    Also: how like real ones the synthetic samples are, and whether they are copies.
+
+    Example: riemaug evaluate parts/train out --test parts/test
+    """
+    chosen = dict(locals())
+    from riemaug.cli.console import Console
+    from riemaug.cli.evaluation_report import progress, tell_dry_run, tell_outcome, tell_plan
+    from riemaug.run.evaluate import prepare, run
+
+    request = _request(chosen)
+    console = Console(quiet, json)
+    try:
+        with console.rich.status("reading and comparing the samples"):
+            prepared = prepare(request)
+        tell_plan(console, prepared)
+        if dry_run:
+            tell_dry_run(console, prepared)
+            return
+        started = time.monotonic()
+        with progress(console) as listener:
+            evaluation = run(prepared, listener)
+    except KeyboardInterrupt:
+        raise InterruptedRunError(
+            "interrupted; run the same command again to go on where it stopped"
+        ) from None
+    tell_outcome(console, prepared, evaluation, time.monotonic() - started)
+
+
+def _request(chosen: dict[str, Any]) -> Any:
+    from riemaug.config import Amount, GeneratorConfig, SamplingConfig
+    from riemaug.evaluation.settings import TRAINED_ON, EvaluationConfig
+    from riemaug.run.evaluate import EvaluateRequest
+    from riemaug.run.request import ReadOptions
+
+    cv = chosen["cv"]
+    given = [name for name in GENERATOR_OPTIONS if chosen[name] not in (None, False)]
+    if cv is None and given:
+        raise InvalidInputError(
+            f"--{given[0].replace('_', '-')} is for the generator of --cv, SYNTHETIC is made already: leave "
+            "it out"
+        )
+    for name in chosen["trained_on"] or ():
+        if name not in TRAINED_ON:
+            raise InvalidInputError(f"--trained-on takes {', '.join(TRAINED_ON)}, got {name!r}")
+    amount = options.build(Amount, **{name: chosen[name] for name in ("per_class", "factor", "balance")})
+    evaluation = options.build(
+        EvaluationConfig,
+        classifiers=tuple(chosen["classifier"] or ()),
+        trained_on=tuple(chosen["trained_on"]) if chosen["trained_on"] else None,
+        gain=not chosen["no_gain"],
+        fidelity=not chosen["no_fidelity"],
+        copying=not chosen["no_copying"],
+        amount=amount,
+        **({} if cv is None else {"cv": cv}),
+        **{name: chosen[name] for name in PLAIN_OPTIONS},
+    )
+    reading = {name: chosen[name] for name in ("pad", "crop", "skip_bad", "group_from")}
+    return options.build(
+        EvaluateRequest,
+        data=chosen["real"],
+        synthetic=chosen["synthetic"],
+        test=chosen["test"],
+        folds=cv is not None,
+        out=chosen["out"],
+        reading=options.build(
+            ReadOptions,
+            resize=options.parse_size(chosen["resize"]),
+            fit_shape=options.parse_fit_shape(chosen["fit_shape"]),
+            **reading,
+        ),
+        evaluation=evaluation,
+        generator=options.build(
+            GeneratorConfig, preset=chosen["preset"] or "auto", max_epochs=chosen["max_epochs"]
+        ),
+        sampling=options.build(SamplingConfig, sampler=chosen["sampler"]),
+    )

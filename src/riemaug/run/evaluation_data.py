@@ -1,0 +1,94 @@
+"""Reading what is to be evaluated: real samples that are real, and synthetic ones alone."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool
+
+from riemaug.data import Dataset, read_dataset, read_manifest
+from riemaug.data.metadata_table import METADATA_NAME, read_plain_table
+from riemaug.errors import InvalidInputError
+from riemaug.evaluation.cross_validation import take
+from riemaug.evaluation.sources import Source
+from riemaug.run.collect import SAMPLES_NAME
+from riemaug.run.request import ReadOptions
+
+MANIFEST_NAME = "manifest.csv"
+
+
+def read_real(path: Path, reading: ReadOptions) -> Source:
+    """Read real samples.
+
+    Raises
+    ------
+    InvalidInputError
+        As `riemaug.data.read_dataset`; or some are marked as synthetic.
+    """
+    data = read_dataset(path, **reading.model_dump())
+    made = _synthetic_names(path)
+    count = 0 if made is None else sum(name in made for name in data.names)
+    if count:
+        raise InvalidInputError(
+            f"real samples are needed, {count} of the {len(data.names)} samples of {str(path)!r} are marked "
+            "as synthetic: give the real ones alone"
+        )
+    return Source(data, repr(str(path)))
+
+
+def read_synthetic(path: Path, reading: ReadOptions) -> Source:
+    """Read synthetic samples; of the output of `riemaug augment` only these, no real ones beside them.
+
+    Raises
+    ------
+    InvalidInputError
+        As `riemaug.data.read_dataset`; or none is marked as synthetic in a folder that marks them.
+    """
+    options = reading.model_copy(update={"group_from": None}).model_dump()
+    arrays = path / SAMPLES_NAME
+    if os.path.isfile(arrays) and not os.path.isfile(path / METADATA_NAME):
+        return Source(read_dataset(arrays), repr(str(arrays)))
+    data, made = read_dataset(path, **options), _synthetic_names(path)
+    if made is None:
+        return Source(data, repr(str(path)))
+    chosen = np.array([name in made for name in data.names])
+    if not chosen.any():
+        raise InvalidInputError(
+            f"synthetic samples are needed, none of {str(path)!r} is marked as synthetic: give the output of "
+            "riemaug augment"
+        )
+    return Source(_only(data, chosen), repr(str(path)))
+
+
+def _only(data: Dataset, chosen: Bool[np.ndarray, " n"]) -> Dataset:
+    """Return some samples, with the classes that are among them."""
+    kept = take(data, np.flatnonzero(chosen))
+    present, labels = np.unique(kept.labels, return_inverse=True)
+    others = int((~chosen).sum())
+    note = f"It also holds {others} real samples: only the {int(chosen.sum())} synthetic ones were taken."
+    return replace(
+        kept,
+        labels=labels.reshape(-1).astype(np.int64),
+        class_names=tuple(data.class_names[label] for label in present),
+        groups=None,
+        notes=(note,) if others else (),
+    )
+
+
+def _synthetic_names(path: Path) -> frozenset[str] | None:
+    """Return the files that metadata.csv or manifest.csv calls synthetic; None where neither tells."""
+    if os.path.isfile(path / METADATA_NAME):
+        table = read_plain_table(path)
+        header = [cell.strip().casefold() for cell in table.header]
+        if "synthetic" in header:
+            column = header.index("synthetic")
+            rows = zip(table.rows, table.names, strict=True)
+            return frozenset(
+                name
+                for row, name in rows
+                if len(row) > column and row[column].strip().casefold() in ("true", "1")
+            )
+    if os.path.isfile(path / MANIFEST_NAME):
+        return frozenset(row.file for row in read_manifest(path / MANIFEST_NAME))
+    return None
