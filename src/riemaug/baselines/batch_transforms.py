@@ -1,10 +1,12 @@
 """Random transforms of a classifier's training batches: affine with elastic distortion, and MixUp."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from pydantic import ValidationError
 from torch import Tensor
 from torch.nn import functional
 
@@ -19,7 +21,8 @@ class AffineElastic:
 
     Elastic distortions as in Simard, Steinkraus and Platt 2003, "Best practices for convolutional neural
     networks applied to visual document analysis"; the smooth random field is interpolated between random
-    vectors on a coarse grid. The defaults were chosen on real validation samples (`benchmarks/affine_elastic.py`).
+    vectors on a coarse grid. `riemaug.baselines.transform_tuning` chooses the strengths by real validation
+    samples. A strength of 0 leaves that change out.
 
     Attributes
     ----------
@@ -32,9 +35,15 @@ class AffineElastic:
     shear : float
         Largest angle in degrees.
     amplitude : float
-        Standard deviation of the elastic displacement, in pixels.
+        Standard deviation of the random vectors along each side, in pixels; between them the displacement
+        is smaller (by a fifth on average in images).
     spacing : int
-        Pixels between the random vectors: the larger, the smoother.
+        Pixels between the random vectors, at least 1: the larger, the smoother.
+
+    Raises
+    ------
+    InvalidInputError
+        A strength out of its range.
     """
 
     rotation: float = 10.0
@@ -43,6 +52,18 @@ class AffineElastic:
     shear: float = 8.0
     amplitude: float = 0.8
     spacing: int = 7
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.amplitude < math.inf or self.spacing < 1:
+            raise InvalidInputError(
+                "an elastic amplitude must be 0 or more and its spacing 1 or more, got "
+                f"{self.amplitude} and {self.spacing}"
+            )
+        try:
+            self._config()
+        except ValidationError as error:
+            fault = error.errors()[0]
+            raise InvalidInputError(f"{fault['loc'][0]}: {fault['msg']}, got {fault['input']!r}") from None
 
     def __call__(
         self,
