@@ -1,7 +1,7 @@
 """How unbalanced the study's unbalanced sets must be for a raw DenseNet to score what the paper's scored.
 
     RIEMAUG_DATA=DIR python benchmarks/study_shares.py --ratios 0.7 0.8 --draws 100
-    RIEMAUG_DATA=DIR python benchmarks/study_shares.py --choose
+    RIEMAUG_DATA=DIR python benchmarks/study_shares.py --choose --docs docs/study_data.md
 
 The paper says only that some classes are far more represented. Here each class has a fixed part (the ratio)
 of the size of the class before it, over a random order of the classes. For each ratio the DenseNet is trained
@@ -32,6 +32,10 @@ READ = {"mnist_unbalanced": read_mnist, "emnist_unbalanced": read_emnist}
 TOTAL = 500
 FIRST_DRAW = 100
 SCORED_PER_CLASS = 200
+MARKS = (
+    "<!-- shares: written by benchmarks/study_shares.py --docs, do not edit -->",
+    "<!-- end of shares -->",
+)
 RESULTS = Path(__file__).parent / "results" / "study_shares.json"
 SHARES = Path(__file__).parents[1] / "src" / "riemaug" / "study" / "draws" / "shares.json"
 
@@ -92,12 +96,27 @@ def choose(rows: list[dict]) -> dict:
     return chosen
 
 
+def table(shares: dict) -> str:
+    """Return the choice and the runs it rests on, in Markdown."""
+    lines = [
+        "| set | part | class sizes, in the order of the classes | expected | paper | part, draw, accuracy |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, row in shares.items():
+        runs = "; ".join(f"{run['ratio']}, {run['draw']}, {run['accuracy']:.1f} %" for run in row["runs"])
+        counts = " ".join(map(str, row["counts"]))
+        accuracies = f"{row['expected_accuracy']} % | {row['paper']} %"
+        lines.append(f"| `{name}` | {row['ratio']} | {counts} | {accuracies} | {runs} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--names", nargs="+", choices=list(PAPER), default=list(PAPER))
     parser.add_argument("--ratios", nargs="+", type=float, default=[])
     parser.add_argument("--draws", nargs="+", type=int, default=[FIRST_DRAW])
     parser.add_argument("--choose", action="store_true", help="write the committed class sizes")
+    parser.add_argument("--docs", type=Path, help="page to write the table into")
     parser.add_argument("--data-dir", type=Path, default=os.environ.get("RIEMAUG_DATA"))
     arguments = parser.parse_args()
     if arguments.data_dir is None:
@@ -115,11 +134,12 @@ def main() -> None:
     if arguments.choose:
         chosen = choose(json.loads(RESULTS.read_text()))
         SHARES.write_text(json.dumps(chosen, indent=1) + "\n")
-        print(
-            json.dumps(
-                {name: {"ratio": row["ratio"], "counts": row["counts"]} for name, row in chosen.items()}
-            )
-        )
+        print(table(chosen))
+    if arguments.docs:
+        page = arguments.docs.read_text(encoding="utf-8")
+        begin, rest = page.split(MARKS[0])
+        text = f"{begin}{MARKS[0]}\n\n{table(json.loads(SHARES.read_text()))}\n\n{MARKS[1]}"
+        arguments.docs.write_text(text + rest.split(MARKS[1])[1], encoding="utf-8")
 
 
 def add(done: dict) -> None:
