@@ -93,9 +93,7 @@ def checked_counts(counts: Sequence[int], class_sizes: Sequence[int]) -> list[in
     return [int(count) for count in counts]
 
 
-def grouped_by_class(
-    parts: Sequence[Float32[np.ndarray, "m *shape"]],
-) -> LabelledSamples:
+def grouped_by_class(parts: Sequence[Float32[np.ndarray, "_ *shape"]]) -> LabelledSamples:
     """Return the samples of all classes, given by class number, as labelled samples."""
     sizes = [len(part) for part in parts]
     labels = np.repeat(np.arange(len(parts), dtype=np.int64), sizes)

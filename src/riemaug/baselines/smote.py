@@ -1,5 +1,6 @@
 """SMOTE: new samples on the lines between a sample and its nearest neighbours of the same class."""
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -75,7 +76,7 @@ class FittedSmote(FittedSampleGenerator):
         parts = []
         for label, count in enumerate(wanted):
             own = self.training.of_class(label)
-            rows = own.reshape(len(own), -1)
+            rows = own.reshape(len(own), math.prod(self.training.shape))
             made = interpolated(rows, count, stream.child("class", str(label)), self.num_neighbors)
             parts.append(made.reshape(count, *self.training.shape))
         return grouped_by_class(parts)
