@@ -166,5 +166,5 @@ def _draw_plane(axes: Axes, panel: MethodPanel, data: SmallSet) -> None:
     axes.plot(*points[~good].T, "^", color=panels.VERMILION, label=label, zorder=4, **white)
     hidden = panels.beyond(axes, points)
     if hidden:
-        style = {"fontsize": panels.SMALL, "va": "top", "path_effects": _HALO, "zorder": 5}
-        axes.text(0.02, 0.97, f"{hidden} draws beyond", transform=axes.transAxes, **style)
+        style = {"fontsize": panels.SMALL, "ha": "right", "path_effects": _HALO, "zorder": 5}
+        axes.text(0.98, 0.03, f"{hidden} draws beyond", transform=axes.transAxes, **style)
