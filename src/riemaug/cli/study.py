@@ -127,11 +127,12 @@ def run(
     waiting = pending(chosen, runs, reading, done)
     device = resolve_device(device)
     num_jobs = num_jobs_for(jobs, device)
+    nothing = dry_run or not waiting
+    place = None if nothing else Place(_data_folder(data_dir), cache, device)
     progress = StudyProgress(waiting, done, num_jobs, quiet)
     progress.announce(seconds)
-    if dry_run or not waiting:
+    if place is None:
         return
-    place = Place(_data_folder(data_dir), cache, device)
     try:
         with progress:
             for outcome in run_all(waiting, place, kept, num_jobs, seconds):
@@ -180,7 +181,7 @@ def show(
     table = table_named(what, store, classifier=classifier, data=data, reading=reading, folder=folder)
     text = write_table(table, form, out)
     if text:
-        typer.echo(text)
+        typer.echo(text, nl=False)
 
 
 @app.command()
