@@ -14,7 +14,7 @@ ONE_LINE = {**os.environ, "COLUMNS": "300"}
 
 
 def test_the_commands_of_the_first_release_are_there():
-    assert COMMANDS == ["augment", "demo", "fit", "inspect", "interpolate", "sample", "split"]
+    assert COMMANDS == ["augment", "demo", "evaluate", "fit", "inspect", "interpolate", "sample", "split"]
 
 
 def test_help_takes_less_than_0_4_seconds():

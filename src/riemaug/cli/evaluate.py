@@ -11,18 +11,22 @@ from riemaug.errors import InterruptedRunError, InvalidInputError
 
 _HOW, _GENERATOR = "What is measured", "Generator (with --cv)"
 GENERATOR_OPTIONS = ("preset", "sampler", "per_class", "factor", "balance", "max_epochs")
+REPEATABLE = ("classifier", "trained_on")
 PLAIN_OPTIONS = ("seeds", "seed", "classic", "features", "near_duplicates", "jobs")
 
 
-def several(context: Any, parameter: Any, value: Any) -> list[str] | None:
-    """Return the values of an option that may be repeated or hold some with commas between them.
+def several(value: list[str] | None) -> list[str] | None:
+    """Return the values of an option that may be repeated, or hold some with commas between them."""
+    return [part.strip() for item in value or () for part in item.split(",")] or None
 
-    `context` and `parameter` are of classes that depend on the version of Typer.
-    """
-    source = context.get_parameter_source(parameter.name)
-    if source is not None and source.name == "DEFAULT_MAP":
-        value = [context.default_map[parameter.name]]  # the text of --config, before it is taken apart
-    return [part.strip() for item in value or () for part in str(item).split(",")] or None
+
+def read_config(context: Any, path: Path | None) -> Path | None:
+    """Read the file as every command does; its text for a repeatable option becomes a list of one."""
+    path = options.read_config(context, path)
+    defaults = context.default_map or {}
+    lists = {name: [defaults[name]] for name in REPEATABLE if isinstance(defaults.get(name), str)}
+    context.default_map = {**defaults, **lists}
+    return path
 
 
 Data = Annotated[
@@ -115,6 +119,23 @@ NearDuplicates = Annotated[
         rich_help_panel=_HOW,
     ),
 ]
+FitShape = Annotated[
+    str | None,
+    typer.Option(
+        help="Compare images or volumes at these sides, e.g. 46x55x46.",
+        metavar="HxW|XxYxZ",
+        rich_help_panel="Data",
+    ),
+]
+GroupFrom = Annotated[
+    str | None,
+    typer.Option(
+        help="How to tell the subject of a real image: folder, column, or a REGEX with one group; a subject "
+        "in REAL and in the test set stops the run.",
+        metavar="folder|column|REGEX",
+        rich_help_panel="Data",
+    ),
+]
 Out = Annotated[
     Path | None,
     typer.Option(
@@ -131,6 +152,16 @@ Jobs = Annotated[
         help="Trainings at once, by default as many as cores; changes no number.",
         rich_help_panel="Run",
         show_default=False,
+    ),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        help="TOML file with options under their own names; the command line wins.",
+        callback=read_config,
+        is_eager=True,
+        rich_help_panel="Run",
     ),
 ]
 DryRun = Annotated[
@@ -201,16 +232,16 @@ def evaluate(
     resize: options.Resize = None,
     pad: options.Pad = False,
     crop: options.Crop = False,
-    fit_shape: options.FitShape = None,
+    fit_shape: FitShape = None,
     skip_bad: options.SkipBad = False,
-    group_from: options.GroupFrom = None,
+    group_from: GroupFrom = None,
     out: Out = None,
     jobs: Jobs = None,
     seed: Seed = 0,
     dry_run: DryRun = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
-    config: options.Config = None,
+    config: Config = None,
 ) -> None:
     """Train classifiers with and without synthetic samples, test them on real ones, and say whether it helps.
 

@@ -133,8 +133,8 @@ def _tell_checks(console: Console, evaluation: Evaluation) -> None:
         scores = report["overall"]["neighbourhoods"]
         console.say(
             f"fidelity ({escape(report['feature_space'])}): {100 * scores['precision']:.0f} % of the "
-            f"synthetic samples lie among real ones, {100 * scores['coverage']:.0f} % of the real ones have a "
-            f"synthetic one near ({100 * scores['expected_coverage']:.0f} % if both were of one law)"
+            f"synthetic samples lie among real ones, {100 * scores['coverage']:.0f} % of the real ones have "
+            f"a synthetic one near ({100 * scores['expected_coverage']:.0f} % if both were of one law)"
         )
     for finding in evaluation.findings:
         console.say(f"[yellow]copies[/yellow] {escape(printable(finding))}")

@@ -14,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from riemaug.errors import InvalidInputError
 from riemaug.evaluation.classifiers import Classifier
 from riemaug.evaluation.result_file import Key
+from riemaug.evaluation.samples import LabelledSamples
 from riemaug.evaluation.scores import ClassificationScores, classification_scores
 from riemaug.evaluation.settings import WITH_CLASSIC, TrainedOn
 from riemaug.evaluation.tasks import Task
@@ -133,8 +134,9 @@ class RunTask(Task):
 
     def carry_out(self) -> dict[str, Any]:
         """Train and test."""
-        test = self.material.test
-        assert test is not None
+        assert self.material.test is not None
+        # workers get read-only memory maps, which PyTorch warns of
+        validation, test = _own_copy(self.material.validation), _own_copy(self.material.test)
         stream = self.stream.child("run", str(self.material.fold), str(self.seed))
         training = training_set(self.trained_on, self.material, self.factor, stream.child("classic"))
         # not of the training set: the same first weights for all, so that runs are paired
@@ -143,7 +145,7 @@ class RunTask(Task):
             warnings.simplefilter("ignore", ConvergenceWarning)
             try:
                 fitted = self.classifier.fit(
-                    training, self.material.validation, len(self.material.class_names), fit_stream
+                    _own_copy(training), validation, len(self.material.class_names), fit_stream
                 )
             except InvalidInputError as error:
                 raise InvalidInputError(f"{self.what}: {error}") from error
@@ -161,6 +163,10 @@ class RunTask(Task):
             right=shares.argmax(1) == test.labels,
             epochs=None if history is None else history.epochs,
         ).to_dict()
+
+
+def _own_copy(data: LabelledSamples) -> LabelledSamples:
+    return LabelledSamples(np.array(data.samples), np.array(data.labels))
 
 
 def runs_of(results: list[dict[str, Any]]) -> tuple[Run, ...]:
