@@ -1,6 +1,7 @@
 """What every generator of the registry keeps to."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,9 +13,17 @@ from riemaug.baselines.registry import BASELINES, baseline_named
 from riemaug.errors import InvalidInputError
 from riemaug.evaluation.samples import LabelledSamples
 from riemaug.random import Stream
+from riemaug.samplers import ChainOptions, chain_sampler
 
 COUNTS = (3, 0, 2)
 Fit = Callable[[str], FittedSampleGenerator]
+
+
+@pytest.fixture(autouse=True)
+def _short_chains(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tested here holds for chains of any length; their laws have tests of their own."""
+    short = partial(ChainOptions, num_steps=10, num_chains=8, num_tuning_steps=10)
+    monkeypatch.setattr(chain_sampler, "ChainOptions", short)
 
 
 @pytest.fixture(scope="module")

@@ -13,12 +13,14 @@ from riemaug.baselines.latent_laws import (
     GaussianMixtureLaw,
     InterpolationLaw,
     PosteriorPrecisionLaw,
+    SamplerLaw,
     encoded_means,
 )
 from riemaug.errors import InvalidInputError
 from riemaug.evaluation.samples import LabelledSamples
 from riemaug.geometry import PosteriorPrecisionMetric
 from riemaug.random import Stream
+from riemaug.samplers.chain_sampler import ChainSampler
 
 Models = Callable[[str], FittedDeepGenerator]
 
@@ -77,6 +79,15 @@ def test_the_protocol_of_the_paper_is_fitted(fitted_model: Models) -> None:
         assert item.group is None
     assert {item.model.config.kind for item in fitted_model("vamp").augmentor.generators_.classes} == {"vamp"}
     assert fitted_model("conditional").augmentor.generators_.config.preset == "conditional"
+
+
+@pytest.mark.parametrize("law", ["walk-paper", "walk-paper-code", "walk", "hmc"])
+def test_chains_have_the_steps_of_the_paper(law: str, fitted_model: Models) -> None:
+    law_of_class = fitted_model("rhvae").with_law(law).latent_law(0)
+    assert isinstance(law_of_class, SamplerLaw)
+    sampler = law_of_class.sampler
+    assert isinstance(sampler, ChainSampler)
+    assert (sampler.name, sampler.chains.num_steps, sampler.chains.draws_per_chain) == (law, 200, 1)
 
 
 @pytest.mark.parametrize("model", ["vae", "conditional"])
