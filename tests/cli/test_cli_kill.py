@@ -115,7 +115,7 @@ STAGES = [
     "riemaug.run.fitting:write_tensors",
     "riemaug.run.fitting:model_description",
     "riemaug.run.tasks:load_fitted",
-    "riemaug.run.tasks:_save_pictures",
+    "riemaug.run.sampling:_save_pictures",
     "riemaug.run.pipeline:save_generators",
     "riemaug.run.pipeline:write_tables",
     "riemaug.run.pipeline:write_report",

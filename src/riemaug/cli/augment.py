@@ -43,6 +43,7 @@ def augment(
     tune_time: options.TuneTime = None,
     sampler: options.Sampler = None,
     inverse_temperature: options.InverseTemperature = 1.0,
+    drop_copies: options.DropCopies = False,
     seed: options.Seed = 0,
     no_real_images: options.NoRealImages = False,
     device: options.Device = "auto",
@@ -71,6 +72,7 @@ def augment(
         chosen,
         data=data,
         out=out,
+        drop_copies=drop_copies,
         include_real=include_real,
         real_in_report=not no_real_images,
     )

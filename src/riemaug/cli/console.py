@@ -16,10 +16,12 @@ from safetensors import SafetensorError
 
 from riemaug.cli.text import duration, printable, refusal, size
 from riemaug.errors import InterruptedRunError, RiemaugError
+from riemaug.run.drawing import DRAWS_PER_SAMPLE
 from riemaug.run.estimate import USUAL_EPOCHS
 from riemaug.run.pipeline import Outcome
 from riemaug.run.plan import Plan
 from riemaug.run.progress import Listener, TaskProgress
+from riemaug.run.reporting import dropped_copies
 from riemaug.serialization import classes_by_model
 
 _GO_ON = "run the same command with --resume to go on where it stopped"
@@ -66,8 +68,9 @@ class Console:
             self.say("first it is measured on a part of the data whether one model of all classes is better")
         if plan.generator.tune is not None:
             self.say(f"constants are searched on a part of the data, in {plan.generator.tune} trials")
+        most = "up to " if plan.drop_copies else ""
         made = (
-            f"{sum(plan.counts):,} new samples, up to {size(plan.disk_bytes)} of disk; "
+            f"{most}{sum(plan.counts):,} new samples, up to {size(plan.disk_bytes)} of disk; "
             if any(plan.counts)
             else ""
         )
@@ -83,6 +86,11 @@ class Console:
             f"{size(estimate.memory)} of memory with {estimate.num_jobs} "
             f"{'job' if estimate.num_jobs == 1 else 'jobs'}"
         )
+        if plan.drop_copies:
+            self.say(
+                "copies of training samples are dropped and others drawn instead, with up to "
+                f"{DRAWS_PER_SAMPLE} draws for each sample; the time above is for no copies"
+            )
         if estimate.seconds > LONG_SECONDS and dataset.format.kind != "arrays":
             sides = dataset.format.model_shape[: 3 if dataset.format.kind == "volumes" else 2]
             half = "x".join(str(max(1, side // 2)) for side in sides)
@@ -145,6 +153,7 @@ class Console:
                     f"[yellow]warning[/yellow] class {_plain(result['class'])}: "
                     f"{_plain(diagnostics['message'])}"
                 )
+        self._say_what_was_dropped(outcome)
         models = len(classes_by_model(outcome.generators.classes))
         what = f"{made:,} new samples" if made else f"{models} model{'s' if models > 1 else ''}"
         self.say(f"[green]done[/green] {what} in {_plain(str(outcome.out))}, {duration(outcome.seconds)}")
@@ -152,8 +161,24 @@ class Console:
         if report.is_file():
             self.say(f"look at {_plain(str(report))}")
 
+    def _say_what_was_dropped(self, outcome: Outcome) -> None:
+        found = [(result["class"], dropped_copies(result)) for result in outcome.results]
+        told = [(_plain(name), dropped) for name, dropped in found if dropped is not None]
+        for name, dropped in told:
+            if dropped.missing:
+                self.say(f"[yellow]warning[/yellow] class {name}: {dropped.describe_missing()}")
+        if not any(dropped.count for _, dropped in told):
+            return
+        table = Table("class", "draws", "dropped", "exact", "near", "samples")
+        for name, dropped in told:
+            share = f"{dropped.count:,} ({100 * dropped.share:.0f} %)"
+            numbers = (dropped.exact, dropped.near, dropped.kept)
+            table.add_row(name, f"{dropped.drawn:,}", share, *(f"{number:,}" for number in numbers))
+        self.say("copies were dropped, so samples no longer follow the sampler's law exactly:")
+        self.rich.print(table)
+
     def _table_of_classes(self, plan: Plan) -> None:
-        table = Table("class", "real", "new")
+        table = Table("class", "real", "new, at most" if plan.drop_copies else "new")
         for name, real, count in zip(plan.dataset.class_names, plan.dataset.counts, plan.counts, strict=True):
             table.add_row(_plain(name), str(real), str(count))
         self.rich.print(table)
@@ -288,6 +313,7 @@ def _plan_fields(plan: Plan) -> dict[str, Any]:
         "model": plan.model.model_dump(mode="json"),
         "shared": plan.shares,
         "training": plan.training.model_dump(mode="json"),
+        "drop_copies": plan.drop_copies,
         "device": plan.device,
         "jobs": plan.estimate.num_jobs,
         "seconds": round(plan.estimate.seconds, 1),
@@ -307,6 +333,7 @@ def _outcome_fields(outcome: Outcome, made: int) -> dict[str, Any]:
             {
                 "class": result["class"],
                 "samples": len(result.get("files", ())),
+                "dropped": result.get("dropped"),
                 "diagnostics": result.get("diagnostics"),
             }
             for result in outcome.results

@@ -216,6 +216,15 @@ IncludeReal = Annotated[
         rich_help_panel=_AMOUNT,
     ),
 ]
+DropCopies = Annotated[
+    bool,
+    typer.Option(
+        "--drop-copies",
+        help="Write no sample that is an exact or near copy of a training sample; draw others instead, with "
+        "up to 10 draws a sample. What is left no longer follows Eq. 3 exactly.",
+        rich_help_panel=_SAMPLING,
+    ),
+]
 Sampler = Annotated[
     str | None,
     typer.Option(

@@ -19,6 +19,20 @@ def sample(
     balance: options.Balance = False,
     sampler: options.Sampler = None,
     inverse_temperature: options.InverseTemperature = 1.0,
+    real: Annotated[
+        Path | None,
+        typer.Option(
+            help="The data that MODEL was fitted on, to compare the samples with (nearest file, copy flag).",
+            metavar="DATA",
+            rich_help_panel="Data",
+        ),
+    ] = None,
+    resize: options.Resize = None,
+    pad: options.Pad = False,
+    crop: options.Crop = False,
+    fit_shape: options.FitShape = None,
+    skip_bad: options.SkipBad = False,
+    drop_copies: options.DropCopies = False,
     seed: options.Seed = 0,
     jobs: options.Jobs = None,
     batch_size: options.BatchSize = 256,
@@ -29,6 +43,8 @@ def sample(
 ) -> None:
     """Draw new samples from the saved MODEL and write them, with a manifest, to OUT.
 
+    --real, read with the options of the fit, is for --drop-copies and for what the manifest says of copies.
+
     Example: riemaug sample model/ more/ --per-class 1000 --seed 1
     """
     chosen = dict(locals())
@@ -37,7 +53,7 @@ def sample(
     from riemaug.run.pipeline import sample as run
     from riemaug.run.request import SampleRequest
 
-    request = build(SampleRequest, chosen, model=model_folder, out=out)
+    request = build(SampleRequest, chosen, model=model_folder, out=out, real=real, drop_copies=drop_copies)
     console = Console(quiet, json)
     with console.progress() as listener:
         outcome = run(request, listener)

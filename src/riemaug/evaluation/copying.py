@@ -1,6 +1,8 @@
-"""How close samples lie to the training data: nearest neighbours, and what counts as a copy."""
+"""How close samples lie to the training data: nearest neighbours, what counts as a copy, dropping copies."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int64
@@ -119,3 +121,71 @@ def copy_flags(
         "exact" if identical else "near" if gap < limit else "no"
         for gap, identical, limit in zip(distance, is_identical, reconstruction_distance, strict=True)
     ]
+
+
+@dataclass(frozen=True)
+class DroppedCopies:
+    """What dropping copies did to the samples of one class.
+
+    Attributes
+    ----------
+    wanted : int
+        Samples asked for.
+    drawn : int
+        Draws that were looked at, up to the last one that was kept, or all that were allowed.
+    exact, near : int
+        Draws among them that were flagged so and dropped.
+    """
+
+    wanted: int
+    drawn: int
+    exact: int
+    near: int
+
+    @property
+    def count(self) -> int:
+        """Draws dropped."""
+        return self.exact + self.near
+
+    @property
+    def kept(self) -> int:
+        """Samples that are left."""
+        return self.drawn - self.count
+
+    @property
+    def missing(self) -> int:
+        """Samples asked for that the draws allowed did not give."""
+        return self.wanted - self.kept
+
+    @property
+    def share(self) -> float:
+        """Share of the draws that was dropped, in [0, 1].
+
+        It estimates how far the law of what is kept is from the sampler's in total variation: the law given
+        that no flag is set differs from the law itself by the probability of a flag.
+        """
+        return self.count / self.drawn if self.drawn else 0.0
+
+    def describe(self) -> str:
+        """Return what was dropped, in a clause."""
+        return (
+            f"{self.count:,} of {self.drawn:,} draws dropped as copies ({self.exact:,} exact, {self.near:,} "
+            "near)"
+        )
+
+    def describe_missing(self) -> str:
+        """Return, in a sentence without its full stop, why samples are missing and what to do."""
+        return (
+            f"{self.kept:,} of {self.wanted:,} samples: {100 * self.share:.0f} % of {self.drawn:,} draws "
+            "were copies of training samples and dropped, more are not drawn; train longer "
+            "or on more samples, or leave --drop-copies out"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values: the numbers, and the share."""
+        return asdict(self) | {"share": round(self.share, 6)}
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> "DroppedCopies":
+        """Return what `to_dict` described."""
+        return cls(**{name: fields[name] for name in ("wanted", "drawn", "exact", "near")})

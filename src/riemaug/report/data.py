@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from riemaug.errors import InvalidInputError
+from riemaug.evaluation.copying import DroppedCopies
 
 Pictures = UInt8[np.ndarray, "count height width *channels"]
 Value = float | int | str | bool | None
@@ -75,6 +76,8 @@ class ClassReport:
         Distance of every training sample to its nearest other one of the class (leave-one-out).
     copies_exact, copies_near : int
         Synthetic samples that equal a training sample, and that lie closer to one than is usual.
+    dropped : DroppedCopies or None
+        What was dropped as a copy before; None where nothing was to be.
     curves : mapping of str to ndarray (epochs,)
         Values per epoch: "elbo", "reconstruction", "kl", ... A name that starts with "validation_" is
         drawn in the panel of the name that follows.
@@ -107,6 +110,7 @@ class ClassReport:
     real_nearest_distances: Float[np.ndarray, "_"] = field(default_factory=_no_distances)
     copies_exact: int = 0
     copies_near: int = 0
+    dropped: DroppedCopies | None = None
     curves: Mapping[str, Float[np.ndarray, "_"]] = field(default_factory=dict)
     best_epoch: int | None = None
     stop_reason: str = ""

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from riemaug.report import formats, summary, words
 from riemaug.report.data import ClassReport, ReportData
+from riemaug.report.dropping import dropping_of_class
 from riemaug.report.figures import curve_svg, distance_svg
 from riemaug.report.latent_map import latent_png
 from riemaug.report.sprites import MAX_TILES, Pictures, Sprite, make_sprites
@@ -80,6 +81,7 @@ class ClassView:
     elbo: float | None
     seconds: float | None
     checked: bool
+    dropping: str
 
     @property
     def shown(self) -> Mapping[str, str]:
@@ -182,6 +184,7 @@ def _class_view(data: ReportData, index: int) -> ClassView:
         elbo=float(elbo[best - 1]) if len(elbo) else None,
         seconds=float(sum(report.seconds.values())) if report.seconds else None,
         checked=len(report.nearest_distances) > 0 or report.num_synthetic == 0,
+        dropping=dropping_of_class(report),
     )
 
 

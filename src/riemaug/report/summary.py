@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from riemaug.report.data import ClassReport, ReportData
+from riemaug.report.dropping import DROPPED_FAIR, dropping_grade, dropping_of_run
 from riemaug.report.formats import count, number, percent
 from riemaug.report.words import MESSAGE, PAPER_WALKS, SAMPLERS, Grade, label, read_diagnostics, worst
 
@@ -26,10 +27,11 @@ class Headline:
 
     Parameters
     ----------
-    made, sampler, converged, copies : str
-        What was made and how, and whether it can be trusted.
-    converged_grade, copies_grade : {"good", "fair", "poor", "info"}
-        The grades of the last two.
+    made, sampler, converged, copies, dropped : str
+        What was made and how, and whether it can be trusted; the last is empty where copies were not to be
+        dropped.
+    converged_grade, copies_grade, dropped_grade : {"good", "fair", "poor", "info"}
+        The grades of the last three.
     """
 
     made: str
@@ -38,6 +40,8 @@ class Headline:
     converged_grade: Grade
     copies: str
     copies_grade: Grade
+    dropped: str = ""
+    dropped_grade: Grade = "info"
 
 
 @dataclass(frozen=True)
@@ -78,9 +82,10 @@ def training_problem(report: ClassReport) -> tuple[Grade, str]:
 
 
 def class_grade(report: ClassReport, sampler: str) -> Grade:
-    """Return the worst grade of a class: its sampler, its training, its copies."""
+    """Return the worst grade of a class: its sampler, its training, its copies, what was dropped."""
     grades: list[Grade] = [reading.grade for reading in read_diagnostics(report.diagnostics, sampler)]
     grades.append(training_problem(report)[0])
+    grades.append(dropping_grade(report))
     if report.copies_exact or report.copies_near:
         grades.append("poor" if report.copies_exact else "fair")
     return worst(grades)
@@ -134,6 +139,8 @@ def headline(data: ReportData) -> Headline:
         converged_grade=converged_grade,
         copies=copies,
         copies_grade=copies_grade,
+        dropped=dropping_of_run(data, noun(data)),
+        dropped_grade=worst([dropping_grade(report) for report in data.classes]),
     )
 
 
@@ -179,7 +186,7 @@ def _copies(data: ReportData) -> tuple[str, Grade]:
 def warnings(data: ReportData) -> tuple[Warning, ...]:
     """Return everything to look at, the gravest first."""
     found = _convergence_warnings(data) + _diagnostic_warnings(data) + _training_warnings(data)
-    found += _copy_warnings(data)
+    found += _copy_warnings(data) + _dropping_warnings(data)
     if data.sampler in PAPER_WALKS:
         found.append(Warning(f"Sampler “{data.sampler}”: {SAMPLERS[data.sampler]}."))
     return tuple(found + [Warning(note) for note in data.notes])
@@ -238,4 +245,21 @@ def _copy_warnings(data: ReportData) -> list[Warning]:
                 f"Some synthetic {noun(data)} are near copies of a training one. Look at the pairs.", near
             )
         )
+    return found
+
+
+def _dropping_warnings(data: ReportData) -> list[Warning]:
+    told = [(index, item.dropped) for index, item in enumerate(data.classes) if item.dropped is not None]
+    short = tuple(index for index, dropped in told if dropped.missing)
+    far = tuple(index for index, dropped in told if dropped.share > DROPPED_FAIR and not dropped.missing)
+    found = []
+    if short:
+        sentence = (
+            f"There are fewer {noun(data)} than asked for: most draws were copies and were dropped, and the "
+            "number of draws is limited. Train longer or on more samples, or leave --drop-copies out."
+        )
+        found.append(Warning(sentence, short))
+    if far:
+        sentence = "More than half of the draws were copies and were dropped: the law is a different one."
+        found.append(Warning(sentence, far))
     return found

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import Shaped
@@ -17,9 +18,25 @@ def start_array_file(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> Non
     OSError
         The disk is full or the folder is not writable.
     """
-    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     with path.open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, header)
+        _write_header(file, shape, dtype)
+
+
+def set_row_count(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    """Correct the header of a file begun by `start_array_file` whose rows became fewer: `shape` as it is now.
+
+    Raises
+    ------
+    OSError
+        The file cannot be written to.
+    """
+    with path.open("r+b") as file:  # numpy leaves room for 21 digits, so the rows stay where they are
+        _write_header(file, shape, dtype)
+
+
+def _write_header(file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
 
 
 def append_rows(path: Path, rows: Shaped[np.ndarray, "n ..."]) -> None:

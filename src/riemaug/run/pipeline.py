@@ -9,7 +9,7 @@ from typing import Any
 
 from riemaug._version import __version__
 from riemaug.class_model import ClassModel
-from riemaug.data import include_real
+from riemaug.data import Dataset, SampleFormat, include_real
 from riemaug.parallel import run_tasks
 from riemaug.report import ReportData, write_report
 from riemaug.run.collect import (
@@ -20,13 +20,16 @@ from riemaug.run.collect import (
     write_sample_arrays,
     write_tables,
 )
+from riemaug.run.jobs import ClassJob, SampleSpec
 from riemaug.run.plan import Plan, check_disk, disk_bytes, new_counts, plan_augment, plan_fit
 from riemaug.run.progress import Listener, ProgressWatch, TaskProgress
+from riemaug.run.provenance import fingerprint, log_lines, provenance
 from riemaug.run.reporting import class_report, model_name, sharing_note, training_notes
 from riemaug.run.request import AugmentRequest, FitRequest, SampleRequest, identity_of
 from riemaug.run.sharing import Sharing
 from riemaug.run.stages import Stages
-from riemaug.run.tasks import ClassJob, SampleSpec, run_class_job
+from riemaug.run.tasks import run_class_job
+from riemaug.run.training_set import read_training_set
 from riemaug.run.tuning import kept_tuning
 from riemaug.run.workdir import (
     IDENTITY_KEY,
@@ -99,10 +102,10 @@ def fit(request: FitRequest, announce: Announce | None = None, listener: Listene
         seconds = time.monotonic() - started
         write_json(
             request.out / RUN_NAME,
-            _provenance(request, plan.device, generators, results, seconds)
+            provenance(request, plan.device, generators, results, seconds)
             | {
                 "notes": list(_notes(plan, sharing, tuning, generators)),
-                "data": _fingerprint(plan),
+                "data": fingerprint(plan),
                 "sharing": sharing.to_dict(),
                 "tuning": tuning,
                 IDENTITY_KEY: identity,
@@ -123,7 +126,8 @@ def augment(
     with open_run(request.out, request.data, identity, request.run.resume) as work:
         if announce is not None:
             announce(plan)
-        stages = Stages(plan, _absolute(work), _sample_specs(plan, request))
+        spec = _sample_spec(request, plan.dataset.format, plan.dataset)
+        stages = Stages(plan, _absolute(work), tuple(replace(spec, count=count) for count in plan.counts))
         sharing, results = stages.run(listener)
         generators = gathered(plan, stages.fitted(sharing))
         model_hash = save_generators(request.out, generators)
@@ -141,7 +145,7 @@ def sample(request: SampleRequest, listener: Listener | None = None) -> Outcome:
     """Draw from a saved model into OUT. Raises as `fit` does."""
     started = time.monotonic()
     out = request.out
-    check_out(out, None, request.run.resume)
+    check_out(out, request.real, request.run.resume)
     generators = load_generators(request.model)
     request.sampling.check_against(generators.config.model)
     counts = new_counts(request.amount, generators.class_sizes)
@@ -150,8 +154,11 @@ def sample(request: SampleRequest, listener: Listener | None = None) -> Outcome:
     identity = identity_of(request, model_hash, __version__)
     if _is_finished(request, identity):
         return _nothing_left(out, request.model)
-    with open_run(out, None, identity, request.run.resume) as work:
-        jobs = _sample_jobs(request, generators, counts, work)
+    training_set = None
+    if request.real is not None:
+        training_set = read_training_set(request.real, request.reading, generators)
+    with open_run(out, request.real, identity, request.run.resume) as work:
+        jobs = _sample_jobs(request, generators, counts, work, training_set)
         with ProgressWatch([job.progress for job in jobs], listener):
             results = list(run_tasks(run_class_job, jobs, request.run.jobs or 1))
         write_tables(out, results, request.sampling.seed, model_hash, [])
@@ -162,7 +169,7 @@ def sample(request: SampleRequest, listener: Listener | None = None) -> Outcome:
         seconds = time.monotonic() - started
         write_json(
             out / RUN_NAME,
-            _provenance(request, "cpu", generators, results, seconds)
+            provenance(request, "cpu", generators, results, seconds)
             | {"model_sha256": model_hash, IDENTITY_KEY: identity},
         )
     return Outcome(out, generators, tuple(results), seconds)
@@ -183,11 +190,13 @@ def _nothing_left(out: Path, model: Path) -> Outcome:
 
 
 def _sample_jobs(
-    request: SampleRequest, generators: FittedGenerators, counts: tuple[int, ...], work: WorkDir
+    request: SampleRequest,
+    generators: FittedGenerators,
+    counts: tuple[int, ...],
+    work: WorkDir,
+    training_set: Dataset | None,
 ) -> list[ClassJob]:
-    spec = SampleSpec(
-        0, request.sampling, generators.sample_format, request.run.batch_size, request.out.absolute()
-    )
+    spec = _sample_spec(request, generators.sample_format, training_set)
     return [
         ClassJob(
             index,
@@ -202,19 +211,20 @@ def _sample_jobs(
     ]
 
 
-def _sample_specs(plan: Plan, request: AugmentRequest) -> tuple[SampleSpec, ...]:
-    dataset = plan.dataset
-    spec = SampleSpec(
-        0,
-        request.sampling,
-        dataset.format,
-        request.run.batch_size,
-        request.out.absolute(),
-        dataset.samples,
-        dataset.labels,
-        dataset.names,
+def _sample_spec(
+    request: AugmentRequest | SampleRequest, fmt: SampleFormat, training_set: Dataset | None
+) -> SampleSpec:
+    """Return what all classes have in common, with no samples as yet."""
+    spec = SampleSpec(0, request.sampling, fmt, request.run.batch_size, request.out.absolute())
+    if training_set is None:
+        return spec
+    return replace(
+        spec,
+        reference=training_set.samples,
+        reference_labels=training_set.labels,
+        reference_names=training_set.names,
+        drop_copies=request.drop_copies,
     )
-    return tuple(replace(spec, count=count) for count in plan.counts)
 
 
 def _absolute(work: WorkDir) -> WorkDir:
@@ -272,13 +282,13 @@ def _finish(
         _report_data(request, fitted, generators, results, work, seconds, model_hash, notes),
         request.out / "report.html",
     )
-    write_log(request.out / "run.log", _log_lines(generators.classes, results, notes, seconds))
+    write_log(request.out / "run.log", log_lines(generators.classes, results, notes, seconds))
     write_json(
         request.out / RUN_NAME,
-        _provenance(request, plan.device, generators, results, seconds)
+        provenance(request, plan.device, generators, results, seconds)
         | {
             "notes": list(notes),
-            "data": _fingerprint(plan),
+            "data": fingerprint(plan),
             "sharing": sharing.to_dict(),
             "tuning": tuning,
             "model_sha256": model_hash,
@@ -326,7 +336,7 @@ def _report_data(
         seed=request.generator.seed,
         classes=tuple(classes),
         notes=notes,
-        fingerprint=_fingerprint(plan),
+        fingerprint=fingerprint(plan),
         sampler=sampling.sampler_for(request.generator.model),
         model=request.generator.model,
         model_hash=model_hash,
@@ -335,64 +345,3 @@ def _report_data(
         environment=environment(plan.device),
         show_real=request.real_in_report,
     )
-
-
-def _fingerprint(plan: Plan) -> dict[str, Any]:
-    dataset = plan.dataset
-    return {
-        "samples": len(dataset.samples),
-        "classes": dict(zip(dataset.class_names, dataset.counts, strict=True)),
-        "shape": list(dataset.format.shape),
-        "model shape": list(dataset.format.model_shape),
-        "dtype": dataset.format.dtype,
-        "range": [float(dataset.samples.min()), float(dataset.samples.max())],
-        "sha256": plan.fingerprint,
-        "groups": None if dataset.groups is None else len(set(dataset.groups)),
-    }
-
-
-def _provenance(
-    request: FitRequest | SampleRequest,
-    device: str,
-    generators: FittedGenerators,
-    results: Sequence[dict[str, Any]],
-    seconds: float,
-) -> dict[str, Any]:
-    """Return what run.json holds for every job."""
-    listed = {"files", "log_density", "acceptance", "start", "nearest", "nearest_distance", "real_distance"}
-    per_class = [
-        {k: v for k, v in result.items() if k not in listed and k != "copy"}
-        | {
-            "epochs": item.history.num_epochs,
-            "best_elbo": item.history.best_elbo,
-            "rollbacks": item.history.rollbacks,
-            "stop_reason": item.history.stop_reason,
-            "synthetic": len(result.get("files", ())),
-        }
-        for result, item in zip(results, generators.classes, strict=True)
-    ]
-    return {
-        "request": request.model_dump(mode="json"),
-        "environment": environment(device),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seconds": round(seconds, 2),
-        "peak_memory_mb": round(peak_memory_mb(), 1),
-        "classes": per_class,
-    }
-
-
-def _log_lines(
-    classes: Sequence[ClassModel], results: Sequence[dict[str, Any]], notes: tuple[str, ...], seconds: float
-) -> list[str]:
-    lines = [f"riemaug {__version__}", *notes]
-    for model in classes_by_model(classes):
-        history = model[0].history
-        lines.append(
-            f"{model_name(model)}: {history.num_epochs} epochs in {history.seconds:.1f} s, ELBO "
-            f"{history.best_elbo:.2f} ({history.stop_reason}), {sum(history.failed_steps)} failed implicit "
-            f"steps, {history.rollbacks} roll-backs"
-        )
-    for item, result in zip(classes, results, strict=True):
-        told = result["diagnostics"]["message"]
-        lines.append(f"class {item.name}: {len(result['files'])} samples; {told}")
-    return [*lines, f"finished in {seconds:.1f} s"]

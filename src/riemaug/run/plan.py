@@ -63,6 +63,9 @@ class Plan:
     estimate : Estimate
     disk_bytes : float
         Upper estimate of what the samples take.
+    drop_copies : bool
+        Samples that are copies are dropped and drawn anew: `counts` are the most there can be, and the
+        estimate holds if there are none.
     """
 
     dataset: Dataset
@@ -76,6 +79,7 @@ class Plan:
     counts: tuple[int, ...]
     estimate: Estimate
     disk_bytes: float
+    drop_copies: bool = False
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -153,7 +157,7 @@ def plan_augment(request: AugmentRequest) -> Plan:
             "yourself"
         )
     check_disk(request.out, plan.disk_bytes)
-    return plan
+    return replace(plan, drop_copies=request.drop_copies)
 
 
 def make_plan(request: FitRequest, sampling: SamplingConfig, amount: Amount | None = None) -> Plan:

@@ -1,11 +1,12 @@
 """From the results of a run to the records that the report shows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from riemaug.class_model import ClassModel
+from riemaug.evaluation.copying import DroppedCopies
 from riemaug.report import ClassReport, LatentMap
 from riemaug.run.sharing import Sharing
 from riemaug.run.workdir import WorkDir
@@ -33,6 +34,7 @@ def class_report(
         real_nearest_distances=np.array(result["real_distance"], dtype=np.float64),
         copies_exact=flags.count("exact"),
         copies_near=flags.count("near"),
+        dropped=dropped_copies(result),
         curves={
             "elbo": np.array(history.elbo, dtype=np.float64),
             "reconstruction": np.array(history.reconstruction, dtype=np.float64),
@@ -47,6 +49,12 @@ def class_report(
             "write": result["write_seconds"],
         },
     )
+
+
+def dropped_copies(result: Mapping[str, Any]) -> DroppedCopies | None:
+    """Return what dropping copies did to a class, by its result; None where none were to be dropped."""
+    fields = result.get("dropped")
+    return None if fields is None else DroppedCopies.from_dict(fields)
 
 
 def model_name(classes: Sequence[ClassModel]) -> str:

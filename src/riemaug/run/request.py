@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from riemaug.config import Amount, GeneratorConfig, SamplingConfig
 
@@ -55,16 +55,33 @@ class FitRequest(BaseModel):
 
 
 class AugmentRequest(FitRequest):
-    """Fit, sample, write and report."""
+    """Fit, sample, write and report.
+
+    Attributes
+    ----------
+    drop_copies : bool
+        Write no sample that is flagged as a copy, but further draws in its place.
+    """
 
     sampling: SamplingConfig = SamplingConfig()
     amount: Amount = Amount()
+    drop_copies: bool = False
     include_real: Literal["copy", "link"] | None = None
     real_in_report: bool = True
 
 
 class SampleRequest(BaseModel):
-    """Draw from a saved model."""
+    """Draw from a saved model.
+
+    Attributes
+    ----------
+    real : Path, optional
+        The data that the model was fitted on, to compare the samples with.
+    reading : ReadOptions
+        How those are read: as for the fit.
+    drop_copies : bool
+        As of `AugmentRequest`; needs `real`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -72,9 +89,21 @@ class SampleRequest(BaseModel):
     out: Path
     sampling: SamplingConfig = SamplingConfig()
     amount: Amount = Amount()
+    real: Path | None = None
+    reading: ReadOptions = ReadOptions()
+    drop_copies: bool = False
     run: RunOptions = RunOptions()
     real_in_report: bool = True
     command: str = ""
+
+    @model_validator(mode="after")
+    def _copies_of_something(self) -> "SampleRequest":
+        if self.drop_copies and self.real is None:
+            raise ValueError(
+                "--drop-copies needs the training samples, a model folder has none: name the data that MODEL "
+                "was fitted on with --real DATA"
+            )
+        return self
 
 
 def identity_of(
@@ -93,6 +122,8 @@ def identity_of(
         The device that training uses: "auto" may find another one next time.
     """
     fields = request.model_dump(mode="json", exclude={"run", "command", "out", "data", "model"})
+    if "real" in fields:  # what is there is checked against the model
+        fields["real"] = fields["real"] is not None
     if device is not None:
         fields["generator"]["device"] = device.split(":")[0]
     job = type(request).__name__.removesuffix("Request").lower()

@@ -8,6 +8,7 @@ from typing import Any
 from riemaug.class_model import NO_NETWORKS, ClassModel, Networks
 from riemaug.parallel import run_tasks
 from riemaug.run.fitting import ClassRows, FitJob, load_fitted
+from riemaug.run.jobs import ClassJob, SampleSpec
 from riemaug.run.plan import Plan
 from riemaug.run.progress import FIT_SHARE, Listener, ProgressFile, ProgressWatch, TaskProgress
 from riemaug.run.sharing import (
@@ -18,7 +19,7 @@ from riemaug.run.sharing import (
     rehearsal_jobs,
     run_rehearsal,
 )
-from riemaug.run.tasks import ClassJob, SampleSpec, run_class_job, run_shared_fit
+from riemaug.run.tasks import run_class_job, run_shared_fit
 from riemaug.run.tuning import search_constants, tuning_config
 from riemaug.run.workdir import WorkDir
 

@@ -13,7 +13,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 import riemaug.run.fitting
-import riemaug.run.tasks
+import riemaug.run.sampling
 from riemaug.cli.main import main
 from riemaug.config import Amount, GeneratorConfig
 from riemaug.data import read_dataset
@@ -133,7 +133,7 @@ def test_too_little_memory_names_the_class_and_a_way_out(data, monkeypatch, erro
 @pytest.mark.parametrize(
     ("module", "place", "number"),
     [
-        (riemaug.run.tasks, "write_class_files", 4),
+        (riemaug.run.sampling, "write_class_files", 4),
         (riemaug.run.fitting, "write_tensors", 2),
         (riemaug.run.fitting, "atomic_write_text", 2),
     ],

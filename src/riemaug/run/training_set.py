@@ -1,0 +1,27 @@
+"""The data that a saved model was fitted on, read again so that samples can be compared with them."""
+
+from pathlib import Path
+
+from riemaug.data import Dataset, read_dataset
+from riemaug.errors import InvalidInputError
+from riemaug.run.request import ReadOptions
+from riemaug.serialization import FittedGenerators
+
+
+def read_training_set(path: Path, reading: ReadOptions, generators: FittedGenerators) -> Dataset:
+    """Return the training set of a saved model.
+
+    Raises
+    ------
+    InvalidInputError
+        The data cannot be read, or are not the very samples that the model was fitted on.
+    """
+    dataset = read_dataset(path, **reading.model_dump())
+    if dataset.fingerprint() == generators.data_fingerprint:
+        return dataset
+    sizes = f"{len(dataset.samples)} samples in {len(dataset.class_names)} classes"
+    wanted = f"{sum(generators.class_sizes)} in {len(generators.class_sizes)}"
+    raise InvalidInputError(
+        f"--real must be the data that MODEL was fitted on ({wanted}), {str(path)!r} is not ({sizes}): name "
+        "that data, with --resize, --pad, --crop, --fit-shape and --skip-bad as they were given to the fit"
+    )
