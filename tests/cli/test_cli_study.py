@@ -118,7 +118,7 @@ def test_a_killed_study_loses_only_what_it_was_doing(tmp_path: Path) -> None:
     store = tmp_path / "results"
     options = ("study", "run", "--cells", QUICK_CELL, "--runs", 4, "--store", store, "--jobs", 2)
     process = start(*options)
-    wait_until(lambda: len(lines_of(store)) >= 1 if store.exists() else False, process)
+    wait_until(lambda: store.exists() and bool(lines_of(store)), process, timeout=400)
     kill_group(process)
     kept = lines_of(store)
     assert kept
