@@ -9,7 +9,6 @@ import torch
 
 from riemaug.evaluation.classifiers import Classifier, FittedClassifier, classifier_named
 from riemaug.evaluation.scores import classification_scores
-from riemaug.evaluation.training import BatchTransform
 from riemaug.random import Stream
 from riemaug.run.collect import environment
 from riemaug.study.age import OLD
@@ -20,8 +19,7 @@ from riemaug.study.place import Place
 from riemaug.study.reduction import reduced
 from riemaug.study.store import Result
 from riemaug.study.training_sets import training_set
-
-MIXUP_ALPHA = 0.2
+from riemaug.study.transforms import transform_of
 
 
 def carry_out(run: Run, place: Place) -> Result:
@@ -42,7 +40,9 @@ def carry_out(run: Run, place: Place) -> Result:
     num_classes = len(data.class_names)
     # of the classifier alone: the same first weights whatever the training set, so that rows are paired
     stream = Stream(run.seed, ("study", "classifier", cell.classifier, data.name, str(run.draw)))
-    fitted = classifier.fit(made, data.validation, num_classes, stream, transform_of(cell.transform))
+    fitted = classifier.fit(
+        made, data.validation, num_classes, stream, transform_of(cell.transform, cell.data)
+    )
     scores = _scores(fitted, data)
     history = fitted.history
     details: dict[str, Any] = {
@@ -80,15 +80,6 @@ def study_classifier(name: str, data: str, device: str) -> Classifier:
     """Return a classifier with the paper's settings for a data set: on OASIS other patience and steps."""
     settings = oasis_training(name) if data.startswith("oasis") else {}
     return classifier_named(name, device, **settings)
-
-
-def transform_of(name: str) -> BatchTransform | None:
-    """Return what changes the classifier's batches, None for "none"."""
-    if name == "none":
-        return None
-    from riemaug.baselines.batch_transforms import AffineElastic, MixUp
-
-    return AffineElastic() if name == "affine-elastic" else MixUp(MIXUP_ALPHA)
 
 
 def _surroundings(device: str) -> dict[str, Any]:
