@@ -1,6 +1,7 @@
 """Figures 1 to 4: panels, the same for the same seed, no text over text, no real image unless wanted."""
 
 import itertools
+import re
 from pathlib import Path
 from typing import Any
 
@@ -248,3 +249,14 @@ def test_frames_surround_their_tiles(tmp_path: Path) -> None:
         pixels = np.asarray(picture.convert("RGB")).reshape(-1, 3)
     assert (np.abs(pixels - 255 * np.array(to_rgb(panels.VERMILION))).max(1) < 2).sum() > 100
     assert (pixels == 255).all(1).sum() > 1000
+
+
+def test_the_page_shows_pictures_that_are_there_and_small() -> None:
+    docs = Path(__file__).parents[3] / "docs"
+    linked = set(
+        re.findall(r"\]\((images/study/\S+?\.png)\)", (docs / "study_figures.md").read_text("utf-8"))
+    )
+    assert linked == {f"images/study/{path.name}" for path in (docs / "images" / "study").iterdir()}
+    assert linked
+    for name in linked:
+        assert (docs / name).stat().st_size < 400_000, name

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Bool, Float32, Int64
 from matplotlib.figure import Figure
 
 from riemaug.errors import InvalidInputError
@@ -168,8 +168,7 @@ def page_of(content: tuple[DiagnosisColumn, ...], with_real: bool) -> Figure:
         left = _LABEL + number * (_WIDTH + _GAP)
         middle = left + _WIDTH / 2
         page.write(middle, 0.12, column.name, ha="center", fontweight="bold")
-        ages = f"{len(column.ages)} subjects of {column.ages.min()} to {column.ages.max()} years"
-        page.write(middle, 0.28, ages, panels.SMALL, ha="center", color=panels.MUTED)
+        page.write(middle, 0.28, _ages_in_words(column), panels.SMALL, ha="center", color=panels.MUTED)
         if with_real:
             _block(page, column.real, column.name, left, _TOP)
         else:
@@ -183,6 +182,16 @@ def page_of(content: tuple[DiagnosisColumn, ...], with_real: bool) -> Figure:
     return page.figure
 
 
+def _is_rare(ages: Int64[np.ndarray, " n"], name: str) -> Bool[np.ndarray, " n"]:
+    return ages >= OLD if name == "CN" else ages < OLD
+
+
+def _ages_in_words(column: DiagnosisColumn) -> str:
+    rare, ages = int(_is_rare(column.ages, column.name).sum()), column.ages
+    bound = f"{OLD} or more" if column.name == "CN" else f"below {OLD}"
+    return f"{len(ages)} subjects, {ages.min()} to {ages.max()} years, {rare} of them {bound}"
+
+
 def _block_height(images: Float32[np.ndarray, "n height width"]) -> float:
     """Return the height in inches of all rows of a block, ages included."""
     tile = _WIDTH / COLUMNS * images.shape[1] / images.shape[2]
@@ -191,7 +200,7 @@ def _block_height(images: Float32[np.ndarray, "n height width"]) -> float:
 
 def _block(page: Page, shown: AgedImages, name: str, left: float, top: float) -> None:
     """Draw rows of images, each row with the ages below it; those of a rare age are framed."""
-    is_rare = shown.ages >= OLD if name == "CN" else shown.ages < OLD
+    is_rare = _is_rare(shown.ages, name)
     color = _FRAME_COLORS[name == "CN"]
     tile = _WIDTH / COLUMNS
     row_height = _block_height(shown.images) / (SHOWN // COLUMNS)
