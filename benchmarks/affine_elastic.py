@@ -2,9 +2,9 @@
 
     RIEMAUG_DATA=DIR python benchmarks/affine_elastic.py
 
-For each data set the small CNN is trained with every candidate of `riemaug.baselines.transform_tuning` on the
-training part of a few draws (numbers from 100 on) and judged by their validation parts; the smallest mean loss
-wins. Test images are not looked at. The outcome is written where `riemaug study` reads it.
+For each data set the small CNN is trained with every candidate of `riemaug.baselines.transform_tuning` on
+the training part of a few draws (numbers from 100 on) and judged by their validation parts; the smallest mean
+loss wins. Test images are not looked at. The outcome is written where `riemaug study` reads it.
 """
 
 import argparse
