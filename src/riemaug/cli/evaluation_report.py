@@ -14,7 +14,7 @@ from rich.table import Table
 from riemaug.cli.console import LINE_SECONDS, Console
 from riemaug.cli.text import duration, printable
 from riemaug.evaluation.outcome import TABLES_NAME, Evaluation
-from riemaug.evaluation.tables import score_table, told
+from riemaug.evaluation.tables import short_table, told
 from riemaug.evaluation.tasks import Listener, Progress
 from riemaug.run.evaluate import PreparedEvaluation
 
@@ -117,7 +117,7 @@ def _verdict_lines(evaluation: Evaluation) -> list[str]:
 
 def _tell_scores(console: Console, evaluation: Evaluation) -> None:
     for name in evaluation.settings["classifiers"]:
-        scores = score_table(evaluation, name)
+        scores = short_table(evaluation, name)
         title = f"{escape(printable(name))}: mean (standard deviation) over the runs"
         table = Table(*scores.header, title=title, title_justify="left")
         for row in scores.rows:

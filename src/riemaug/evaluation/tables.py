@@ -50,6 +50,27 @@ def score_table(evaluation: Evaluation, classifier: str) -> TextTable:
     return TextTable(("trained on", "samples", *PERCENT.values(), *PLAIN.values()), tuple(rows))
 
 
+def short_table(evaluation: Evaluation, classifier: str) -> TextTable:
+    """Return balanced accuracy and its difference to real samples alone, a row for each training set."""
+    settings = evaluation.settings
+    against_real = {
+        verdict.trained_on: f"{100 * verdict.difference.mean:+.1f} ({_interval(verdict)})"
+        for verdict in evaluation.comparisons
+        if (verdict.classifier, verdict.compared_with) == (classifier, "real")
+    }
+    rows = [
+        (
+            described(name, settings["classic"]),
+            _range([fold[name] for fold in settings["training_sizes"]]),
+            _percent(evaluation.score(classifier, name, "balanced_accuracy")),
+            against_real.get(name, ""),
+        )
+        for name in settings["trained_on"]
+    ]
+    header = ("trained on", "samples", "balanced accuracy", "against real, points (95 %)")
+    return TextTable(header, tuple(rows))
+
+
 def difference_table(evaluation: Evaluation) -> TextTable:
     """Return all comparisons, in points of balanced accuracy."""
     rows = [

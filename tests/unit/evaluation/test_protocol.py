@@ -1,6 +1,7 @@
 """The whole evaluation on real digits: what noise, copies and real samples get, and what is refused."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -329,6 +330,15 @@ def test_what_is_saved_tells_all(real: Labelled, held_out: Labelled, test: Label
     text = (tmp_path / "evaluation.md").read_text()
     assert found.verdicts[0].words in text
     assert "real + synthetic" in text
+
+
+def test_the_code_of_the_page_runs() -> None:
+    page = Path(__file__).parents[3] / "docs" / "evaluate.md"
+    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    assert len(blocks) == 2
+    namespace: dict[str, object] = {"__name__": "evaluate"}
+    for block in blocks:
+        exec(compile(block, str(page), "exec"), namespace)
 
 
 class Recorder(BaseEstimator):
