@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from riemaug.cli import options
+from riemaug.cli import options, study_figures
 from riemaug.errors import InterruptedRunError, InvalidInputError
 
 app = typer.Typer(
@@ -61,7 +61,6 @@ Budget = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say which runs would be done and what they cost.")]
 DEFAULT_STORE, DEFAULT_CACHE = Path("docs/results"), Path(".riemaug-study")
-FIGURES = ("fig1", "fig2", "fig3", "fig4")
 
 
 @app.command("list")
@@ -154,32 +153,48 @@ def show(
             show_default=False,
         ),
     ],
-    form: Annotated[str, typer.Option("--format", help="md, html, latex or png.", metavar="FORMAT")] = "md",
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="md (default), html, latex or png; figures: png.",
+            metavar="FORMAT",
+            show_default=False,
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Write to this file.", show_default=False)] = None,
     classifier: Annotated[str, typer.Option(help="Of table2 and orderings.")] = "densenet",
     data: Annotated[
-        str | None, typer.Option(help="Of table1, table3, baselines and curve: the data set.", show_default=False)
+        str | None,
+        typer.Option(help="Of table1, table3, baselines and curve: the data set.", show_default=False),
     ] = None,
     reading: Reading = "draws",
     store: Store = DEFAULT_STORE,
     data_dir: DataDir = None,
     seed: Annotated[int, typer.Option(help="Of a figure.")] = 0,
     max_epochs: options.MaxEpochs = None,
+    no_real_images: Annotated[
+        bool, typer.Option("--no-real-images", help="Leave real images out of figures 3 and 4.")
+    ] = False,
     jobs: options.Jobs = 1,
+    quiet: options.Quiet = False,
 ) -> None:
     """Show a table of the results beside the paper's, or draw a figure.
 
     Example: riemaug study show table2 --classifier small-cnn --format html --out table2.html
     """
-    if what in FIGURES:
-        _show_figure(int(what[-1]), form, out, data_dir, seed, max_epochs, jobs or 1)
+    if what in study_figures.FIGURES:
+        request = study_figures.FigureRequest(
+            what, form, out, data_dir, seed, max_epochs, jobs or 1, not no_real_images
+        )
+        study_figures.draw(request, quiet)
         return
     from riemaug.study.showing import table_named
     from riemaug.study.table import write_table
 
     folder = _data_folder(data_dir) if what == "table1" else data_dir
     table = table_named(what, store, classifier=classifier, data=data, reading=reading, folder=folder)
-    text = write_table(table, form, out)
+    text = write_table(table, form or "md", out)
     if text:
         typer.echo(text, nl=False)
 
@@ -223,26 +238,6 @@ def _data_folder(folder: Path | None) -> Path:
             "riemaug study download fetches them"
         )
     return folder
-
-
-def _show_figure(
-    number: int,
-    form: str,
-    out: Path | None,
-    data_dir: Path | None,
-    seed: int,
-    max_epochs: int | None,
-    jobs: int,
-) -> None:
-    if form not in ("png", "md"):
-        raise InvalidInputError(f"a figure is drawn as png, got --format {form}")
-    if out is None:
-        raise InvalidInputError(f"a figure needs a file: give --out fig{number}.png")
-    from riemaug.study.figures import draw_figure
-
-    figure = draw_figure(number, data_dir, seed, max_epochs, jobs)
-    figure.savefig(out, dpi=200)
-    typer.echo(str(out))
 
 
 def _echo_json(content: Any) -> None:

@@ -1,0 +1,59 @@
+"""`riemaug study show fig1` to `fig4`: the paper's figures, drawn into a file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from riemaug.errors import InterruptedRunError, InvalidInputError
+
+FIGURES = ("fig1", "fig2", "fig3", "fig4")
+
+
+@dataclass(frozen=True)
+class FigureRequest:
+    """Which figure, how, and where to."""
+
+    name: str
+    form: str | None
+    out: Path | None
+    data_dir: Path | None
+    seed: int
+    max_epochs: int | None
+    jobs: int
+    with_real: bool
+
+    def check(self) -> Path:
+        """Return the file to write; InvalidInputError if the choices do not go together."""
+        if self.form not in (None, "png"):
+            raise InvalidInputError(f"a figure is drawn as png, got --format {self.form}")
+        if self.out is None:
+            raise InvalidInputError(f"a figure needs a file: give --out {self.name}.png")
+        return self.out
+
+
+def draw(request: FigureRequest, quiet: bool) -> None:
+    """Fit what the figure shows, draw it and write it."""
+    out = request.check()
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from riemaug.study.figures import draw_figure
+    from riemaug.study.figures.panels import write_png
+
+    console = Console(stderr=True, quiet=quiet, highlight=False)
+    columns = (TextColumn("models fitted"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    try:
+        with Progress(*columns, console=console) as bar:
+            task = bar.add_task("fit", total=None)
+            figure = draw_figure(
+                int(request.name[-1]),
+                request.data_dir,
+                request.seed,
+                request.max_epochs,
+                request.jobs,
+                with_real=request.with_real,
+                on_fit=lambda done, total: bar.update(task, completed=done, total=total),
+            )
+    except KeyboardInterrupt:
+        raise InterruptedRunError("interrupted; nothing was written: run the same command again") from None
+    write_png(figure, out)
+    console.print(f"look at {out}", soft_wrap=True)
