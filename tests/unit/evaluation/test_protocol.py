@@ -105,6 +105,7 @@ def test_noise_harms(real: Labelled, test: Labelled) -> None:
     assert "3 seeds, logistic" in verdict.words
 
 
+@pytest.mark.usefixtures("quick_fidelity")
 def test_real_samples_that_nobody_saw_are_silent(real: Labelled, held_out: Labelled, test: Labelled) -> None:
     found = evaluate_gain(real, held_out, test, quick(copying=True, fidelity=True))
     assert found.findings == ()
