@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 
 from riemaug.cli.text import duration, printable, refusal, size
 from riemaug.errors import InterruptedRunError, RiemaugError
-from riemaug.run.drawing import DRAWS_PER_SAMPLE
+from riemaug.run.drawing import DRAWS_PER_SAMPLE, LEAST_LIMIT
 from riemaug.run.estimate import USUAL_EPOCHS
 from riemaug.run.pipeline import Outcome
 from riemaug.run.plan import Plan
@@ -88,8 +88,9 @@ class Console:
         )
         if plan.drop_copies:
             self.say(
-                "copies of training samples are dropped and others drawn instead, with up to "
-                f"{DRAWS_PER_SAMPLE} draws for each sample; the time above is for no copies"
+                "copies of training samples are dropped and others drawn instead, with at most "
+                f"{DRAWS_PER_SAMPLE} draws a sample ({LEAST_LIMIT} a class where that is more); the time "
+                "above is for no copies"
             )
         if estimate.seconds > LONG_SECONDS and dataset.format.kind != "arrays":
             sides = dataset.format.model_shape[: 3 if dataset.format.kind == "volumes" else 2]

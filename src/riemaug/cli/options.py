@@ -220,8 +220,8 @@ DropCopies = Annotated[
     bool,
     typer.Option(
         "--drop-copies",
-        help="Write no sample that is an exact or near copy of a training sample; draw others instead, with "
-        "up to 10 draws a sample. What is left no longer follows Eq. 3 exactly.",
+        help="Write no sample that is an exact or near copy of a training sample but draw others, at most 10 "
+        "a sample asked for (100 a class where that is more). The law is then no longer Eq. 3 exactly.",
         rich_help_panel=_SAMPLING,
     ),
 ]

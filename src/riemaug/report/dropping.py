@@ -58,13 +58,14 @@ def dropping_of_run(data: ReportData, nouns: str) -> str:
     if not told:
         return ""
     drawn, dropped = sum(item.drawn for item in told), sum(item.count for item in told)
+    draws = count(drawn, "draw")
     if not dropped:
-        return f"Copies were to be dropped: there was none among {count(drawn, 'draw')}, so the law is unchanged."
+        return f"Copies were to be dropped: there was none among {draws}, so the law is unchanged."
     return (
-        f"{number(dropped)} of {count(drawn, 'draw')} ({percent(dropped / drawn)}) were copies of training "
-        f"{nouns} and were dropped; further draws took their place. This changes the law: the samples no longer "
-        "follow the sampler's law exactly (by default Eq. 3 of the paper), but that law without the regions "
-        f"where a sample counts as a copy. {_distances(told)} By so much, at most, is any kind of sample more "
+        f"{number(dropped)} of {draws} ({percent(dropped / drawn)}) were copies of training {nouns} and were "
+        "dropped; further draws took their place. This changes the law: the samples no longer follow the "
+        "sampler's law exactly (by default Eq. 3 of the paper), but that law without the regions where a "
+        f"sample counts as a copy. {_distances(told)} By so much, at most, is any kind of sample more "
         "frequent or rarer among all than under the sampler's law."
     )
 

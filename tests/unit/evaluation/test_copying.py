@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from riemaug.evaluation.copying import QUERY_BLOCK, copy_flags, nearest_neighbours
+from riemaug.evaluation.copying import QUERY_BLOCK, DroppedCopies, copy_flags, nearest_neighbours
 
 
 def rows(num: int, dim: int, seed: int) -> np.ndarray:
@@ -96,3 +96,11 @@ def test_flags() -> None:
     identical = np.array([True, False, False, False, False, False])
     limit = np.array([1.0, 1.0, 1.0, 1.0, 1.0, math.nan])
     assert copy_flags(distance, identical, limit) == ["exact", "near", "near", "no", "no", "no"]
+
+
+def test_dropped_copies_add_up() -> None:
+    dropped = DroppedCopies(wanted=40, drawn=50, exact=2, near=13)
+    assert (dropped.count, dropped.kept, dropped.missing, dropped.share) == (15, 35, 5, 0.3)
+    assert dropped.describe() == "15 of 50 draws dropped as copies (2 exact, 13 near)"
+    assert dropped.describe_missing().startswith("35 of 40 samples: 30 % of 50 draws were copies")
+    assert DroppedCopies.from_dict(dropped.to_dict()) == dropped

@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from riemaug.run.array_files import BLOCK_ROWS, append_rows, join_array_files, start_array_file
+from riemaug.run.array_files import (
+    BLOCK_ROWS,
+    append_rows,
+    join_array_files,
+    set_row_count,
+    start_array_file,
+)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64", "int16", "bool"])
@@ -27,6 +33,16 @@ def test_a_file_begun_again_forgets_what_it_held(tmp_path):
         start_array_file(tmp_path / "a.npy", (count, 3), np.dtype("float32"))
         append_rows(tmp_path / "a.npy", np.full((count, 3), count, np.float32))
     assert np.load(tmp_path / "a.npy").tolist() == [[2.0] * 3] * 2
+
+
+@pytest.mark.parametrize("count", [0, 3, 99])
+def test_a_file_of_fewer_rows_than_announced_is_the_one_that_numpy_makes(tmp_path, count):
+    rows = np.arange(2.0 * count, dtype=np.float32).reshape(count, 2)
+    start_array_file(tmp_path / "a.npy", (123_456_789, 2), rows.dtype)
+    append_rows(tmp_path / "a.npy", rows)
+    set_row_count(tmp_path / "a.npy", rows.shape, rows.dtype)
+    np.save(tmp_path / "whole.npy", rows)
+    assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
 
 
 def test_files_are_joined_in_order_also_empty_and_long_ones(tmp_path):
