@@ -30,10 +30,12 @@ def tell_plan(console: Console, prepared: PreparedEvaluation) -> None:
         f"samples of {shape} {first.samples.dtype} in {len(first.class_names)} classes: {', '.join(counts)}"
     )
     work = f"{prepared.num_runs} trainings of classifiers" if prepared.num_runs else "no classifiers"
+    if prepared.num_done:
+        work += f" ({prepared.num_done} done already)"
     if prepared.seconds is not None and prepared.request.folds:
         work += f", beside about {duration(prepared.seconds)} for {prepared.request.evaluation.cv} generators"
     elif prepared.seconds is not None:
-        work += f", about {duration(prepared.seconds)} in all"
+        work += f", about {duration(prepared.seconds)}"
     jobs = f"{prepared.num_jobs} job{'' if prepared.num_jobs == 1 else 's'}"
     console.say(f"{work} with {jobs}; results go to {escape(printable(str(prepared.request.folder)))}")
 
@@ -44,6 +46,7 @@ def tell_dry_run(console: Console, prepared: PreparedEvaluation) -> None:
         fields = {
             "out": str(prepared.request.folder),
             "trainings": prepared.num_runs,
+            "done": prepared.num_done,
             "jobs": prepared.num_jobs,
             "seconds": None if prepared.seconds is None else round(prepared.seconds, 1),
             "samples": {item.name: len(item.data.labels) for item in prepared.sources},

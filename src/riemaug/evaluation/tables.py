@@ -19,6 +19,7 @@ MEASURES = (
     "KID",
     "MMD p",
     "told apart: AUC (p)",
+    "Fréchet",
 )
 
 
@@ -216,11 +217,12 @@ def _measures(scores: dict[str, Any]) -> tuple[str, ...]:
         f"{kid['value']:.2g} ± {kid['standard_error']:.1g}",
         f"{scores['mmd']['p_value']:.2g}",
         f"{two['auc']:.2f} ({two['p_value']:.2g})",
+        f"{scores['frechet']['value']:.3g}",
     )
 
 
 def _share(value: float) -> str:
-    return f"{100 * value:.1f} %"
+    return f"{100 * value:.3g} %"
 
 
 def _interval(verdict: Verdict) -> str:

@@ -18,6 +18,7 @@ from riemaug.errors import InvalidInputError
 from riemaug.evaluation.cross_validation import evaluate_folds, fold_rows, folds_inputs, samples_by, take
 from riemaug.evaluation.outcome import RESULT_NAME, RUNS_NAME, Evaluation
 from riemaug.evaluation.protocol import carry_out, plan_evaluation
+from riemaug.evaluation.result_file import Key, ResultFile
 from riemaug.evaluation.settings import EvaluationConfig
 from riemaug.evaluation.sources import Source
 from riemaug.evaluation.tasks import Listener, num_jobs_for
@@ -100,10 +101,12 @@ class PreparedEvaluation:
     request : EvaluateRequest
     sources : tuple of Source
         Real, synthetic and test samples, as far as there are such.
-    num_runs : int
+    num_runs, num_done : int
+        Trainings of classifiers, and those of them that an earlier run has done.
     num_jobs : int
     seconds : float or None
-        What it may take with these jobs; None where that cannot be told.
+        What the rest may take with these jobs, of a cross-validation the generators alone; None where that
+        cannot be told.
     notes : tuple of str
     start : callable
         Takes the output folder and a listener, and returns the evaluation.
@@ -112,6 +115,7 @@ class PreparedEvaluation:
     request: EvaluateRequest
     sources: tuple[Source, ...]
     num_runs: int
+    num_done: int
     num_jobs: int
     seconds: float | None
     notes: tuple[str, ...]
@@ -163,15 +167,18 @@ def _prepare_held_out(request: EvaluateRequest) -> PreparedEvaluation:
     _check_same(request.folder, plan.inputs)
     pace = plan.pace()
     tasks = plan.tasks()
-    seconds = pace.seconds(tasks)
-    jobs = min(plan.num_jobs, len(tasks))
+    done = _done(request.folder, plan.inputs)
+    runs = [task.key for task in tasks if task.key[0] == "run"]
+    waiting = [task for task in tasks if task.key not in done]
+    seconds, jobs = pace.seconds(waiting), max(1, min(plan.num_jobs, len(waiting)))
     sources = tuple(source for source in (real, synthetic, test) if source is not None)
     return PreparedEvaluation(
         request,
         sources,
-        sum(task.key[0] == "run" for task in tasks),
+        len(runs),
+        sum(key in done for key in runs),
         jobs,
-        None if seconds is None else seconds / max(jobs, 1),
+        None if seconds is None else seconds / jobs,
         _reading_notes(sources),
         lambda out, listener: carry_out(plan, out, listener, pace),
     )
@@ -190,11 +197,14 @@ def _prepare_folds(request: EvaluateRequest) -> PreparedEvaluation:
     num_runs = config.cv * config.seeds * len(sets) * len(config.classifiers_for(shape))
     fields = request.generator.model_dump(mode="json", exclude={"device", "seed"})
     identity = json.dumps([fields, request.sampling.model_dump(mode="json", exclude={"seed"})])
-    _check_same(request.folder, folds_inputs(source, identity, config))
+    inputs = folds_inputs(source, identity, config)
+    _check_same(request.folder, inputs)
+    num_done = sum(key[0] == "run" for key in _done(request.folder, inputs))
     return PreparedEvaluation(
         request,
         (source,),
         num_runs,
+        min(num_done, num_runs),
         num_jobs_for(config.jobs),
         config.cv * fit.estimate.seconds,
         _reading_notes((source,)),
@@ -212,6 +222,11 @@ def _augmentor(request: EvaluateRequest) -> Augmentor:
 
 def _reading_notes(sources: tuple[Source, ...]) -> tuple[str, ...]:
     return tuple(f"{source.name}: {note}" for source in sources for note in source.data.notes)
+
+
+def _done(out: Path, inputs: str) -> frozenset[Key]:
+    """Return the keys of the tasks that an earlier run has done."""
+    return frozenset(ResultFile(out / RUNS_NAME, inputs).results())
 
 
 def _check_same(out: Path, inputs: str) -> None:
