@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow lint figures clean
+.PHONY: demo test test-slow lint figures study-tables clean
 
 demo: $(STAMP)
 	rm -rf riemaug-demo
@@ -26,6 +26,14 @@ lint: $(STAMP)
 figures: $(STAMP)
 	$(BIN)/python docs/make_figures.py
 	$(BIN)/python docs/make_law_figure.py
+
+# The tables of docs/results, made from the runs that lie there.
+study-tables: $(STAMP)
+	$(BIN)/riemaug study show table2 --classifier small-cnn --out docs/results/table2_small_cnn.md
+	$(BIN)/riemaug study show orderings --classifier small-cnn --out docs/results/orderings_small_cnn.md
+	$(BIN)/riemaug study show baselines --data mnist_balanced --out docs/results/baselines_mnist.md
+	$(BIN)/riemaug study show baselines --data fashion_balanced --out docs/results/baselines_fashion.md
+	$(BIN)/riemaug study show curve --out docs/results/curve_mnist.md
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -149,7 +149,8 @@ class FittedDeepGenerator(FittedSampleGenerator):
             raise InvalidInputError(f"laws are known of the classes {labels}, got {label}")
         item = self.augmentor.generators_.classes[labels.index(label)]
         if self.law in SAMPLER_LAWS:
-            return SamplerLaw(item.sampler(SamplingConfig.model_validate({"sampler": self.law})))
+            chosen = {"sampler": self.law, "inverse_temperature": self.augmentor.inverse_temperature}
+            return SamplerLaw(item.sampler(SamplingConfig.model_validate(chosen)))
         rows = self.augmentor.scaler_.transform(self.training.of_class(label))
         data = torch.from_numpy(rows.reshape(len(rows), -1))
         # of the fit alone: all draws of one fit are of one law

@@ -116,20 +116,25 @@ def run(
     from riemaug.run.plan import resolve_device
     from riemaug.study.cells import all_cells, select
     from riemaug.study.place import Place
+    from riemaug.study.readiness import ready
     from riemaug.study.runner import num_jobs_for, pending, run_all
+    from riemaug.study.settings import current
     from riemaug.study.store import ResultStore
 
     seconds = None if time_budget is None else parse_time(time_budget)
     chosen = all_cells() if cells is None else select(cells)
     kept = ResultStore(store)
-    done = kept.results()
+    done = current(kept.results())
     waiting = pending(chosen, runs, reading, done)
     device = resolve_device(device)
     num_jobs = num_jobs_for(jobs, device)
     nothing = dry_run or not waiting
     place = None if nothing else Place(_data_folder(data_dir), cache, device)
-    progress = StudyProgress(waiting, done, num_jobs, quiet)
-    progress.announce(seconds)
+    reasons: list[str] = []
+    if place is not None:
+        waiting, reasons = ready(waiting, place.data)
+    progress = StudyProgress(waiting, done, num_jobs, quiet, device)
+    progress.announce(seconds, reasons)
     if place is None:
         return
     try:

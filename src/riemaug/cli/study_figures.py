@@ -27,6 +27,8 @@ class FigureRequest:
             raise InvalidInputError(f"a figure is drawn as png, got --format {self.form}")
         if self.out is None:
             raise InvalidInputError(f"a figure needs a file: give --out {self.name}.png")
+        if not self.out.absolute().parent.is_dir() or self.out.suffix.lower() != ".png":
+            raise InvalidInputError(f"--out must be a .png file in a folder that exists, got {self.out}")
         return self.out
 
 

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeE
 
 from riemaug.cli.text import duration, printable
 from riemaug.study.cells import Run
-from riemaug.study.costs import Costs
+from riemaug.study.costs import Costs, fit_key
 from riemaug.study.runner import Outcome
 from riemaug.study.store import Result
 
@@ -32,10 +32,13 @@ class StudyProgress:
     quiet : bool
     """
 
-    def __init__(self, waiting: Sequence[Run], done: Sequence[Result], num_jobs: int, quiet: bool) -> None:
+    def __init__(
+        self, waiting: Sequence[Run], done: Sequence[Result], num_jobs: int, quiet: bool, device: str = "cpu"
+    ) -> None:
         self.waiting, self.num_jobs = waiting, num_jobs
         self.console = Console(stderr=True, quiet=quiet, highlight=False)
-        self.costs = Costs(done)
+        self.costs = Costs(done, device)
+        self.fitted: set[tuple] = set()
         self.total = self.costs.seconds(waiting)
         self.spent = 0.0
         self.counts = {"done": 0, "left out": 0, "failed": 0}
@@ -51,8 +54,10 @@ class StudyProgress:
         )
         self.task = self.bar.add_task("runs", total=max(self.total, 1e-9), rest="")
 
-    def announce(self, seconds: float | None) -> None:
-        """Say what will be done."""
+    def announce(self, seconds: float | None, reasons: Sequence[str] = ()) -> None:
+        """Say what will be done, and why other runs cannot be."""
+        for reason in reasons:
+            self.console.print(f"[yellow]left out[/yellow] {escape(printable(reason))}", soft_wrap=True)
         if not self.waiting:
             self.console.print("nothing is left to do: see riemaug study show")
             return
@@ -75,7 +80,7 @@ class StudyProgress:
     def tell(self, outcome: Outcome) -> None:
         """Take note of what became of a run."""
         run = outcome.run
-        self.spent += self.costs.classifier_seconds(run.cell)
+        self._spend(run, outcome)
         if outcome.error:
             self.counts["failed"] += 1
             self.console.print(
@@ -94,6 +99,17 @@ class StudyProgress:
                 f"{finished}/{len(self.waiting)} runs, {self._rest()}; {shown}", soft_wrap=True
             )
 
+    def _spend(self, run: Run, outcome: Outcome) -> None:
+        """Count a run's cost as done; of one that was left out, as nothing that is left to do."""
+        cost = self.costs.classifier_seconds(run.cell)
+        if fit_key(run) not in self.fitted:
+            cost += self.costs.fit_seconds(run)
+            self.fitted.add(fit_key(run))
+        if outcome.result is None:
+            self.total -= cost
+        else:
+            self.spent += cost
+
     def _rest(self) -> str:
         elapsed, share = time.monotonic() - self.started, self.spent / max(self.total, 1e-9)
         return f"about {duration(elapsed * (1 - share) / share)} left" if 0 < share < 1 else ""
@@ -108,7 +124,8 @@ class StudyProgress:
 def _line(outcome: Outcome) -> str:
     if outcome.result is None:
         return outcome.run.cell.key
-    return f"{outcome.run.cell.key} {100 * outcome.result.scores['accuracy']:.1f} %"
+    metric = "balanced_accuracy" if outcome.run.cell.data.startswith("oasis") else "accuracy"
+    return f"{outcome.run.cell.key} {100 * outcome.result.scores[metric]:.1f} %"
 
 
 @contextmanager

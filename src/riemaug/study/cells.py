@@ -122,20 +122,26 @@ class Run:
     draw : int
         Which real samples are drawn, or which split is taken.
     seed : int
-        Of generator and classifier.
+        Of the classifier.
+    model_seed : int
+        Of the generator and its draws.
     """
 
     cell: Cell
     draw: int
     seed: int
+    model_seed: int
 
 
+READINGS = ("draws", "paper")
 AMOUNTS = (200, 500, 1000, 2000)
 TABLE2_DATA = ("mnist_balanced", "mnist_unbalanced", "emnist_unbalanced")
 TABLE3_DATA = ("oasis_paper", "oasis_stratified")
 CURVE_SIZES = (5, 10, 20, 40)
 FIXED_SPLIT = ("oasis_paper",)
-"""Data sets with one split: their runs differ by the seed alone."""
+"""Data sets with one split: their runs differ by the seeds alone."""
+SPLITS = {"oasis_stratified": 10}
+"""Data sets with so many splits."""
 
 
 def _generated(data: str, classifier: str, names: Iterable[str]) -> list[Cell]:
@@ -173,11 +179,16 @@ def baseline_cells(data: str) -> list[Cell]:
     return cells + [Cell(data, "small-cnn", f"{name}_200", "synthetic") for name in GENERATORS]
 
 
+def sized(data: str, size: int) -> str:
+    """Return the name of a data set with `size` real training samples a class; a balanced one has 40."""
+    return data if size == max(CURVE_SIZES) else f"{data}@{size}"
+
+
 def curve_cells(data: str = "mnist_balanced") -> list[Cell]:
     """Return the cells of the learning curve over real samples a class."""
     cells = []
     for size in CURVE_SIZES:
-        name = f"{data}@{size}"
+        name = sized(data, size)
         for transform in ("none", "affine-elastic"):
             cells.append(Cell(name, "small-cnn", "raw", "real", transform))
             for row in ("vae_200", "manifold_200", "conditional_200"):
@@ -245,15 +256,20 @@ def runs_of(cell: Cell, count: int, reading: str = "draws") -> list[Run]:
     cell : Cell
     count : int
     reading : "draws" or "paper"
-        "draws": another draw of the real samples and another seed each time, so that the spread holds for
-        new data. "paper": one draw, another seed each time.
+        "draws": another draw of the real samples and other seeds each time, so that the spread holds for
+        new data; no more than there are splits. "paper": one draw, one fit of the generator, another seed
+        of the classifier each time.
 
     Raises
     ------
     InvalidInputError
         Another reading.
     """
-    if reading not in ("draws", "paper"):
-        raise InvalidInputError(f"--reading is draws or paper, got {reading!r}")
-    fixed = reading == "paper" or cell.data in FIXED_SPLIT
-    return [Run(cell, 0 if fixed else number, number) for number in range(count)]
+    if reading not in READINGS:
+        raise InvalidInputError(f"--reading is {' or '.join(READINGS)}, got {reading!r}")
+    if reading == "paper":
+        return [Run(cell, 0, number, 0) for number in range(count)]
+    if cell.data in SPLITS:
+        count = min(count, SPLITS[cell.data])
+    fixed = cell.data in FIXED_SPLIT
+    return [Run(cell, 0 if fixed else number, number, number) for number in range(count)]

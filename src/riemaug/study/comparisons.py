@@ -8,37 +8,79 @@ from riemaug.study.cells import (
     CURVE_SIZES,
     GENERATORS,
     TABLE2_DATA,
+    TABLE3_DATA,
     Cell,
+    sized,
 )
 from riemaug.study.store import Result
-from riemaug.study.summaries import PairedDifference, Scores
+from riemaug.study.summaries import PairedDifference, Scores, adjusted
 from riemaug.study.table import Entry, Table, entries
 from riemaug.study.tables import shown
 
+LEVEL = 0.05
+_TESTED = (
+    "Differences in percentage points between runs that share draw and seeds, 95 % t intervals, and p-values "
+    "of paired t tests adjusted for the whole table by Holm's rule; bold where that p is below 0.05."
+)
+_READING = {
+    "draws": "each with its own draw of the real samples (its own split of OASIS; other seeds alone where "
+    "there is one split)",
+    "paper": "of one draw and one generator: what is said holds for these real samples only",
+}
 _PAIRED = (
     "Differences in percentage points between runs that share draw and seed, with 95 % t intervals; bold "
     "where the interval leaves out 0."
 )
 
 
-def orderings(results: Iterable[Result], classifier: str, reading: str = "draws") -> Table:
-    """Return the paper's ordering (manifold above both priors) as paired differences, per data set."""
-    scores = Scores(results, "accuracy", reading)
-    rows = []
-    for kind in ("synthetic", "both"):
-        rows.append([Entry("new samples only" if kind == "synthetic" else "raw + new samples")])
+def orderings(
+    results: Iterable[Result], classifier: str, reading: str = "draws", is_oasis: bool = False
+) -> Table:
+    """Return the paper's ordering as paired differences, per data set, with p-values of the whole table.
+
+    On the toy sets the manifold's samples are compared with both priors', on OASIS with the VAE's and with
+    the real samples alone.
+    """
+    scores = Scores(results, "balanced_accuracy" if is_oasis else "accuracy", reading)
+    names = TABLE3_DATA if is_oasis else TABLE2_DATA
+    others = ("vae", "raw") if is_oasis else ("rhvae_prior", "vae")
+    labels: list[list[Entry]] = []
+    gaps: list[list[PairedDifference | None]] = []
+    for kind, heading in (("synthetic", "new samples only"), ("both", "raw + new samples")):
+        labels.append([Entry(heading)])
+        gaps.append([])
         for amount in AMOUNTS:
-            for other in ("rhvae_prior", "vae"):
-                gaps = [
-                    scores.difference(
+            for other in others:
+                row = "raw" if other == "raw" else f"{other}_{amount}"
+                labels.append([Entry(f"manifold_{amount} over {row}")])
+                pairs = [
+                    (
                         Cell(data, classifier, f"manifold_{amount}", kind),
-                        Cell(data, classifier, f"{other}_{amount}", kind),
+                        Cell(data, classifier, row, "real" if row == "raw" else kind),
                     )
-                    for data in TABLE2_DATA
+                    for data in names
                 ]
-                rows.append([Entry(f"manifold_{amount} over {other}_{amount}"), *map(gap_entry, gaps)])
-    header = ["", *(data.replace("_", " ") for data in TABLE2_DATA)]
-    return Table(f"The paper's ordering, {classifier}", header, rows, [_PAIRED])
+                gaps.append([scores.difference(*pair) for pair in pairs])
+    rows = [[*label, *fields] for label, fields in zip(labels, _with_p_values(gaps), strict=True)]
+    notes = [
+        _TESTED,
+        f"Runs: {_READING[reading]}.",
+    ]
+    title = f"The paper's ordering, {classifier}" + (", OASIS" if is_oasis else "")
+    return Table(title, ["", *(data.replace("_", " ") for data in names)], rows, notes)
+
+
+def _with_p_values(gaps: list[list[PairedDifference | None]]) -> list[list[Entry]]:
+    """Return differences as fields, their p-values adjusted for all of them."""
+    flat = [float("nan") if gap is None else gap.p_value for row in gaps for gap in row]
+    values = iter(adjusted(flat))
+    return [[_tested(gap, next(values)) for gap in row] for row in gaps]
+
+
+def _tested(gap: PairedDifference | None, p_value: float) -> Entry:
+    if gap is None or math.isnan(p_value):
+        return gap_entry(gap)
+    return Entry(f"{gap_entry(gap).text}, p {p_value:.2g}", is_shaded=p_value < LEVEL)
 
 
 def baselines(results: Iterable[Result], data: str = "mnist_balanced", reading: str = "draws") -> Table:
@@ -88,7 +130,7 @@ def learning_curve(results: Iterable[Result], data: str = "mnist_balanced", read
         rows.append([Entry("no transform" if transform == "none" else "affine + elastic in each batch")])
         for name in ("raw", "vae_200", "manifold_200", "conditional_200"):
             kind = "real" if name == "raw" else "both"
-            cells = [Cell(f"{data}@{size}", "small-cnn", name, kind, transform) for size in CURVE_SIZES]
+            cells = [Cell(sized(data, size), "small-cnn", name, kind, transform) for size in CURVE_SIZES]
             rows.append([Entry(name), *(_mean(scores, cell) for cell in cells)])
             if name != "raw":
                 raws = [Cell(cell.data, "small-cnn", "raw", "real", transform) for cell in cells]
@@ -109,5 +151,5 @@ def gap_entry(gap: PairedDifference | None) -> Entry:
     if gap is None:
         return Entry("")
     if math.isinf(gap.low):
-        return Entry(f"{gap.mean:+.1f} (one pair)")
+        return Entry(f"{gap.mean:+.1f} ({'one pair' if gap.count == 1 else 'equal gaps'})")
     return Entry(f"{gap.mean:+.1f} ({gap.low:+.1f} to {gap.high:+.1f})", is_shaded=gap.is_clear)

@@ -32,6 +32,8 @@ def num_training(cell: Cell) -> int:
     return classes * row.amount + (real if cell.trained_on == "both" else 0)
 
 
+GPU_TIMES = 20.0
+"""How much faster a GPU is taken to be, before one run there is done."""
 GROWTH = 0.8
 """Time grows with this power of the training samples: with more of them fewer epochs are needed."""
 
@@ -43,13 +45,17 @@ class Costs:
     ----------
     results : iterable of Result
         Runs that are done.
+    device : str
+        Where runs are to be done: only times of the same kind of device count.
     """
 
-    def __init__(self, results: Iterable[Result] = ()) -> None:
+    def __init__(self, results: Iterable[Result] = (), device: str = "cpu") -> None:
+        self._is_cpu = device == "cpu"
         spent: dict[tuple[bool, str], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
         for result in results:
             cell, details = result.run.cell, result.details
-            if details.get("classifier_seconds") and details.get("num_training"):
+            same_kind = (details.get("device", "cpu") == "cpu") == self._is_cpu
+            if same_kind and details.get("classifier_seconds") and details.get("num_training"):
                 known = spent[_is_large(cell), cell.classifier]
                 known[int(details["num_training"])].append(float(details["classifier_seconds"]))
         self._spent = {
@@ -62,13 +68,16 @@ class Costs:
         if known:
             nearest = min(known, key=lambda other: abs(math.log(size / other)))
             return known[nearest] * (size / nearest) ** GROWTH
-        rate = SECONDS_A_SAMPLE.get(cell.classifier, 0.01)
+        rate = SECONDS_A_SAMPLE.get(cell.classifier, 0.01) / (1.0 if self._is_cpu else GPU_TIMES)
         return rate * size * (OASIS_TIMES.get(cell.classifier, 47.0) if _is_large(cell) else 1.0)
 
     def fit_seconds(self, run: Run) -> float:
         """Return about how long fitting the run's generator takes."""
         times = OASIS_FIT_TIMES if _is_large(run.cell) else 1.0
-        return FIT_SECONDS[parse_row(run.cell.row).model] * times
+        if self._is_cpu:
+            return FIT_SECONDS[parse_row(run.cell.row).model] * times
+        # small networks gain nothing, those of large images much
+        return FIT_SECONDS[parse_row(run.cell.row).model] * (times / GPU_TIMES if times > 1 else 1.0)
 
     def seconds(self, runs: Iterable[Run]) -> float:
         """Return about how long runs take on one core, each generator fitted once."""
@@ -86,4 +95,4 @@ def _is_large(cell: Cell) -> bool:
 
 def fit_key(run: Run) -> tuple[str, int, int, str]:
     """Return what tells one fitted generator from another: data set, draw, seed, kind of model."""
-    return run.cell.data, run.draw, run.seed, parse_row(run.cell.row).model
+    return run.cell.data, run.draw, run.model_seed, parse_row(run.cell.row).model

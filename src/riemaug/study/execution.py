@@ -1,5 +1,6 @@
 """One run of the study: build the training set, train the classifier, test it."""
 
+import hashlib
 import time
 from functools import lru_cache
 from pathlib import Path
@@ -7,16 +8,17 @@ from typing import Any
 
 import torch
 
-from riemaug.evaluation.classifiers import Classifier, FittedClassifier, classifier_named
+from riemaug.evaluation.classifiers import FittedClassifier
+from riemaug.evaluation.samples import LabelledSamples
 from riemaug.evaluation.scores import classification_scores
 from riemaug.random import Stream
 from riemaug.run.collect import environment
 from riemaug.study.age import OLD
 from riemaug.study.cells import Run
 from riemaug.study.datasets import StudyData, load_study_data
-from riemaug.study.learning_rates import oasis_training
 from riemaug.study.place import Place
 from riemaug.study.reduction import reduced
+from riemaug.study.settings import settings_of, study_classifier
 from riemaug.study.store import Result
 from riemaug.study.training_sets import training_set
 from riemaug.study.transforms import transform_of
@@ -34,20 +36,24 @@ def carry_out(run: Run, place: Place) -> Result:
     """
     cell, started = run.cell, time.monotonic()
     data = study_data(cell.data, run.draw, place.data)
-    made = training_set(data, cell.row, cell.trained_on, run.seed, place)
+    settings = settings_of(cell)
+    made = training_set(data, cell.row, cell.trained_on, run.model_seed, place)
     prepared = time.monotonic()
-    classifier = study_classifier(cell.classifier, cell.data, place.device)
+    classifier = study_classifier(cell, place.device)
     num_classes = len(data.class_names)
     # of the classifier alone: the same first weights whatever the training set, so that rows are paired
     stream = Stream(run.seed, ("study", "classifier", cell.classifier, data.name, str(run.draw)))
     fitted = classifier.fit(
-        made, data.validation, num_classes, stream, transform_of(cell.transform, cell.data)
+        made.samples, data.validation, num_classes, stream, transform_of(cell.transform, cell.data)
     )
     scores = _scores(fitted, data)
     history = fitted.history
     details: dict[str, Any] = {
+        "settings": settings,
+        "generator": made.origin,
+        "training_sha256": training_digest(made.samples),
         "num_real": len(data.train),
-        "num_training": len(made),
+        "num_training": len(made.samples),
         "num_test": len(data.test),
         "epochs": None if history is None else history.epochs,
         "best_epoch": None if history is None else history.best_epoch,
@@ -68,18 +74,19 @@ def _scores(fitted: FittedClassifier, data: StudyData) -> dict[str, float]:
     return {name: round(value, 6) for name, value in scores.items() if value is not None}
 
 
+def training_digest(samples: LabelledSamples) -> str:
+    """Return a short hash of a training set: who repeats a run sees where it departs."""
+    digest = hashlib.sha256(samples.samples.tobytes())
+    digest.update(samples.labels.tobytes())
+    return digest.hexdigest()[:16]
+
+
 @lru_cache(maxsize=2)
 def study_data(name: str, draw: int, folder: Path) -> StudyData:
     """Return a data set, "mnist_balanced@20" with 20 real training samples a class."""
     base, _, size = name.partition("@")
     data = load_study_data(base, draw, folder)
     return reduced(data, int(size)) if size else data
-
-
-def study_classifier(name: str, data: str, device: str) -> Classifier:
-    """Return a classifier with the paper's settings for a data set: on OASIS other patience and steps."""
-    settings = oasis_training(name) if data.startswith("oasis") else {}
-    return classifier_named(name, device, **settings)
 
 
 def _surroundings(device: str) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from riemaug.errors import InvalidInputError
+
 RATES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 """The paper's candidates."""
 PATIENCE = {"mlp": 20, "cnn": 20, "densenet": 10}
@@ -15,11 +17,19 @@ def oasis_training(classifier: str) -> dict[str, Any]:
     """Return the fields of `ClassifierTraining` that a classifier has on OASIS.
 
     The learning rate is the one with the best mean balanced accuracy on the validation part over five runs
-    of `raw`, as `benchmarks/oasis_learning_rates.py` found it; 1e-3 for a classifier that was not searched.
+    of `raw`, as `benchmarks/oasis_learning_rates.py` found it.
+
+    Raises
+    ------
+    InvalidInputError
+        The rate of a classifier was not searched.
     """
-    settings: dict[str, Any] = {"patience": PATIENCE.get(classifier, 10)}
-    rate = _rates().get(classifier)
-    return settings if rate is None else settings | {"learning_rate": rate}
+    if classifier not in _rates():
+        raise InvalidInputError(
+            f"on OASIS the learning rate is chosen first, that of {classifier} is not: run "
+            f"benchmarks/oasis_learning_rates.py --classifiers {classifier}"
+        )
+    return {"patience": PATIENCE[classifier], "learning_rate": _rates()[classifier]}
 
 
 @cache

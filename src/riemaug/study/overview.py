@@ -7,6 +7,7 @@ from pathlib import Path
 
 from riemaug.study.cells import Cell, all_cells, runs_of, select
 from riemaug.study.costs import Costs
+from riemaug.study.settings import current
 from riemaug.study.store import ResultStore
 
 
@@ -31,7 +32,7 @@ class OverviewLine:
 
 def overview(store: Path, patterns: Sequence[str] | None, count: int, reading: str) -> list[OverviewLine]:
     """Return a line for each data set and classifier, or for each cell that a pattern names."""
-    results = ResultStore(store).results()
+    results = current(ResultStore(store).results())
     known, costs = {result.run for result in results}, Costs(results)
     groups: dict[str, list[Cell]] = defaultdict(list)
     for cell in all_cells() if patterns is None else select(patterns):

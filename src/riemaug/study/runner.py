@@ -13,6 +13,9 @@ from riemaug.study.execution import carry_out
 from riemaug.study.place import Place
 from riemaug.study.store import Result, ResultStore
 
+ROWS_OF_A_FIT = 10
+"""About so many rows share the cost of a fitted generator."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -44,8 +47,17 @@ class _Task:
 def pending(cells: Sequence[Cell], count: int, reading: str, done: Sequence[Result]) -> list[Run]:
     """Return the runs of some cells that are not done, the cheap ones first.
 
-    Runs that need the same fitted generator come one after another, so that it is there for all but the
-    first of them.
+    Runs of one row come one after another: they need different generators, so no process waits for a fit
+    of another, and the generators are there for the rows after it.
+
+    Parameters
+    ----------
+    cells : sequence of Cell
+    count : int
+        Runs of each cell in all.
+    reading : "draws" or "paper"
+    done : sequence of Result
+        Those that count; see `riemaug.study.settings.current`.
     """
     known = {result.run for result in done}
     costs = Costs(done)
@@ -55,10 +67,9 @@ def pending(cells: Sequence[Cell], count: int, reading: str, done: Sequence[Resu
 
 def _order(run: Run, costs: Costs) -> tuple:
     cell = run.cell
-    fit = costs.fit_seconds(run)
-    # whole powers of two of the classifier's cost: within one, a data set's generators are used at once
-    size = round(costs.classifier_seconds(cell)).bit_length()
-    return size, fit, fit_key(run)[3], run.seed, run.draw, cell.data, costs.classifier_seconds(cell), cell.key
+    seconds = costs.classifier_seconds(cell) + costs.fit_seconds(run) / ROWS_OF_A_FIT
+    # by whole powers of two: within one, the rows of a generator stay together
+    return round(seconds).bit_length(), cell.data, fit_key(run)[3], seconds, cell.key, run.seed
 
 
 def run_all(
@@ -82,8 +93,14 @@ def run_all(
         No run begins that would end later than so many seconds from now.
     """
     deadline = None if seconds is None else time.time() + seconds
-    costs = Costs(store.results())
-    tasks = [_Task(run, place, store, costs.classifier_seconds(run.cell), deadline) for run in runs]
+    costs = Costs(store.results(), place.device)
+    tasks, fitted = [], set()
+    for run in runs:
+        expected = costs.classifier_seconds(run.cell)
+        if fit_key(run) not in fitted:
+            expected += costs.fit_seconds(run)
+            fitted.add(fit_key(run))
+        tasks.append(_Task(run, place, store, expected, deadline))
     yield from run_tasks(_do, tasks, num_jobs)
 
 
@@ -94,6 +111,8 @@ def _do(task: _Task) -> Outcome:
         result = carry_out(task.run, task.place)
     except RiemaugError as error:
         return Outcome(task.run, error=str(error))
+    except Exception as error:  # one run that cannot be done must not end the others
+        return Outcome(task.run, error=f"{type(error).__name__}: {error}")
     task.store.add(result)
     return Outcome(task.run, result)
 

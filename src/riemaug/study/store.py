@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from riemaug.errors import InvalidInputError
 from riemaug.run.lock import waiting_lock
@@ -35,7 +35,8 @@ class Result:
     def to_json(self) -> str:
         """Return the result as one line."""
         cell = self.run.cell
-        head = {**asdict(cell), "draw": self.run.draw, "seed": self.run.seed}
+        run = self.run
+        head = {**asdict(cell), "draw": run.draw, "seed": run.seed, "model_seed": run.model_seed}
         return json.dumps({"format": FORMAT, **head, "scores": self.scores, **self.details})
 
     @classmethod
@@ -47,7 +48,7 @@ class Result:
         try:
             names = ("data", "classifier", "row", "trained_on", "transform")
             cell = Cell(*(str(fields.pop(name)) for name in names))
-            run = Run(cell, int(fields.pop("draw")), int(fields.pop("seed")))
+            run = Run(cell, *(int(fields.pop(name)) for name in ("draw", "seed", "model_seed")))
             scores = {str(name): float(value) for name, value in fields.pop("scores").items()}
         except (KeyError, AttributeError, TypeError) as error:
             raise ValueError(f"a field is missing: {error}") from None
@@ -69,18 +70,18 @@ class ResultStore:
         self.folder = folder
 
     def results(self) -> list[Result]:
-        """Return all results; of a run done twice the first.
+        """Return all results; of a run done twice with the same settings the earlier.
 
         Raises
         ------
         InvalidInputError
             A line that is no result; a last line without its end is what a killed run left, and passed over.
         """
-        found: dict[Run, Result] = {}
-        for path in sorted(self.folder.glob("*.jsonl")):
-            for result in _read(path):
-                found.setdefault(result.run, result)
-        return list(found.values())
+        found = [result for path in sorted(self.folder.glob("*.jsonl")) for result in _read(path)]
+        # merged files hold their lines in any order
+        found.sort(key=lambda result: (str(result.details.get("date", "")), result.to_json()))
+        kept = {(result.run, str(result.details.get("settings"))): result for result in reversed(found)}
+        return list(kept.values())[::-1]
 
     def add(self, result: Result) -> None:
         """Append a result; safe with several processes at once."""
@@ -111,15 +112,15 @@ def _read(path: Path) -> Iterator[Result]:
             ) from None
 
 
-def _close_last_line(file: Any) -> None:
-    """Remove a half line that a killed process left."""
-    size = file.seek(0, os.SEEK_END)
-    kept = size
-    while kept:
-        file.seek(kept - 1)
-        if file.read(1) == b"\n":
-            break
-        kept -= 1
-    if kept < size:
+def _close_last_line(file: BinaryIO) -> None:
+    """Remove a half line that a killed process left; a whole one that lacks its end gets it."""
+    file.seek(0)
+    content = file.read()
+    kept = content.rfind(b"\n") + 1
+    if kept == len(content):
+        return
+    try:
+        Result.from_json(content[kept:].decode())
+        file.write(b"\n")
+    except ValueError:
         file.truncate(kept)
-    file.seek(0, os.SEEK_END)

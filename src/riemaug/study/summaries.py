@@ -7,10 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from riemaug.study.cells import Cell
+from riemaug.study.cells import SPLITS, Cell, Run, runs_of
 from riemaug.study.store import Result
 
 CONFIDENCE = 0.95
+LEAST_SPREAD = 1e-9
+SPLIT_OVERLAP = 84 / 290
+"""Test over training subjects of the splits of OASIS."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +41,9 @@ class PairedDifference:
     mean : float
         In percentage points.
     low, high : float
-        The 95 % t interval; infinite for one pair.
+        The 95 % t interval; infinite for one pair, and for pairs that do not differ among themselves.
     p_value : float
-        Of the paired t test, two-sided; NaN for one pair.
+        Of the paired t test, two-sided; NaN where the interval is infinite.
     count : int
         Pairs.
     """
@@ -66,16 +69,15 @@ class Scores:
     metric : str
         Which score.
     reading : "draws" or "paper"
-        Keep the runs whose draw goes with the seed, or those of draw 0.
+        See `riemaug.study.cells.runs_of`.
     """
 
     def __init__(self, results: Iterable[Result], metric: str = "accuracy", reading: str = "draws") -> None:
         self._values: dict[Cell, dict[tuple[int, int], float]] = defaultdict(dict)
-        one_draw = reading == "paper"
+        self.reading = reading
         for result in results:
             run = result.run
-            own = run.draw == 0 if one_draw or run.cell.data == "oasis_paper" else run.draw == run.seed
-            if own and metric in result.scores:
+            if run == _run_of(run.cell, run.seed, reading) and metric in result.scores:
                 self._values[run.cell][run.draw, run.seed] = 100.0 * result.scores[metric]
 
     def __contains__(self, cell: Cell) -> bool:
@@ -93,19 +95,45 @@ class Scores:
         """Return how much higher `cell` scores than `reference`, None if they share no run."""
         first, second = self._values.get(cell, {}), self._values.get(reference, {})
         shared = sorted(first.keys() & second.keys())
-        return paired_difference([first[key] - second[key] for key in shared])
+        overlap = SPLIT_OVERLAP if cell.data in SPLITS and self.reading == "draws" else 0.0
+        return paired_difference([first[key] - second[key] for key in shared], overlap)
 
 
-def paired_difference(gaps: list[float]) -> PairedDifference | None:
-    """Return mean, interval and test of differences, None of none."""
+def paired_difference(gaps: list[float], overlap: float = 0.0) -> PairedDifference | None:
+    """Return mean, interval and test of differences, None of none.
+
+    Parameters
+    ----------
+    gaps : list of float
+    overlap : float
+        Of splits of one set of samples: test over training samples. Their differences are not independent,
+        and the variance of the mean is raised by this times theirs (Nadeau and Bengio 2003, "Inference for
+        the generalization error"). 0 for independent draws.
+    """
     if not gaps:
         return None
     mean = float(np.mean(gaps))
-    if len(gaps) == 1:
-        return PairedDifference(mean, -np.inf, np.inf, float("nan"), 1)
-    error = float(np.std(gaps, ddof=1)) / len(gaps) ** 0.5
-    if error == 0.0:
-        return PairedDifference(mean, mean, mean, 1.0 if mean == 0.0 else 0.0, len(gaps))
+    spread = float(np.std(gaps, ddof=1)) if len(gaps) > 1 else 0.0
+    if spread <= LEAST_SPREAD:
+        # one pair, or equal gaps by chance: nothing is known about their spread
+        return PairedDifference(mean, -np.inf, np.inf, float("nan"), len(gaps))
+    error = spread * (1 / len(gaps) + overlap) ** 0.5
     half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, len(gaps) - 1)) * error
     p_value = float(2 * stats.t.sf(abs(mean) / error, len(gaps) - 1))
     return PairedDifference(mean, mean - half, mean + half, p_value, len(gaps))
+
+
+def adjusted(p_values: list[float]) -> list[float]:
+    """Return p-values by Holm's rule for as many comparisons as there are (NaN stays, and does not count)."""
+    known = sorted((value, place) for place, value in enumerate(p_values) if not np.isnan(value))
+    found, largest = [float("nan")] * len(p_values), 0.0
+    for rank, (value, place) in enumerate(known):
+        largest = max(largest, min(1.0, (len(known) - rank) * value))
+        found[place] = largest
+    return found
+
+
+def _run_of(cell: Cell, seed: int, reading: str) -> Run | None:
+    """Return the run of a reading with a classifier's seed, None if there is none."""
+    runs = runs_of(cell, seed + 1, reading)
+    return runs[seed] if seed < len(runs) else None

@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from textwrap import wrap
 
 from riemaug.errors import InvalidInputError
 
 FORMATS = ("md", "html", "latex", "png")
 OUTSIDE = "†"
+NOTE_LETTERS = 1.2
+"""Letters of a note that fit the width of one letter of the table."""
 _LATEX = {
     "†": r"$^\dagger$",
     "±": r"$\pm$",
@@ -144,7 +147,7 @@ def _tex(text: str) -> str:
 
 
 def save_picture(table: Table, path: Path) -> None:
-    """Write the table as a picture."""
+    """Write the table as a picture, its notes wrapped to its width."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -154,20 +157,22 @@ def save_picture(table: Table, path: Path) -> None:
         )
         for column in range(len(table.header))
     ]
-    total = sum(widths) + 2 * len(widths)
-    figure = Figure(figsize=(0.085 * total, 0.23 * (len(table.rows) + 3 + len(table.notes))))
+    total = max(sum(widths) + 2 * len(widths), len(table.title) + 4)
+    notes = [line for note in table.notes for line in wrap(note, int(NOTE_LETTERS * total))]
+    lines = len(table.rows) + 3 + len(notes)
+    figure = Figure(figsize=(0.085 * total, 0.23 * lines))
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0.01, 0.0, 0.98, 1.0))
     axes.axis("off")
-    height = 1.0 / (len(table.rows) + 3 + len(table.notes))
+    height = 1.0 / lines
     edges = [sum(width + 2 for width in widths[: column + 1]) / total for column in range(len(widths))]
     axes.text(0.0, 1 - 0.6 * height, table.title, va="center", weight="bold", size=9)
     _picture_row(axes, 1 - 1.7 * height, entries(*table.header), edges, height, weight="bold")
     axes.axhline(1 - 2.2 * height, color="black", linewidth=0.8)
     for number, row in enumerate(table.rows):
         _picture_row(axes, 1 - (2.7 + number) * height, row, edges, height)
-    for number, note in enumerate(table.notes):
-        axes.text(0.0, (len(table.notes) - number - 0.6) * height, note, va="center", size=6.5)
+    for number, note in enumerate(notes):
+        axes.text(0.0, (len(notes) - number - 0.6) * height, note, va="center", size=6.5)
     figure.savefig(path, dpi=150, format="png")
 
 

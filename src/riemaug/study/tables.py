@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from riemaug.study.age import OLD, age_baselines
-from riemaug.study.cells import FIXED_SPLIT, TABLE2_DATA, Cell, table2_cells, table3_cells
+from riemaug.study.cells import FIXED_SPLIT, SPLITS, TABLE2_DATA, Cell, table2_cells, table3_cells
 from riemaug.study.datasets import load_study_data
 from riemaug.study.paper_values import paper_value
 from riemaug.study.store import Result
@@ -16,12 +16,14 @@ from riemaug.study.summaries import Scores, Summary
 from riemaug.study.table import Entry, Table
 
 OLD_METRIC = f"balanced_accuracy_{OLD}"
-SPLITS = 10
-"""Splits of "oasis_stratified"."""
 AGE_ROWS = {
     "age_logistic": "logistic regression on age",
     "age_60": f"AD from {OLD} years on",
     "age_logistic_60": f"logistic regression on age, {OLD} or more",
+}
+_RUNS = {
+    "draws": "each with its own draw of the real samples, generator and classifier seed",
+    "paper": "one draw, one generator, another classifier seed each",
 }
 _NOTHING = (Entry(""), Entry(""))
 PARTS = {"both": "raw + new samples", "synthetic": "new samples only"}
@@ -45,7 +47,7 @@ def table2(results: Iterable[Result], classifier: str = "densenet", reading: str
     columns = [(data, classifier) for data in TABLE2_DATA]
     names = [name for data in TABLE2_DATA for name in (data.replace("_", " "), "paper", "diff.")]
     rows = _blocks(scores, columns, table2_cells(TABLE2_DATA[0], classifier))
-    runs = "each with its own draw and seed" if reading == "draws" else "one draw, five seeds"
+    runs = _RUNS[reading]
     notes = [_LEGEND, f"Classifier: {classifier}. Runs: {runs}. Test: the original test sets."]
     if classifier != "densenet":
         notes.append("The paper's numbers are those of its DenseNet, for the trend.")
@@ -80,21 +82,29 @@ def table3(
             shares = "" if cell.trained_on == "real" else f", {PARTS[cell.trained_on]}"
             own = [Entry("–") if mean is None else Entry(shown(mean)) for mean in means]
             rows.append([Entry(cell.row + shares), *(part for entry in own for part in (entry, *_NOTHING))])
-    if folder is not None:
-        rows += _age_rows(data, folder)
+    if folder is not None and oasis_is_there(folder):
+        rows += _age_rows(
+            data, folder, sorted({item.run.draw for item in kept if item.run.cell.data == data})
+        )
     names = [name for kind in kinds for name in (kind, "paper", "diff.")]
-    return Table(f"Table 3, {data}: balanced accuracy (%)", ["", *names], rows, [_LEGEND])
+    notes = [_LEGEND, f"Runs: {_RUNS[reading]}. Age alone stands in the first column; [n] are splits."]
+    return Table(f"Table 3, {data}: balanced accuracy (%)", ["", *names], rows, notes)
 
 
-def _age_rows(data: str, folder: Path) -> list[list[Entry]]:
-    """Return what age alone scores, over the splits of the data set."""
-    draws = 1 if data in FIXED_SPLIT else SPLITS
-    found = [age_baselines(load_study_data(data, draw, folder)) for draw in range(draws)]
+def oasis_is_there(folder: Path) -> bool:
+    """Return whether a folder has the files of OASIS."""
+    return (folder / "oasis.npz").is_file() or (folder / "oasis").is_dir()
+
+
+def _age_rows(data: str, folder: Path, draws: Sequence[int]) -> list[list[Entry]]:
+    """Return what age alone scores, over the splits of the results, or else all of the data set."""
+    chosen = draws or range(1 if data in FIXED_SPLIT else SPLITS[data])
+    found = [age_baselines(load_study_data(data, draw, folder)) for draw in chosen]
     rows = [[Entry("age alone, no image")]]
     for name, text in AGE_ROWS.items():
         values = [100 * scores[name] for scores in found]
-        spread = float(np.std(values, ddof=1)) if draws > 1 else math.nan
-        mean = Summary(float(np.mean(values)), spread, draws)
+        spread = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+        mean = Summary(float(np.mean(values)), spread, len(values))
         rows.append([Entry(text), Entry(shown(mean)), *_NOTHING, *([Entry("")] * 6)])
     return rows
 

@@ -6,6 +6,7 @@ from importlib import resources
 from typing import Any
 
 from riemaug.baselines.batch_transforms import AffineElastic, MixUp
+from riemaug.errors import InvalidInputError
 from riemaug.evaluation.training import BatchTransform
 
 FILE = "affine_elastic.json"
@@ -20,14 +21,24 @@ def transform_of(name: str, data: str) -> BatchTransform | None:
     name : "none", "affine-elastic" or "mixup"
     data : str
         The data set: the strengths of affine + elastic transforms were chosen for each on real samples by
-        `benchmarks/affine_elastic.py`; where they were not, they are the defaults.
+        `benchmarks/affine_elastic.py`.
+
+    Raises
+    ------
+    InvalidInputError
+        They were not chosen for this data set.
     """
     if name == "none":
         return None
     if name == "mixup":
         return MixUp(MIXUP_ALPHA)
-    chosen = _chosen().get(data.partition("@")[0])
-    return AffineElastic() if chosen is None else AffineElastic(**chosen["transform"])
+    base = data.partition("@")[0]
+    if base not in _chosen():
+        raise InvalidInputError(
+            f"the strengths of affine + elastic transforms are chosen first, those for {base} are not: run "
+            f"benchmarks/affine_elastic.py --data {base}"
+        )
+    return AffineElastic(**_chosen()[base]["transform"])
 
 
 @cache

@@ -77,10 +77,11 @@ def test_patterns_choose_cells() -> None:
 
 def test_readings_of_a_run() -> None:
     cell = Cell("mnist_balanced", "mlp", "raw", "real")
-    assert runs_of(cell, 2) == [Run(cell, 0, 0), Run(cell, 1, 1)]
-    assert runs_of(cell, 2, "paper") == [Run(cell, 0, 0), Run(cell, 0, 1)]
+    assert runs_of(cell, 2) == [Run(cell, 0, 0, 0), Run(cell, 1, 1, 1)]
+    assert runs_of(cell, 2, "paper") == [Run(cell, 0, 0, 0), Run(cell, 0, 1, 0)]
     fixed = Cell("oasis_paper", "mlp", "raw", "real")
-    assert runs_of(fixed, 2) == [Run(fixed, 0, 0), Run(fixed, 0, 1)]
+    assert runs_of(fixed, 2) == [Run(fixed, 0, 0, 0), Run(fixed, 0, 1, 1)]
+    assert len(runs_of(Cell("oasis_stratified", "mlp", "raw", "real"), 20)) == 10  # there are no more splits
     with pytest.raises(InvalidInputError, match="--reading is draws or paper"):
         runs_of(cell, 2, "both")
 
@@ -92,22 +93,23 @@ def test_what_is_done_is_not_pending_and_cheap_runs_come_first() -> None:
         Cell("mnist_balanced", "small-cnn", "raw", "real"),
         Cell("mnist_balanced", "small-cnn", "manifold_200", "both"),
     ]
-    done = [Result(Run(cells[2], 0, 0), {"accuracy": 0.9})]
+    done = [Result(Run(cells[2], 0, 0, 0), {"accuracy": 0.9})]
     runs = pending(cells, 2, "draws", done)
     assert len(runs) == 7
-    assert runs[0] == Run(cells[2], 1, 1)
+    assert runs[0] == Run(cells[2], 1, 1, 1)
     assert [run.cell.row for run in runs[1:3]] == ["manifold_200", "manifold_200"]
     assert runs[-1].cell.row == "manifold_2000"
 
 
 def test_costs_learn_from_what_is_done() -> None:
     cell = Cell("mnist_balanced", "small-cnn", "raw", "real")
-    slow = Result(Run(cell, 0, 0), {"accuracy": 0.9}, {"classifier_seconds": 800.0, "num_training": 400})
+    slow = Result(Run(cell, 0, 0, 0), {"accuracy": 0.9}, {"classifier_seconds": 800.0, "num_training": 400})
     assert Costs([slow]).classifier_seconds(cell) == pytest.approx(800.0)
     assert Costs().classifier_seconds(cell) < 100.0
     # one generator serves all rows of its model
     pair = [
-        Run(Cell("mnist_balanced", "small-cnn", name, "both"), 0, 0) for name in ("manifold_200", "walk_200")
+        Run(Cell("mnist_balanced", "small-cnn", name, "both"), 0, 0, 0)
+        for name in ("manifold_200", "walk_200")
     ]
     costs = Costs()
     alone = sum(costs.classifier_seconds(run.cell) for run in pair)

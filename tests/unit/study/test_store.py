@@ -14,7 +14,9 @@ CELL = Cell("mnist_balanced", "small-cnn", "manifold_200", "both")
 
 
 def result(seed: int, accuracy: float = 0.5) -> Result:
-    return Result(Run(CELL, seed, seed), {"accuracy": accuracy, "auc": 0.75}, {"epochs": 7, "torch": "x"})
+    return Result(
+        Run(CELL, seed, seed, seed), {"accuracy": accuracy, "auc": 0.75}, {"epochs": 7, "torch": "x"}
+    )
 
 
 def test_results_are_read_back_as_they_were(tmp_path: Path) -> None:
@@ -22,7 +24,7 @@ def test_results_are_read_back_as_they_were(tmp_path: Path) -> None:
     assert store.results() == []
     for seed in (0, 1):
         store.add(result(seed))
-    store.add(Result(Run(Cell("a@5", "mlp", "raw", "real", "mixup"), 3, 4), {"accuracy": 1.0}))
+    store.add(Result(Run(Cell("a@5", "mlp", "raw", "real", "mixup"), 3, 4, 5), {"accuracy": 1.0}))
     assert {item.run for item in store.results()} >= {result(0).run, result(1).run}
     assert result(0) in store.results()
     assert sorted(path.name for path in store.folder.iterdir()) == [
@@ -31,11 +33,25 @@ def test_results_are_read_back_as_they_were(tmp_path: Path) -> None:
     ]
 
 
-def test_the_first_of_two_results_of_a_run_counts(tmp_path: Path) -> None:
+def test_the_earlier_of_two_results_of_a_run_counts_in_any_order_of_lines(tmp_path: Path) -> None:
+    early, late = (
+        Result(result(0).run, {"accuracy": score}, {"date": date})
+        for score, date in ((0.9, "2026-01-01"), (0.5, "2026-02-01"))
+    )
+    for number, lines in enumerate([(early, late), (late, early)]):
+        store = ResultStore(tmp_path / str(number))
+        for item in lines:
+            store.add(item)
+        assert store.results() == [early]
+
+
+def test_a_last_line_without_its_end_is_kept(tmp_path: Path) -> None:
     store = ResultStore(tmp_path)
-    store.add(result(0, 0.5))
-    store.add(result(0, 0.9))
-    assert [item.scores["accuracy"] for item in store.results()] == [0.5]
+    store.add(result(0))
+    path = tmp_path / "mnist_balanced.small-cnn.jsonl"
+    path.write_text(path.read_text().rstrip("\n"))
+    store.add(result(1))
+    assert store.results() == [result(0), result(1)]
 
 
 def test_a_half_line_is_passed_over_and_replaced(tmp_path: Path) -> None:

@@ -11,18 +11,28 @@ from scipy import stats
 from riemaug.errors import InvalidInputError
 from riemaug.study.cells import Cell, Run
 from riemaug.study.comparisons import baselines, learning_curve, orderings
+from riemaug.study.settings import settings_of
 from riemaug.study.showing import table_named
 from riemaug.study.store import Result, ResultStore
-from riemaug.study.summaries import Scores, paired_difference
+from riemaug.study.summaries import Scores, adjusted, paired_difference
 from riemaug.study.table import Entry, Table, as_html, as_latex, as_markdown, write_table
 from riemaug.study.tables import table2, table3
 
 
 def result(
-    data: str, classifier: str, row: str, kind: str, seed: int, score: float, draw: int | None = None
+    data: str,
+    classifier: str,
+    row: str,
+    kind: str,
+    seed: int,
+    score: float,
+    draw: int | None = None,
+    model_seed: int = 0,
 ) -> Result:
-    run = Run(Cell(data, classifier, row, kind), seed if draw is None else draw, seed)
-    return Result(run, {"accuracy": score, "balanced_accuracy": score / 2})
+    cell = Cell(data, classifier, row, kind)
+    run = Run(cell, seed if draw is None else draw, seed, seed if draw is None else model_seed)
+    scores = {"accuracy": score, "balanced_accuracy": score / 2}
+    return Result(run, scores, {} if data.startswith("oasis") else {"settings": settings_of(cell)})
 
 
 @pytest.fixture
@@ -33,10 +43,10 @@ def results() -> list[Result]:
             result("mnist_balanced", "densenet", "raw", "real", seed, 0.90 + shift),
             result("mnist_balanced", "densenet", "manifold_200", "synthetic", seed, 0.92 + shift),
             result("mnist_balanced", "densenet", "vae_200", "synthetic", seed, 0.70 + 2 * shift),
-            result("oasis_paper", "mlp", "raw", "real", seed, 0.8, draw=0),
+            result("oasis_paper", "mlp", "raw", "real", seed, 0.8, draw=0, model_seed=seed),
         ]
-    # another reading: one draw, other seeds
-    rows.append(result("mnist_balanced", "densenet", "raw", "real", 7, 0.5, draw=0))
+    # another reading: one draw, one generator, other seeds of the classifier
+    rows.append(result("mnist_balanced", "densenet", "raw", "real", 7, 0.5, draw=0, model_seed=0))
     return rows
 
 
@@ -96,9 +106,24 @@ def test_paired_differences_are_students() -> None:
     single = paired_difference([1.0])
     assert single is not None
     assert not single.is_clear
-    same = paired_difference([0.0, 0.0])
+    same = paired_difference([1.2, 1.2])
     assert same is not None
-    assert (same.p_value, same.is_clear) == (1.0, False)
+    assert not same.is_clear  # two equal gaps say nothing of their spread
+
+
+def test_splits_of_one_set_give_wider_intervals() -> None:
+    gaps = [1.0, 2.0, 4.0]
+    apart, within = paired_difference(gaps), paired_difference(gaps, 0.5)
+    assert apart is not None
+    assert within is not None
+    ratio = (within.high - within.low) / (apart.high - apart.low)
+    assert ratio == pytest.approx(((1 / 3 + 0.5) / (1 / 3)) ** 0.5)
+    assert within.p_value > apart.p_value
+
+
+def test_holms_rule() -> None:
+    found = adjusted([0.01, float("nan"), 0.04, 0.03])
+    np.testing.assert_allclose(found, [0.03, np.nan, 0.06, 0.06])
 
 
 def test_pairs_share_draw_and_seed(results: list[Result]) -> None:
@@ -109,7 +134,7 @@ def test_pairs_share_draw_and_seed(results: list[Result]) -> None:
     )
     assert gap is not None
     assert gap.count == 3
-    np.testing.assert_allclose([gap.mean, gap.low, gap.high], 2.0)
+    np.testing.assert_allclose(gap.mean, 2.0)
     assert scores.difference(Cell("x", "y", "raw", "real"), Cell("x", "z", "raw", "real")) is None
 
 
@@ -138,7 +163,7 @@ TABLE = Table(
     "A <title> & 5 %",
     ["name", "x|y"],
     [[Entry("part")], [Entry("a_b"), Entry("1.0 ± 2", True, True)]],
-    ["A note."],
+    ["A note, and it goes on for so long that it must be wrapped to stay within the picture."],
 )
 
 
@@ -150,7 +175,7 @@ def test_markdown() -> None:
         "| *part* |  |",
         "| a_b | **1.0 ± 2†** |",
         "",
-        "A note.",
+        TABLE.notes[0],
     ]
 
 
@@ -189,8 +214,15 @@ def test_tables_by_name(tmp_path: Path, results: list[Result]) -> None:
     for item in results:
         store.add(item)
     assert table_named("table2", tmp_path).rows == table2(results).rows
-    for name in ("table3", "orderings", "baselines", "curve"):
-        assert table_named(name, tmp_path).rows
+    assert table_named("table3", tmp_path).rows == table3([]).rows  # those of OASIS have no settings
+    assert table_named("orderings", tmp_path).rows == orderings(results, "densenet").rows
+    store.add(Result(Run(Cell("mnist_balanced", "densenet", "raw", "real"), 1, 1, 1), {"accuracy": 0.0}))
+    assert table_named("table2", tmp_path).rows == table2(results).rows  # not of today's settings
+    for options in ({"reading": "papr"}, {"classifier": "nonsense"}, {"data": "mnist_balanced"}):
+        with pytest.raises(InvalidInputError, match="is one of|is draws or paper|may be"):
+            table_named("table2", tmp_path, **options)
+    with pytest.raises(InvalidInputError, match="has none"):
+        table_named("table2", tmp_path / "elsewhere")
     with pytest.raises(InvalidInputError, match="show takes one of"):
         table_named("table9", tmp_path)
     with pytest.raises(InvalidInputError, match="table1 counts subjects"):

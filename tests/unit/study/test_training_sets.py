@@ -38,12 +38,12 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_real_both_and_synthetic(data: StudyData, cache: Path) -> None:
     place = Place(Path(), cache)
-    assert training_set(data, "raw", "real", 0, place) is data.train
-    made = training_set(data, "vae_5", "synthetic", 0, place)
+    assert training_set(data, "raw", "real", 0, place).samples is data.train
+    made = training_set(data, "vae_5", "synthetic", 0, place).samples
     assert made.counts(2) == (5, 5)
     assert made.samples.dtype == np.float32
     assert 0 <= made.samples.min() <= made.samples.max() <= 1
-    both = training_set(data, "vae_5", "both", 0, place)
+    both = training_set(data, "vae_5", "both", 0, place).samples
     np.testing.assert_array_equal(both.samples, np.concatenate([data.train.samples, made.samples]))
     for row, kind in (("raw", "both"), ("vae_5", "real")):
         with pytest.raises(InvalidInputError, match="row raw is trained on real samples"):
@@ -54,18 +54,32 @@ def test_a_kept_generator_draws_the_same(
     data: StudyData, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = Place(Path(), cache)
-    fitted = new_samples(data, parse_row("vae_5"), 0, place).samples
+    first = new_samples(data, parse_row("vae_5"), 0, place)
+    fitted = first.samples.samples
     monkeypatch.setattr(fits.DeepGenerator, "fit", None)  # a second fit would fail
-    np.testing.assert_array_equal(new_samples(data, parse_row("vae_5"), 0, place).samples, fitted)
-    other = new_samples(replace(data, draw=0), parse_row("vae_6"), 0, place).samples
-    assert len(other) == 12
+    again = new_samples(data, parse_row("vae_5"), 0, place)
+    np.testing.assert_array_equal(again.samples.samples, fitted)
+    assert again.origin == first.origin
+    assert len(first.origin["epochs"]) == 2
+    with pytest.raises(TypeError):  # other samples, other fit
+        new_samples(replace(data, train=data.train.take(np.arange(23))), parse_row("vae_5"), 0, place)
+
+
+def test_a_damaged_generator_is_fitted_anew(data: StudyData, tmp_path: Path) -> None:
+    place = Place(Path(), tmp_path)
+    first = new_samples(data, parse_row("vae_5"), 0, place)
+    (weights,) = tmp_path.glob("*/model.safetensors")
+    weights.write_bytes(weights.read_bytes()[:-100])
+    again = new_samples(data, parse_row("vae_5"), 0, place)
+    np.testing.assert_array_equal(again.samples.samples, first.samples.samples)
+    assert len(list(tmp_path.glob("*.damaged-*"))) == 1
 
 
 def test_other_seeds_give_other_generators(data: StudyData, cache: Path) -> None:
     place = Place(Path(), cache)
-    first, second = (new_samples(data, parse_row("vae_5"), seed, place).samples for seed in (0, 1))
+    first, second = (new_samples(data, parse_row("vae_5"), seed, place).samples.samples for seed in (0, 1))
     assert not np.array_equal(first, second)
-    assert len(list(cache.glob("digits-draw0-seed*-vae/model.safetensors"))) == 2
+    assert len(list(cache.glob("digits-draw0-seed*-vae-*/model.safetensors"))) == 2
 
 
 def test_reduced_sets_are_nested_and_leave_the_test_alone(data: StudyData) -> None:
