@@ -35,7 +35,7 @@ def dropping_of_class(report: ClassReport) -> str:
     sentence = (
         f"{number(dropped.count)} of {count(dropped.drawn, 'draw')} ({number(dropped.exact)} exact and "
         f"{number(dropped.near)} near copies) were dropped. So the law of this class and the sampler's own "
-        f"differ by {percent(dropped.share)} in total variation."
+        f"differ by about {percent(dropped.share)} in total variation."
     )
     if dropped.missing:
         sentence += (
@@ -73,6 +73,6 @@ def dropping_of_run(data: ReportData, nouns: str) -> str:
 def _distances(told: list[DroppedCopies]) -> str:
     shares = sorted(item.share for item in told)
     if len(shares) == 1:
-        return f"The two laws differ by {percent(shares[0])} in total variation."
+        return f"The two laws differ by about {percent(shares[0])} in total variation."
     least, most = percent(shares[0]), percent(shares[-1])
-    return f"Class by class the two laws differ by {least} to {most} in total variation."
+    return f"Class by class the two laws differ by about {least} to {most} in total variation."

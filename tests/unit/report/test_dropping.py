@@ -14,7 +14,7 @@ def test_the_distance_of_the_laws_is_the_share_dropped(image_class):
     report = replace(image_class, dropped=DroppedCopies(200, 250, 3, 47))
     assert dropping_of_class(report) == (
         "50 of 250 draws (3 exact and 47 near copies) were dropped. So the law of this class and the "
-        "sampler's own differ by 20\u202f% in total variation."
+        "sampler's own differ by about 20\u202f% in total variation."
     )
 
 
@@ -54,7 +54,7 @@ def test_a_run_tells_the_range_of_its_classes(report, image_class, table_class):
     changed = replace(report, classes=classes)
     sentence = summary.headline(changed).dropped
     assert sentence.startswith("220 of 400 draws (55\u202f%) were copies of training images and were dropped")
-    assert "differ by 10\u202f% to 70\u202f% in total variation" in sentence
+    assert "differ by about 10\u202f% to 70\u202f% in total variation" in sentence
     page = render(changed)
     assert "Dropped<br>as copies" in page
     assert dropping_of_class(classes[1]).replace("'", "&#39;") in page
