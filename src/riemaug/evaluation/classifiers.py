@@ -121,7 +121,8 @@ class NetworkClassifier(Classifier):
         """Train a new network. See `Classifier.fit`."""
         layout = layout_of(training.shape)
         images = self._images(training, layout)
-        model = self.build(tuple(images.shape[1:]), num_classes, stream).to(self.device)
+        # PyTorch's own types do not know that modules take a memory format
+        model: Any = self.build(tuple(images.shape[1:]), num_classes, stream).to(self.device)
         if images.ndim == 4:
             # convolutions of images are a third faster so on a CPU (benchmarks/classifiers.py)
             model = model.to(memory_format=torch.channels_last)
