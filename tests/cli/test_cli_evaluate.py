@@ -220,7 +220,7 @@ def test_folds_with_the_generator_refitted(cli: Command, real: Path, tmp_path: P
     assert {**document, "seconds": 0} == {**again, "seconds": 0}
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_after_ctrl_c_the_same_command_goes_on(
     cli: Command, real: Path, made: Path, test: Path, tmp_path: Path, jobs: int
 ) -> None:

@@ -21,6 +21,7 @@ from riemaug.evaluation.training import (
     ClassifierTraining,
     fit_classifier,
     predict_log_probabilities,
+    repeat_training,
 )
 from riemaug.models.conditional import channel_axis_of
 from riemaug.models.convolutional import ImageLayout
@@ -59,6 +60,7 @@ class Classifier(ABC):
         num_classes: int,
         stream: Stream,
         transform: BatchTransform | None = None,
+        final: LabelledSamples | None = None,
     ) -> FittedClassifier:
         """Return the classifier trained on some samples.
 
@@ -73,6 +75,9 @@ class Classifier(ABC):
             All randomness of the training.
         transform : callable, optional
             Changes each training batch at random.
+        final : LabelledSamples, optional
+            What is trained on in the end, anew and for as long as was best on `training`: most often
+            `training` with the validation samples. By default the training on `training` is the last one.
 
         Raises
         ------
@@ -117,28 +122,37 @@ class NetworkClassifier(Classifier):
         num_classes: int,
         stream: Stream,
         transform: BatchTransform | None = None,
+        final: LabelledSamples | None = None,
     ) -> "FittedNetwork":
-        """Train a new network. See `Classifier.fit`."""
+        """Train a new network, with `final` a second one. See `Classifier.fit`."""
         layout = layout_of(training.shape)
-        images = self._images(training, layout)
-        # PyTorch's own types do not know that modules take a memory format
-        model: Any = self.build(tuple(images.shape[1:]), num_classes, stream).to(self.device)
-        if images.ndim == 4:
-            # convolutions of images are a third faster so on a CPU (benchmarks/classifiers.py)
-            model = model.to(memory_format=torch.channels_last)
+        model = self._new_network(training, layout, num_classes, stream)
         history = fit_classifier(
             model,
-            images,
-            torch.from_numpy(training.labels).to(self.device),
+            *self._tensors(training, layout),
             stream,
             self.training,
-            (self._images(validation, layout), torch.from_numpy(validation.labels).to(self.device)),
+            self._tensors(validation, layout),
             transform,
         )
+        if final is not None:
+            model = self._new_network(final, layout, num_classes, stream)
+            tensors = self._tensors(final, layout)
+            repeat_training(model, *tensors, stream, history.best_epoch, self.training, transform)
         return FittedNetwork(model, layout, history)
 
-    def _images(self, data: LabelledSamples, layout: ImageLayout | None) -> Tensor:
-        return as_images(data.samples, layout).to(self.device)
+    def _new_network(
+        self, data: LabelledSamples, layout: ImageLayout | None, num_classes: int, stream: Stream
+    ) -> nn.Module:
+        shape = tuple(as_images(data.samples[:1], layout).shape[1:])
+        # PyTorch's own types do not know that modules take a memory format
+        model: Any = self.build(shape, num_classes, stream).to(self.device)
+        # convolutions of images are a third faster so on a CPU (benchmarks/classifiers.py)
+        return model.to(memory_format=torch.channels_last) if len(shape) == 3 else model
+
+    def _tensors(self, data: LabelledSamples, layout: ImageLayout | None) -> tuple[Tensor, Tensor]:
+        images = as_images(data.samples, layout).to(self.device)
+        return images, torch.from_numpy(data.labels).to(self.device)
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,8 +207,9 @@ class EstimatorClassifier(Classifier):
         num_classes: int,
         stream: Stream,
         transform: BatchTransform | None = None,
+        final: LabelledSamples | None = None,
     ) -> "FittedEstimator":
-        """Train a clone; the validation samples are left alone. See `Classifier.fit`."""
+        """Train a clone, on `final` if it is given; validation decides nothing. See `Classifier.fit`."""
         if transform is not None:
             raise InvalidInputError(
                 f"transforms of batches need a network, {self.name} is none: choose small-cnn, cnn, mlp or "
@@ -207,6 +222,7 @@ class EstimatorClassifier(Classifier):
             if name == "random_state" or name.endswith("__random_state")
         }
         model.set_params(**seeds)
+        training = training if final is None else final
         model.fit(training.samples.reshape(len(training), -1), training.labels)
         return FittedEstimator(model, num_classes)
 

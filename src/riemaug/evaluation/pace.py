@@ -41,6 +41,8 @@ def _seconds_per_sample(classifier: Classifier, material: Material, stream: Stre
     if isinstance(classifier, NetworkClassifier):
         training = classifier.training
         epochs = min(training.max_epochs, training.patience + EPOCHS_BEYOND_PATIENCE)
+        if material.validation_was_shown:
+            epochs += min(training.max_epochs, EPOCHS_BEYOND_PATIENCE)  # trained anew on all real samples
         probed = NetworkClassifier(
             classifier.build, classifier.name, replace(training, max_epochs=1), classifier.device
         )

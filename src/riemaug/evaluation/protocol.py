@@ -34,12 +34,6 @@ from riemaug.evaluation.tasks import Listener, Pace, Task, execute, num_jobs_for
 from riemaug.evaluation.training_sets import Material, chosen_sets, sizes_of
 from riemaug.random import Stream
 
-VALIDATION_SEEN = (
-    "The synthetic samples were made from all real ones, also from those by which trainings stop "
-    "({share:.0f} %), which a classifier of real samples alone does not learn from: a part of a gain may "
-    "come from there. A cross-validation has no such gap."
-)
-
 
 @dataclass(frozen=True, eq=False)
 class PlannedEvaluation:
@@ -189,7 +183,7 @@ def plan_evaluation(
     sets, classifiers, is_validation = (), {}, np.zeros(len(real.data.samples), bool)
     if config.gain:
         sets, more = chosen_sets(config, shape, len(synthetic.data.class_names))
-        notes += [*more, VALIDATION_SEEN.format(share=100 * config.validation_share)]
+        notes += more
         classifiers = config.classifiers_for(shape)
         units = units_of(real.data, near=config.near_duplicates == "refuse")
         stream = root_stream(config).child("validation")

@@ -18,7 +18,7 @@ from riemaug.evaluation.samples import LabelledSamples
 from riemaug.evaluation.scores import ClassificationScores, classification_scores
 from riemaug.evaluation.settings import WITH_CLASSIC, TrainedOn
 from riemaug.evaluation.tasks import Task
-from riemaug.evaluation.training_sets import Material, training_set
+from riemaug.evaluation.training_sets import Material, final_training_set, training_set
 from riemaug.random import Stream
 
 
@@ -138,14 +138,20 @@ class RunTask(Task):
         # workers get read-only memory maps, which PyTorch warns of
         validation, test = _own_copy(self.material.validation), _own_copy(self.material.test)
         stream = self.stream.child("run", str(self.material.fold), str(self.seed))
-        training = training_set(self.trained_on, self.material, self.factor, stream.child("classic"))
+        choice = self.material, self.factor, stream.child("classic")
+        training = training_set(self.trained_on, self.material.training, *choice)
+        final = final_training_set(self.trained_on, *choice)
         # not of the training set: the same first weights for all, so that runs are paired
         fit_stream = stream.child("classifier", self.classifier_name)
         with warnings.catch_warnings(), fit_stream.child("global").as_global(torch.device("cpu")):
             warnings.simplefilter("ignore", ConvergenceWarning)
             try:
                 fitted = self.classifier.fit(
-                    _own_copy(training), validation, len(self.material.class_names), fit_stream
+                    _own_copy(training),
+                    validation,
+                    len(self.material.class_names),
+                    fit_stream,
+                    final=None if final is None else _own_copy(final),
                 )
             except InvalidInputError as error:
                 raise InvalidInputError(f"{self.what}: {error}") from error
@@ -158,7 +164,7 @@ class RunTask(Task):
             trained_on=self.trained_on,
             seed=self.seed,
             fold=self.material.fold,
-            num_training=len(training),
+            num_training=len(training if final is None else final),
             scores=classification_scores(shares, test.labels),
             right=shares.argmax(1) == test.labels,
             epochs=None if history is None else history.epochs,

@@ -87,11 +87,8 @@ def fit_classifier(
         held_back, kept = order.tensor_split([max(1, int(config.validation_share * len(images)))])
         validation = images[held_back], labels[held_back]
         images, labels = images[kept], labels[kept]
-    targets = labels
-    if transform is not None:
-        num_classes = predict_log_probabilities(model, images[:1]).shape[1]
-        targets = functional.one_hot(labels.long(), num_classes).float()
-    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
+    targets = _targets(model, images, labels, transform)
+    optimizer = _optimizer(model, config)
     best_loss, best_weights, best_epoch, epoch = float("inf"), _copy_state(model), 0, 0
     for epoch in range(1, config.max_epochs + 1):
         _run_epoch(model, optimizer, images, targets, stream.block(epoch - 1), config.batch_size, transform)
@@ -105,6 +102,38 @@ def fit_classifier(
     return ClassifierHistory(epoch, best_epoch, best_loss)
 
 
+def repeat_training(
+    model: nn.Module,
+    images: Float[Tensor, "n ..."],
+    labels: Int[Tensor, " n"],
+    stream: Stream,
+    epochs: int,
+    config: ClassifierTraining | None = None,
+    transform: BatchTransform | None = None,
+) -> None:
+    """Train `model` in place for a known number of epochs and leave it in eval mode with its last weights.
+
+    Nothing is held back: the number comes from `fit_classifier` on a part of the samples.
+
+    Parameters
+    ----------
+    images, labels : Tensor (n, ...), (n,)
+        As the model takes them.
+    stream : Stream
+        Draws the batches and the transforms.
+    epochs : int
+    config : ClassifierTraining, optional
+        Learning rate and batch size.
+    transform : callable, optional
+        Changes each training batch at random.
+    """
+    config = config or ClassifierTraining()
+    targets, optimizer = _targets(model, images, labels, transform), _optimizer(model, config)
+    for epoch in range(epochs):
+        _run_epoch(model, optimizer, images, targets, stream.block(epoch), config.batch_size, transform)
+    model.eval()
+
+
 @torch.no_grad()
 def predict_log_probabilities(model: nn.Module, images: Float[Tensor, "n ..."]) -> Float[Tensor, "n classes"]:
     """Return the log class probabilities of images, (n, classes), in eval mode."""
@@ -115,6 +144,20 @@ def predict_log_probabilities(model: nn.Module, images: Float[Tensor, "n ..."]) 
 def accuracy(model: nn.Module, images: Float[Tensor, "n ..."], labels: Int[Tensor, " n"]) -> float:
     """Return the share of images given their right label, in [0, 1]."""
     return float((predict_log_probabilities(model, images).argmax(-1) == labels).float().mean())
+
+
+def _targets(
+    model: nn.Module, images: Float[Tensor, "n ..."], labels: Tensor, transform: BatchTransform | None
+) -> Tensor:
+    """Return the labels, or where transforms may mix them the share of each class."""
+    if transform is None:
+        return labels
+    num_classes = predict_log_probabilities(model, images[:1]).shape[1]
+    return functional.one_hot(labels.long(), num_classes).float()
+
+
+def _optimizer(model: nn.Module, config: ClassifierTraining) -> torch.optim.Adam:
+    return torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
 
 
 def _run_epoch(

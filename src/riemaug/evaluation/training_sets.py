@@ -40,17 +40,21 @@ class Material:
 
     @property
     def shown(self) -> LabelledSamples:
-        """The real samples that the generator has seen."""
+        """The real samples that the generator has seen: classifiers learn from the same in the end."""
         return self.training.joined(self.validation) if self.validation_was_shown else self.training
 
 
-def training_set(name: TrainedOn, material: Material, factor: int, stream: Stream) -> LabelledSamples:
+def training_set(
+    name: TrainedOn, real: LabelledSamples, material: Material, factor: int, stream: Stream
+) -> LabelledSamples:
     """Return one of the training sets.
 
     Parameters
     ----------
     name : str
         See `EvaluationConfig.trained_on`.
+    real : LabelledSamples
+        Its real samples, where it has any: `material.training` or `material.shown`.
     material : Material
     factor : int
         Of classic augmentation.
@@ -61,16 +65,34 @@ def training_set(name: TrainedOn, material: Material, factor: int, stream: Strea
         return material.synthetic
     parts = []
     if name in WITH_CLASSIC:
-        parts.append(_classic(material, factor, stream))
+        parts.append(_classic(real, len(material.class_names), factor, stream))
     if name in ("both", "all"):
         parts.append(material.synthetic)
-    return material.training.joined(*parts)
+    return real.joined(*parts)
 
 
-def _classic(material: Material, factor: int, stream: Stream) -> LabelledSamples:
-    method, num_classes = ClassicAugmentation(factor), len(material.class_names)
-    counts = method.counts_for(material.training.counts(num_classes))
-    return method.fit(material.training, num_classes, stream).sample(counts, stream)
+def final_training_set(
+    name: TrainedOn, material: Material, factor: int, stream: Stream
+) -> LabelledSamples | None:
+    """Return what a training on a set is repeated on once it is known for how long; None for nothing.
+
+    A generator that has seen the validation samples can hand them on in its own. Where all sets learn from
+    them in the end, a copy of one tells a classifier nothing that real samples alone do not.
+
+    Parameters
+    ----------
+    name, material, factor, stream
+        See `training_set`.
+    """
+    if name == "synthetic" or not material.validation_was_shown:
+        return None
+    return training_set(name, material.shown, material, factor, stream)
+
+
+def _classic(real: LabelledSamples, num_classes: int, factor: int, stream: Stream) -> LabelledSamples:
+    method = ClassicAugmentation(factor)
+    counts = method.counts_for(real.counts(num_classes))
+    return method.fit(real, num_classes, stream).sample(counts, stream)
 
 
 def chosen_sets(
@@ -122,8 +144,8 @@ def described(name: str, classic: str) -> str:
 
 
 def sizes_of(sets: tuple[TrainedOn, ...], material: Material, factor: int) -> dict[str, int]:
-    """Return how many samples each training set has."""
-    real, synthetic = len(material.training), len(material.synthetic)
+    """Return how many samples each training set has in the end."""
+    real, synthetic = len(material.shown), len(material.synthetic)
     sizes = {
         "real": real,
         "synthetic": synthetic,

@@ -120,6 +120,7 @@ def test_the_metric_of_a_vae_stands_on_its_encoded_samples(fitted_model: Models)
     np.testing.assert_allclose(metric.centroids.numpy(), means, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_number_of_jobs_changes_no_sample(digits: LabelledSamples) -> None:
     drawn = []
     for num_jobs in (1, 2):

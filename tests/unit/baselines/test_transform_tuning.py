@@ -43,6 +43,7 @@ class Scripted(Classifier):
         num_classes: int,
         stream: Stream,
         transform: BatchTransform | None = None,
+        final: LabelledSamples | None = None,
     ) -> Sure:
         self.streams.append(stream)
         self.seen.append(transform)

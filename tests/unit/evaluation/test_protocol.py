@@ -31,6 +31,7 @@ from riemaug.evaluation.samples import LabelledSamples
 from riemaug.evaluation.tables import markdown
 from riemaug.evaluation.tasks import Progress
 from riemaug.evaluation.training_sets import Material
+from riemaug.random import Stream
 
 Labelled = tuple[np.ndarray, np.ndarray]
 DIGITS = 4
@@ -125,6 +126,32 @@ def test_a_sampler_that_memorises_is_caught(real: Labelled, test: Labelled) -> N
     assert "equal a training sample" in markdown(found)
 
 
+def test_copies_alone_do_not_help(real: Labelled, test: Labelled) -> None:
+    """They hold no more than the real samples, those that stop trainings among them."""
+    network = classifier_named("mlp", max_epochs=30)
+    found = evaluate_gain(real, real, test, quick(trained_on=("both",), classifiers=(GaussianNB(), network)))
+    bayes, perceptron = (item for item in found.comparisons if item.compared_with == "real")
+    # each sample twice: the same means and variances
+    assert bayes.difference.mean == 0.0
+    assert perceptron.effect == "no effect shown"
+
+
+def test_a_network_learns_from_all_real_samples_in_the_end(real: Labelled, test: Labelled) -> None:
+    first, last = (
+        LabelledSamples(real[0][rows].astype(np.float32) / 16, real[1][rows].astype(np.int64))
+        for rows in (slice(0, 60), slice(60, 80))
+    )
+    network, seen = classifier_named("mlp", max_epochs=4), test[0].astype(np.float32) / 16
+    usual = network.fit(first, last, DIGITS, Stream(0))
+    repeated = network.fit(first, last, DIGITS, Stream(0), final=first)
+    longer = network.fit(first, last, DIGITS, Stream(0), final=first.joined(last))
+    assert usual.history is not None
+    assert usual.history.best_epoch == usual.history.epochs == 4
+    # the same samples for as many epochs give the same network, others another
+    np.testing.assert_array_equal(usual.predict_proba(seen), repeated.predict_proba(seen))
+    assert not np.array_equal(usual.predict_proba(seen), longer.predict_proba(seen))
+
+
 def test_a_planted_leak_stops_the_run(real: Labelled, held_out: Labelled, test: Labelled) -> None:
     planted = np.concatenate([test[0], real[0][:1]]), np.concatenate([test[1], real[1][:1]])
     with pytest.raises(InvalidInputError, match="the real samples and the test set must share nothing, 1 of"):
@@ -154,6 +181,7 @@ def test_labels_of_any_kind_give_the_same(real: Labelled, held_out: Labelled, te
     assert named.settings["classes"] == names.tolist()
 
 
+@pytest.mark.slow
 def test_the_number_of_jobs_changes_nothing(real: Labelled, held_out: Labelled, test: Labelled) -> None:
     network = classifier_named("small-cnn", max_epochs=3)
     found = [
@@ -184,7 +212,8 @@ def test_runs_of_a_seed_begin_with_the_same_weights(real: Labelled, test: Labell
         LabelledSamples(images[:60], labels[:60]),
         LabelledSamples(images[60:], labels[60:]),
     )
-    material = Material(training, validation, training, validation, ("0", "1", "2", "3"))
+    names = ("0", "1", "2", "3")
+    material = Material(training, validation, training, validation, names, validation_was_shown=False)
     network, stream = classifier_named("mlp", max_epochs=2), root_stream(EvaluationConfig())
     results = [
         RunTask("mlp", network, name, 0, material, 5, 60, stream).carry_out()
@@ -312,9 +341,10 @@ def test_tables_have_no_classic_augmentation(real: Labelled, held_out: Labelled,
 def test_classic_augmentation_is_compared(real: Labelled, held_out: Labelled, test: Labelled) -> None:
     found = evaluate_gain(real, held_out, test, quick(trained_on=None, seeds=1, classic="x5"))
     sizes = {run.trained_on: run.num_training for run in found.runs}
-    training = sum(found.settings["samples"][0]["training"])
-    assert sizes["classic"] == 5 * training
-    assert sizes["all"] == 5 * training + len(held_out[0])
+    assert sizes["real"] == len(real[0])
+    assert sizes["classic"] == 5 * len(real[0])
+    assert sizes["all"] == 5 * len(real[0]) + len(held_out[0])
+    assert found.settings["training_sizes"] == [sizes]
     pairs = {(item.trained_on, item.compared_with) for item in found.comparisons}
     assert {("classic", "real"), ("all", "classic"), ("both", "classic")} <= pairs
 

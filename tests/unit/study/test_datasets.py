@@ -247,6 +247,7 @@ def check_parts(data: StudyData) -> None:
     check_no_leak(train, validation)
 
 
+@pytest.mark.slow
 @needs_data
 @pytest.mark.parametrize("name", IMAGE_SETS)
 def test_committed_draws_of_the_real_data(name: str) -> None:
@@ -271,6 +272,7 @@ def test_committed_draws_are_those_of_the_rule(name: str) -> None:
     np.testing.assert_array_equal(by_rule.validation, kept.validation)
 
 
+@pytest.mark.slow
 @needs_data
 def test_uncommitted_draws_follow_the_rule() -> None:
     data = load_study_data("fashion_balanced", 11, Path(str(DATA)))

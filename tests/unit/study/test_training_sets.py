@@ -65,6 +65,7 @@ def test_a_kept_generator_draws_the_same(
         new_samples(replace(data, train=data.train.take(np.arange(23))), parse_row("vae_5"), 0, place)
 
 
+@pytest.mark.slow
 def test_a_damaged_generator_is_fitted_anew(data: StudyData, tmp_path: Path) -> None:
     place = Place(Path(), tmp_path)
     first = new_samples(data, parse_row("vae_5"), 0, place)
@@ -75,6 +76,7 @@ def test_a_damaged_generator_is_fitted_anew(data: StudyData, tmp_path: Path) -> 
     assert len(list(tmp_path.glob("*.damaged-*"))) == 1
 
 
+@pytest.mark.slow
 def test_other_seeds_give_other_generators(data: StudyData, cache: Path) -> None:
     place = Place(Path(), cache)
     first, second = (new_samples(data, parse_row("vae_5"), seed, place).samples.samples for seed in (0, 1))
