@@ -32,6 +32,7 @@ study-tables: $(STAMP)
 	$(BIN)/riemaug study show table2 --classifier small-cnn --out docs/results/table2_small_cnn.md
 	$(BIN)/riemaug study show orderings --classifier small-cnn --out docs/results/orderings_small_cnn.md
 	$(BIN)/riemaug study show baselines --data mnist_balanced --out docs/results/baselines_mnist.md
+	$(BIN)/riemaug study show baselines --data fashion_balanced --out docs/results/baselines_fashion.md
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -150,6 +150,8 @@ def test_what_does_not_go_together_is_refused(cli: Command, real: Path, made: Pa
         ((real, "--cv", 3, "--no-gain"), "--no-gain"),
         ((real, "--cv", 1), "--cv: input should be greater"),
         ((real, made, "--test", test, "--per-class", 5), "--per-class is for the generator of --cv"),
+        ((real, made, "--test", test, "--latent-dim", 3), "--latent-dim is for the generator of --cv"),
+        ((real, "--cv", 2, "--model", "gan"), "--model: input should be"),
         ((real, made, "--test", test, "--seeds", 0), "--seeds: input should be greater"),
         ((real, made, "--test", test, "--classifier", "forest"), "small-cnn"),
         ((real, made, "--test", test, "--trained-on", "fake"), "--trained-on takes real, synthetic"),
@@ -218,6 +220,11 @@ def test_folds_with_the_generator_refitted(cli: Command, real: Path, tmp_path: P
     assert "2 folds x 1 seed" in document["verdicts"][0]["words"]
     again = cli(*command, "--json").document
     assert {**document, "seconds": 0} == {**again, "seconds": 0}
+    other = *command, "--model", "vae", "--latent-dim", 3
+    refused = cli(*other)
+    assert refused.code == 2
+    assert "or another generator" in refused.message
+    assert cli(*other, "--out", tmp_path / "vae", "--json").document["runs"]
 
 
 @pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])

@@ -25,6 +25,7 @@ def test_the_sampling_batch_changes_no_byte(cli, digits, finished, tmp_path):
     assert images_of(tmp_path / "one") == images_of(finished)
 
 
+@pytest.mark.slow
 def test_two_jobs_change_no_byte(digits, finished, tmp_path):
     out = tmp_path / "out"
     options = [*BASELINE, "--max-epochs", 15, "--jobs", 2]

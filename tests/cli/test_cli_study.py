@@ -82,6 +82,7 @@ def test_shown_tables_come_from_the_store(cli: Command, tmp_path: Path) -> None:
     assert "90.5 [1]" in page.read_text()
 
 
+@pytest.mark.slow
 @needs_data
 def test_runs_are_kept_and_not_repeated(cli: Command, tmp_path: Path) -> None:
     store = tmp_path / "results"

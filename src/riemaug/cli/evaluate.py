@@ -10,7 +10,17 @@ from riemaug.cli import options
 from riemaug.errors import InterruptedRunError, InvalidInputError
 
 _HOW, _GENERATOR = "What is measured", "Generator (with --cv)"
-GENERATOR_OPTIONS = ("preset", "sampler", "per_class", "factor", "balance", "max_epochs")
+MODEL_OPTIONS = (
+    "preset",
+    "model",
+    "network",
+    "latent_dim",
+    "likelihood",
+    "max_epochs",
+    "learning_rate",
+    "patience",
+)
+GENERATOR_OPTIONS = (*MODEL_OPTIONS, "sampler", "per_class", "factor", "balance")
 REPEATABLE = ("classifier", "trained_on")
 PLAIN_OPTIONS = ("seeds", "seed", "classic", "features", "near_duplicates", "jobs")
 
@@ -167,25 +177,23 @@ Config = Annotated[
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.", rich_help_panel="Run")
 ]
-Preset = Annotated[
-    str | None,
-    typer.Option(
-        help="paper, conditional or auto (default); see riemaug augment.",
-        rich_help_panel=_GENERATOR,
-        show_default=False,
-    ),
-]
-Sampler = Annotated[
-    str | None, typer.Option(help="As of riemaug augment.", rich_help_panel=_GENERATOR, show_default=False)
-]
-MaxEpochs = Annotated[
-    int | None,
-    typer.Option(
-        help="Stop its training after so many epochs at the latest.",
-        rich_help_panel=_GENERATOR,
-        show_default=False,
-    ),
-]
+
+
+def _of_generator(text: str) -> Any:
+    """Return an option of the generator without a default of its own."""
+    return typer.Option(help=text, rich_help_panel=_GENERATOR, show_default=False)
+
+
+_ITS = "as of riemaug augment."
+Preset = Annotated[str | None, _of_generator("paper, conditional or auto (default); see riemaug augment.")]
+Model = Annotated[str | None, _of_generator(f"rhvae (default), vae, hvae or vamp, {_ITS}")]
+Network = Annotated[str | None, _of_generator(f"mlp or conv, {_ITS}")]
+LatentDim = Annotated[int | None, _of_generator("Latent dimension d.")]
+Likelihood = Annotated[str | None, _of_generator(f"bernoulli, gaussian and others, {_ITS}")]
+MaxEpochs = Annotated[int | None, _of_generator("Stop its training after so many epochs at the latest.")]
+LearningRate = Annotated[float | None, _of_generator("Step size of its training.")]
+Patience = Annotated[int | None, _of_generator("Stop after so many epochs without a better ELBO.")]
+Sampler = Annotated[str | None, _of_generator(f"How new samples are drawn, {_ITS}")]
 PerClass = Annotated[
     int | None,
     typer.Option(
@@ -224,8 +232,14 @@ def evaluate(
     no_copying: NoCopying = False,
     near_duplicates: NearDuplicates = "refuse",
     preset: Preset = None,
-    sampler: Sampler = None,
+    model: Model = None,
+    network: Network = None,
+    latent_dim: LatentDim = None,
+    likelihood: Likelihood = None,
     max_epochs: MaxEpochs = None,
+    learning_rate: LearningRate = None,
+    patience: Patience = None,
+    sampler: Sampler = None,
     per_class: PerClass = None,
     factor: Factor = None,
     balance: Balance = False,
@@ -317,7 +331,8 @@ def _request(chosen: dict[str, Any]) -> Any:
         ),
         evaluation=evaluation,
         generator=options.build(
-            GeneratorConfig, preset=chosen["preset"] or "auto", max_epochs=chosen["max_epochs"]
+            GeneratorConfig,
+            **{name: chosen[name] for name in MODEL_OPTIONS if chosen[name] is not None},
         ),
         sampling=options.build(SamplingConfig, sampler=chosen["sampler"]),
     )

@@ -242,9 +242,9 @@ def _check_same(out: Path, inputs: str) -> None:
             f"{str(path)!r} must be an evaluation, it cannot be read: remove it, or give --out"
         ) from None
     if not same:
-        other = (
-            f"by riemaug {version}" if version != __version__ else "of other samples, or with another --seed"
-        )
+        other = "of other samples, with another --seed or another generator"
+        if version != __version__:
+            other = f"by riemaug {version}"
         raise InvalidInputError(
             f"{str(out)!r} holds an evaluation {other}: give another folder with --out, or remove it"
         )
