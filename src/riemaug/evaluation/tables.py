@@ -176,11 +176,16 @@ def _how(settings: Any) -> str:
         else "seeds and for the finite test set, but not for another draw of the real samples"
     )
     first = f" (numbers of the first of {settings['folds']} folds)" if settings["folds"] else ""
+    again = (
+        ""
+        if settings["folds"]
+        else ", after which networks whose set has real samples are trained anew on all real ones"
+    )
     return (
         f"{sums['training']:,} real and {sums['synthetic']:,} synthetic samples to train on, "
-        f"{sums['validation']:,} other real ones by which all trainings stop, {sums['test']:,} held-out real "
-        f"ones to test on{first}. Runs that are compared share their first weights. The 95 % t intervals "
-        f"allow for the {basis}."
+        f"{sums['validation']:,} other real ones that decide when a training stops{again}; "
+        f"{sums['test']:,} held-out real ones to test on{first}. Runs that are compared share their first "
+        f"weights. The 95 % t intervals allow for the {basis}."
     )
 
 
