@@ -369,6 +369,15 @@ def test_samples_that_cannot_fit_the_disk(cli, digits, finished, tmp_path, monke
         assert list(tmp_path.iterdir()) == []
 
 
+def test_python_m_is_the_same_command(tmp_path):
+    command = [sys.executable, "-m", "riemaug", "augment", str(tmp_path / "missing"), str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("riemaug: ")
+    assert "does not exist" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_installed_command_ends_the_same_way(tmp_path):
     assert EXECUTABLE.is_file()
     refused = run_for_real("augment", tmp_path / "missing", tmp_path / "out")

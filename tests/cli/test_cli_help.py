@@ -91,7 +91,7 @@ def test_a_typing_error_ends_with_2_and_a_hint(cli, typed, hint):
 
 def test_the_module_runs_like_the_script():
     done = subprocess.run(
-        [sys.executable, "-m", "riemaug.cli.main", "--version"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "riemaug", "--version"], capture_output=True, text=True, check=True
     )
     assert done.stdout == run_for_real("--version").out
     assert EXECUTABLE.is_file()

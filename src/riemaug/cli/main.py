@@ -69,7 +69,3 @@ def main() -> None:
 def _fail(message: str, code: int) -> None:
     typer.echo(f"riemaug: {printable(message)}", err=True)
     sys.exit(code)
-
-
-if __name__ == "__main__":
-    main()

@@ -14,6 +14,7 @@ PAGES = {
     "table2_small_cnn.md": ("table2", {"classifier": "small-cnn"}),
     "orderings_small_cnn.md": ("orderings", {"classifier": "small-cnn"}),
     "baselines_mnist.md": ("baselines", {"data": "mnist_balanced"}),
+    "baselines_fashion.md": ("baselines", {"data": "fashion_balanced"}),
 }
 """Made by `make study-tables`."""
 
