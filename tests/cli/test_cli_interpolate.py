@@ -342,6 +342,7 @@ def test_more_frames_than_the_picture_shows(interpolate: Interpolate, tmp_path: 
     assert (len(frames), frames[0], frames[-1]) == (200, "geodesic-001.png", "straight-100.png")
 
 
+@pytest.mark.slow
 def test_the_installed_command_takes_a_model_that_augment_made(finished: Path, tmp_path: Path) -> None:
     done = run_for_real("interpolate", finished, "one/scan-00.png", "one:5", tmp_path / "out", "--json")
     assert done.code == 0, done.err

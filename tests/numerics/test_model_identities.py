@@ -198,6 +198,7 @@ def trained(kind: ModelKind, data: Tensor) -> LatentModel:
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ALL_KINDS)
 def test_on_real_digits_the_bounds_are_in_order(kind: ModelKind, digits: tuple[Tensor, Tensor]) -> None:
     train, held_out = digits

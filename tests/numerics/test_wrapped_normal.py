@@ -189,6 +189,7 @@ def test_draws_in_two_dimensions_follow_the_density() -> None:
     assert float(stats.chisquare(observed, expected).pvalue) > 1e-5  # fails by chance once in 1e5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("integrator", INTEGRATORS, ids=label)
 @pytest.mark.parametrize("dim", [1, 2, 3])
 @pytest.mark.parametrize("plain", [False, True])
@@ -227,6 +228,7 @@ def test_inverting_the_map_gives_the_velocity_back(integrator: GeodesicIntegrato
     assert not density.log_prob.requires_grad
 
 
+@pytest.mark.slow
 def test_beyond_the_injectivity_radius_it_is_one_term_of_the_density() -> None:
     space = SphereMetric(2)
     loc = torch.tensor([0.5, 0.0], dtype=torch.float64)
@@ -257,6 +259,7 @@ def test_points_that_cannot_be_reached_are_flagged_and_leave_the_others_alone() 
     assert not wrapped.log_prob_of(points * torch.nan).converged.any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [(), (0,), (1,), (2, 3)])
 def test_any_leading_dimensions_are_taken(batch: tuple[int, ...]) -> None:
     wrapped = curved(2, 0.2)

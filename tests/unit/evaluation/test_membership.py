@@ -35,6 +35,7 @@ def rng_values(num: int, seed: int, shift: float, skip: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).random(skip + num)[skip:] + shift
 
 
+@pytest.mark.slow
 @pytest.mark.statistics
 def test_the_interval_covers() -> None:
     # AUC of N(0, 1) against N(1, 1) is Phi(1 / sqrt 2). Percentile intervals of 95 % cover a little less at

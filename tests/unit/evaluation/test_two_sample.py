@@ -39,6 +39,7 @@ def test_sets_apart_are_told_apart_without_fail() -> None:
     assert found.to_dict()["num_folds"] == 3
 
 
+@pytest.mark.slow
 @pytest.mark.statistics
 @pytest.mark.parametrize(("num_permutations", "tests"), [(0, 200), (9, 50)])
 def test_the_level(num_permutations: int, tests: int) -> None:

@@ -36,6 +36,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
+@pytest.mark.slow
 def test_real_both_and_synthetic(data: StudyData, cache: Path) -> None:
     place = Place(Path(), cache)
     assert training_set(data, "raw", "real", 0, place).samples is data.train

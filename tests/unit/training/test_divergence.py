@@ -235,6 +235,7 @@ def test_in_half_precision_the_objective_is_float32_and_not_rounded_to_eight_bit
     assert all(weight.grad is None or weight.grad.dtype == torch.float32 for weight in model.parameters())
 
 
+@pytest.mark.slow
 def test_rollbacks_of_float16_leave_nothing_of_the_steps_before_and_keep_the_scale() -> None:
     # float16 itself needs CUDA
     model, device = ScriptedModel(from_list([math.nan]), 1.0), torch.device("cpu")
