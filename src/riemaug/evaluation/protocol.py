@@ -34,6 +34,9 @@ from riemaug.evaluation.tasks import Listener, Pace, Task, execute, num_jobs_for
 from riemaug.evaluation.training_sets import Material, chosen_sets, sizes_of
 from riemaug.random import Stream
 
+PROTOCOL = 2
+"""Raised whenever the same choices begin to give other results; 2: networks end on all real samples."""
+
 
 @dataclass(frozen=True, eq=False)
 class PlannedEvaluation:
@@ -203,6 +206,7 @@ def inputs_hash(config: EvaluationConfig, contents: Sequence[Any], groups: Any) 
         "validation": config.validation_share,
         "near": config.near_duplicates,
         "version": __version__,
+        "protocol": PROTOCOL,
     }
     return hashlib.sha256(json.dumps(fields).encode()).hexdigest()[:16]
 
