@@ -79,6 +79,7 @@ def test_sample_with_real_data_says_of_copies_what_augment_says(cli, digits, fin
     assert "manifest.csv" in made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("jobs", "batch"), [(1, 1), (2, 7)])
 def test_jobs_and_batches_change_no_byte(cli, digits, finished, dropped, tmp_path, jobs, batch):
     options = ["--real", digits, "--drop-copies", "--jobs", jobs, "--batch-size", batch]

@@ -291,6 +291,7 @@ def run_in_a_terminal(*arguments: object) -> tuple[int, str]:
     return process.wait(timeout=30), shown.decode()
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_class_epoch_elbo_and_time_left(three, tmp_path):
     code, shown = run_in_a_terminal(
         "augment", three, tmp_path / "out", "--model", "vae", "--max-epochs", 300, "--jobs", 1

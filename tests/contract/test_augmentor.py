@@ -321,6 +321,7 @@ def test_networks_of_ones_own_are_trained_as_copies_and_loaded(tmp_path: Path, m
         Augmentor.load(tmp_path)
 
 
+@pytest.mark.slow
 def test_networks_of_ones_own_train_in_processes_of_their_own() -> None:
     one, two = (quick(model="vae", n_jobs=jobs, **own_networks()).fit(*digits()) for jobs in (1, 2))
     assert np.array_equal(one.sample(3)[0], two.sample(3)[0])

@@ -72,6 +72,7 @@ def ring_metric() -> KernelMetric:
 # ---- the logarithm -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dim", [1, 2, 3, 5])
 @pytest.mark.parametrize(
     ("integrator", "num_steps"),

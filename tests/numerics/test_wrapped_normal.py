@@ -216,6 +216,7 @@ def test_the_derivative_is_that_of_the_numerical_map(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("integrator", INTEGRATORS, ids=label)
 def test_inverting_the_map_gives_the_velocity_back(integrator: GeodesicIntegrator) -> None:
     wrapped = curved(3, 0.2, integrator=integrator, num_steps=2)

@@ -82,6 +82,7 @@ def test_the_law_of_a_sampler_is_the_samplers() -> None:
     assert torch.equal(SamplerLaw(sampler).draw(9, Stream(4)), sampler.sample(9, Stream(4)).points)
 
 
+@pytest.mark.slow
 @pytest.mark.statistics
 def test_a_vaes_own_metric_is_drawn_from() -> None:
     generator = torch.Generator().manual_seed(3)

@@ -250,6 +250,7 @@ def test_what_is_done_is_not_done_again(
         evaluate_gain(real, noise(20), test, quick(classifiers=(unfit,)), folder=tmp_path)
 
 
+@pytest.mark.slow
 def test_classifiers_of_the_users_own(real: Labelled, held_out: Labelled, test: Labelled) -> None:
     # dropout draws from the global generator: it must repeat and must not move it
     network = nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.Dropout(0.5), nn.Linear(16, DIGITS))

@@ -105,6 +105,7 @@ class NoisyEncoder(nn.Module):
         return self.mean(read), self.log_variance(read)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("monitor", ["training", "validation"])
 def test_networks_with_running_means_and_dropout_resume_too(path: Path, monitor: str) -> None:
     config = CONFIG.model_copy(update={"kind": "rhvae", "network": "custom", "num_leapfrog_steps": 1})

@@ -79,6 +79,7 @@ def test_classes_that_share_a_model_are_scored_together() -> None:
     assert all(trial.round_means == [np.mean(trial.evidence)] for trial in found.trials)
 
 
+@pytest.mark.slow
 def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
