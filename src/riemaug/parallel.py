@@ -1,6 +1,7 @@
 """Independent tasks, in this process or in several; the results do not depend on which."""
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +11,7 @@ from typing import Any, TypeVar
 
 import joblib
 import torch
+from joblib.externals.loky.backend.resource_tracker import ensure_running as start_resource_tracker
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from riemaug.errors import ResourceError
@@ -55,6 +57,24 @@ def _end_with(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Processes started in the block never see Ctrl-C, which a terminal sends to all of them: this one ends them.
+
+    A process inherits the mask from its first instruction on. A Ctrl-C during the block reaches this
+    process at its end. Where signals have no masks (Windows) nothing is done.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    start_resource_tracker()  # it would lift the mask as it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def run_tasks(function: Callable[[Task], Result], tasks: Sequence[Task], num_jobs: int) -> Iterator[Result]:
     """Yield `function(task)` for each task, in the order of the tasks, one thread a task.
 
@@ -78,7 +98,9 @@ def run_tasks(function: Callable[[Task], Result], tasks: Sequence[Task], num_job
         return
     workers: Any = joblib.Parallel(n_jobs=min(num_jobs, len(tasks)), return_as="generator")
     try:
-        yield from workers(joblib.delayed(_run_as_worker)(function, task, os.getpid()) for task in tasks)
+        with _interrupts_held_back():
+            results = workers(joblib.delayed(_run_as_worker)(function, task, os.getpid()) for task in tasks)
+        yield from results
     except TerminatedWorkerError as error:
         raise ResourceError(
             "the worker processes must stay alive, one was ended by the system (most often for lack of "

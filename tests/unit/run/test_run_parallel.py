@@ -1,4 +1,5 @@
 import os
+import signal
 import time
 
 import numpy as np
@@ -40,6 +41,12 @@ def die(number):
 
 def total(array):
     return float(array.sum()), bool(array.flags.writeable)
+
+
+def interrupted_by_the_terminal(number):
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.05)
+    return number
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -100,3 +107,13 @@ def test_the_number_of_threads_is_given_back_after_an_error():
         assert (seen, torch.get_num_threads()) == ([1], 2)
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="signals have no masks on this system")
+def test_ctrl_c_is_the_parents_alone():
+    """A terminal sends it to the workers too, which would print their tracebacks or lose a task."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    assert list(run_tasks(interrupted_by_the_terminal, [0, 1, 2, 3], 2)) == [0, 1, 2, 3]
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
+    with pytest.raises(KeyboardInterrupt):
+        list(run_tasks(interrupted_by_the_terminal, [0], 2))
