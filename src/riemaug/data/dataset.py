@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -11,12 +11,18 @@ import numpy as np
 from jaxtyping import Int64, Shaped
 
 from riemaug.data.blocks import row_blocks
+from riemaug.data.channels import channel_axis, channel_count, has_alpha, is_coloured, num_channels
 from riemaug.data.grids import VolumeGrid
 from riemaug.data.images import MAX_PIXELS
 from riemaug.errors import InvalidInputError
 
-_SUFFIXES = {"folder": (".png", ".tiff"), "volumes": (".nii.gz", ".nii"), "arrays": ("",)}
-_NUM_SIDES = {"folder": 2, "volumes": 3}
+_SUFFIXES = {
+    "folder": (".png", ".tiff"),
+    "stacks": (".tiff",),
+    "npy": (".npy",),
+    "volumes": (".nii.gz", ".nii"),
+    "arrays": ("",),
+}
 _NIFTI_DTYPES = frozenset(
     {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)} | {"float32", "float64"}
 )
@@ -30,14 +36,15 @@ class SampleFormat:
 
     Parameters
     ----------
-    kind : {"folder", "volumes", "arrays"}
-        Image files, NIfTI files, or one npz file.
+    kind : {"folder", "stacks", "npy", "volumes", "arrays"}
+        Image files, multi-page TIFF files, npy files, NIfTI files, or one npz file.
     shape : tuple of int
-        Shape of one sample as it is written: (H, W), (H, W, 3), (X, Y, Z), or any shape for arrays.
+        Shape of one sample as it is written: (H, W) and (H, W, channels) of images, (Z, H, W) of stacks,
+        two or three sides of npy files, (X, Y, Z) of volumes, or any shape for arrays.
     dtype : str
         numpy name of the input's dtype: "uint8", "uint16", "float32", ...
     suffix : str
-        Suffix of the files to write: ".png" or ".tiff"; ".nii.gz" or ".nii"; "" for arrays.
+        Suffix of the files to write: ".png" or ".tiff"; ".npy"; ".nii.gz" or ".nii"; "" for arrays.
     array_keys : tuple of str, optional
         Names of the samples and of the labels in the npz file; None for folders.
     grey_as_rgb : bool
@@ -47,9 +54,11 @@ class SampleFormat:
         (X, Y, Z).
     grid : VolumeGrid, optional
         Of volumes: affine, units and scale factor, written back as they were read.
+    opaque_alpha : bool
+        The input's alpha channels are opaque: modelled without, written with one.
     """
 
-    kind: Literal["folder", "volumes", "arrays"]
+    kind: Literal["folder", "stacks", "npy", "volumes", "arrays"]
     shape: tuple[int, ...]
     dtype: str
     suffix: str
@@ -57,13 +66,30 @@ class SampleFormat:
     grey_as_rgb: bool
     fit_shape: tuple[int, ...] | None = None
     grid: VolumeGrid | None = None
+    opaque_alpha: bool = False
+
+    @property
+    def num_sides(self) -> int:
+        """Number of axes that are sides of a picture or volume; 0 for arrays, of which none is known."""
+        return {"folder": 2, "stacks": 3, "volumes": 3, "npy": len(self.shape)}.get(self.kind, 0)
+
+    @property
+    def model_channels(self) -> int:
+        """Number of channels of images as they are modelled; 1 of all else."""
+        if self.kind != "folder":
+            return 1
+        written = num_channels(self.shape)
+        coloured = is_coloured(written) and not self.grey_as_rgb
+        return channel_count(coloured, has_alpha(written) and not self.opaque_alpha)
 
     @property
     def sample_shape(self) -> tuple[int, ...]:
         """Shape of one sample as it is handed to the writers: without axes that carry nothing."""
         if self.kind == "volumes":
-            return self.shape[: _NUM_SIDES[self.kind]]
-        return self.shape[:2] if self.grey_as_rgb else self.shape
+            return self.shape[: self.num_sides]
+        if self.kind == "folder":
+            return (*self.shape[:2], *channel_axis(self.model_channels))
+        return self.shape
 
     @property
     def model_shape(self) -> tuple[int, ...]:
@@ -91,7 +117,7 @@ class SampleFormat:
         """
         try:
             keys = fields["array_keys"]
-            # models of earlier versions have neither of the two
+            # models of earlier versions have none of these and no opaque_alpha
             fit_shape, grid = fields.get("fit_shape"), fields.get("grid")
             fmt = cls(
                 kind=fields["kind"],
@@ -102,6 +128,7 @@ class SampleFormat:
                 grey_as_rgb=fields["grey_as_rgb"],
                 fit_shape=None if fit_shape is None else tuple(fit_shape),
                 grid=None if grid is None else VolumeGrid.from_dict(grid),
+                opaque_alpha=fields.get("opaque_alpha", False),
             )
         except (KeyError, TypeError) as error:
             raise InvalidInputError(f"a sample format lacks or misstates a field: {error}") from None
@@ -119,8 +146,8 @@ class SampleFormat:
             "dtype": _is_real_dtype(self.dtype) and (self.kind != "volumes" or self.dtype in _NIFTI_DTYPES),
             "suffix and array_keys": self.suffix in _SUFFIXES[self.kind]
             and (keys_ok if self.kind == "arrays" else keys is None),
-            "grey_as_rgb": self.grey_as_rgb in (True, False)
-            and (not self.grey_as_rgb or (self.kind != "volumes" and self.shape[2:] == (3,))),
+            "grey_as_rgb": self._is_flag(self.grey_as_rgb, is_coloured),
+            "opaque_alpha": self._is_flag(self.opaque_alpha, has_alpha),
             "fit_shape": self.fit_shape is None or self._has_fit_shape(),
             "grid": (self.grid is not None) == (self.kind == "volumes"),
         }
@@ -128,9 +155,20 @@ class SampleFormat:
             if not holds:
                 raise InvalidInputError(f"a sample format has an impossible {name}: {self.to_dict()}")
 
+    def _is_flag(self, value: object, holds_for: Callable[[int], bool]) -> bool:
+        """Tell whether a flag is one, and set only for images with the channels that it is about."""
+        if value not in (True, False):
+            return False
+        return not value or (self.kind == "folder" and holds_for(num_channels(self.shape)))
+
     def _is_shape(self) -> bool:
         if not _are_sides(self.shape):
             return False
+        if self.kind == "folder":
+            most = self.shape[2:] == () or (len(self.shape) == 3 and self.shape[2] in (2, 3, 4))
+            return len(self.shape) >= 2 and most
+        if self.kind in ("stacks", "npy"):
+            return len(self.shape) in ((3,) if self.kind == "stacks" else (2, 3))
         if self.kind != "volumes":
             return True
         fits = self.grid is None or self.grid.version > 1 or max(self.shape) <= _LONGEST_NIFTI_1_SIDE
@@ -141,7 +179,7 @@ class SampleFormat:
         return (
             _are_sides(self.shape)
             and isinstance(self.fit_shape, tuple)
-            and len(self.fit_shape) == _NUM_SIDES.get(self.kind)
+            and len(self.fit_shape) == self.num_sides
             and len(self.shape) >= len(self.fit_shape)
             and _are_sides(self.fit_shape)
             and math.prod(self.shape) <= MAX_PIXELS

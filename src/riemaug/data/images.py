@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Shaped
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from riemaug.data.channels import has_alpha, is_coloured, num_channels
 from riemaug.errors import InvalidInputError
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif"})
@@ -20,6 +21,7 @@ MAX_PIXELS = 2**27
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF")
 # a phone's MPO holds further views beside the one picture that every viewer shows: that is no stack
 _STACKABLE_FORMATS = frozenset({"PNG", "TIFF", "GIF"})
+_OPAQUE = 255
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
 _DECODING_ERRORS = (
     OSError,
@@ -34,6 +36,7 @@ _DECODING_ERRORS = (
 )
 
 PixelKind = Literal["grey", "grey saved as RGB", "RGB"]
+Alpha = Literal["none", "opaque", "seen through"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,10 +45,13 @@ class DecodedImage:
 
     Parameters
     ----------
-    pixels : ndarray (H, W) or (H, W, 3)
-        uint8, uint16 or float32. (H, W) also for RGB files whose channels are equal.
+    pixels : ndarray (H, W), (H, W, 2), (H, W, 3) or (H, W, 4)
+        uint8, uint16 or float32. Grey also for RGB files whose channels are equal. 2 and 4 channels: with
+        transparency as the last one.
     kind : {"grey", "grey saved as RGB", "RGB"}
-        What the file is.
+        What the colours of the file are.
+    alpha : {"none", "opaque", "seen through"}
+        Whether the file has an alpha channel. Opaque ones are not among the pixels.
     stored_size : tuple of int
         (H, W) of the picture before it was resized.
     conversions : tuple of str
@@ -54,6 +60,7 @@ class DecodedImage:
 
     pixels: Shaped[np.ndarray, "H W ..."]
     kind: PixelKind
+    alpha: Alpha
     stored_size: tuple[int, int]
     conversions: tuple[str, ...]
 
@@ -62,6 +69,7 @@ CONVERSION_NOTES = {
     "palette": "with a colour palette: read as RGB",
     "bilevel": "with 1 bit a pixel: read as 8-bit grey, 0 and 255",
     "opaque alpha": "with an opaque alpha channel: read without it",
+    "transparent colour": "with a transparent colour: read with an alpha channel",
     "four inks": "in CMYK or YCbCr: read as RGB",
     "orientation": "with an EXIF orientation: turned upright",
     "white is zero": "with 0 for white: inverted, so that 0 is black",
@@ -108,6 +116,7 @@ def decode_image(path: Path, resize: tuple[int, int] | None = None) -> DecodedIm
 def _decode(image: Image.Image, resize: tuple[int, int] | None) -> DecodedImage:
     _check_header(image)
     upright, conversions = _upright(image)
+    alpha = _alpha_of(upright)
     plain, more = _plain_mode(upright)
     conversions += more
     pixels = _to_array(plain)
@@ -116,9 +125,16 @@ def _decode(image: Image.Image, resize: tuple[int, int] | None) -> DecodedImage:
         conversions += ("white is zero",)
     stored_size = (pixels.shape[0], pixels.shape[1])
     pixels, kind = _drop_idle_colour(pixels)
+    if has_alpha(num_channels(pixels.shape)):
+        alpha = "seen through"
     if resize is not None and resize != stored_size:
         pixels = resize_pixels(pixels, resize)
-    return DecodedImage(pixels, kind, stored_size, conversions)
+    return DecodedImage(pixels, kind, alpha, stored_size, conversions)
+
+
+def _alpha_of(image: Image.Image) -> Alpha:
+    # a transparent colour that no pixel has is no channel that a reader would miss
+    return "opaque" if image.getbands()[-1] in ("A", "a") else "none"
 
 
 def _too_large(found: str) -> str:
@@ -157,13 +173,14 @@ def _upright(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
 
 
 def _plain_mode(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
-    """Return the picture as L, RGB, I, I;16* or F, with the names of what was done to it."""
+    """Return the picture as L, LA, RGB, RGBA, I, I;16* or F, with the names of what was done to it."""
     mode = image.mode
     if mode == "F" or mode == "I" or mode.startswith("I;16"):
         return image, ()
     conversions = ("palette",) if mode in ("P", "PA") else ("bilevel",) if mode == "1" else ()
     if image.has_transparency_data:
-        return _without_alpha(image), (*conversions, "opaque alpha")
+        plain, more = _with_alpha(image)
+        return plain, (*conversions, *more)
     if mode in ("L", "RGB"):
         return image, conversions
     if mode == "1":
@@ -175,13 +192,15 @@ def _plain_mode(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
     raise InvalidInputError(f"pixel kind {mode} cannot be read: save it as grey or RGB")
 
 
-def _without_alpha(image: Image.Image) -> Image.Image:
+def _with_alpha(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
+    """Return the picture as LA or RGBA, or as L or RGB where all of it is opaque."""
     colour = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
     whole = image.convert("LA" if colour == "L" and image.mode != "1" else "RGBA")
-    lowest = whole.getchannel("A").getextrema()[0]
-    if lowest != 255:
-        raise InvalidInputError("has transparent pixels: flatten it on a background, then save without alpha")
-    return whole.convert(colour)
+    if whole.getchannel("A").getextrema()[0] == _OPAQUE:
+        return whole.convert(colour), ("opaque alpha",)
+    if whole.mode == "RGBA" and colour == "L":
+        whole = whole.convert("LA")
+    return whole, () if _alpha_of(image) == "opaque" else ("transparent colour",)
 
 
 def _to_array(image: Image.Image) -> np.ndarray:
@@ -207,9 +226,13 @@ def _to_array(image: Image.Image) -> np.ndarray:
 def _drop_idle_colour(pixels: np.ndarray) -> tuple[np.ndarray, PixelKind]:
     if pixels.ndim == 2:
         return pixels, "grey"
+    channels = num_channels(pixels.shape)
+    if not is_coloured(channels):
+        return pixels, "grey"
     first = pixels[..., 0]
     if np.array_equal(first, pixels[..., 1]) and np.array_equal(first, pixels[..., 2]):
-        return np.ascontiguousarray(first), "grey saved as RGB"
+        grey = pixels[..., [0, 3]] if has_alpha(channels) else first
+        return np.ascontiguousarray(grey), "grey saved as RGB"
     return pixels, "RGB"
 
 
@@ -217,24 +240,40 @@ def resize_pixels(pixels: Shaped[np.ndarray, "H W ..."], size: tuple[int, int]) 
     """Return the picture resampled to `size` = (H, W) in its own dtype.
 
     Shrinking averages over the area that a new pixel covers (no aliasing); growing is bilinear.
-    Neither overshoots: no value leaves the range of the picture.
+    Neither overshoots: no value leaves the range of the picture. Colours count as much as they are
+    opaque, so that those of invisible pixels do not bleed into what is seen.
 
     Parameters
     ----------
-    pixels : ndarray (H, W) or (H, W, 3)
-        uint8, uint16 or float32; colour only in uint8.
+    pixels : ndarray (H, W), (H, W, 2), (H, W, 3) or (H, W, 4)
+        uint8, uint16 or float32; colour and transparency only in uint8.
     size : tuple of int
         (H, W) of the result.
     """
-    height, width = size
-    shrinks = height <= pixels.shape[0] and width <= pixels.shape[1]
-    method = Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR
     # float32 holds all three dtypes; Pillow's own 8-bit resampling rounds up, its 16-bit one is partial
-    channels = [
-        np.array(Image.fromarray(channel.astype(np.float32)).resize((width, height), method))
-        for channel in np.moveaxis(np.atleast_3d(pixels), 2, 0)
-    ]
-    resized = np.clip(
-        np.stack(channels, axis=2).reshape(*size, *pixels.shape[2:]), pixels.min(), pixels.max()
-    )
+    channels = np.atleast_3d(pixels).astype(np.float32)
+    if has_alpha(channels.shape[2]):
+        resized = _resized_with_alpha(channels, size)
+    else:
+        resized = _resized_channels(channels, size)
+    resized = np.clip(resized.reshape(*size, *pixels.shape[2:]), pixels.min(), pixels.max())
     return resized if pixels.dtype.kind == "f" else np.rint(resized).astype(pixels.dtype)
+
+
+def _resized_channels(channels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    height, width = size
+    shrinks = height <= channels.shape[0] and width <= channels.shape[1]
+    method = Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR
+    # a copy: Pillow takes no view of every fourth number
+    planes = [np.ascontiguousarray(channel) for channel in np.moveaxis(channels, 2, 0)]
+    return np.stack(
+        [np.array(Image.fromarray(plane).resize((width, height), method)) for plane in planes], axis=2
+    )
+
+
+def _resized_with_alpha(channels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    colours, alpha = channels[..., :-1], channels[..., -1:]
+    weights = _resized_channels(alpha, size)
+    plain, weighted = (_resized_channels(part, size) for part in (colours, colours * alpha))
+    seen = weights > 0
+    return np.concatenate([np.where(seen, weighted / np.where(seen, weights, 1), plain), weights], axis=2)

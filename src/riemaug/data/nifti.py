@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from riemaug.atomic import atomic_path
+from riemaug.data.channels import has_alpha, on_white
 from riemaug.data.dataset import SampleFormat
 from riemaug.data.grids import VolumeGrid, upright
 from riemaug.data.images import MAX_PIXELS
@@ -264,7 +265,12 @@ def _header_for(fmt: SampleFormat) -> "Nifti1Header":
 
 
 def upright_samples(samples: Shaped[np.ndarray, "n ..."], fmt: SampleFormat) -> Shaped[np.ndarray, "n ..."]:
-    """Return samples turned as they are looked at: volumes from head to feet, others as they are."""
+    """Return samples in [0, 1] as they are looked at.
+
+    Volumes are turned from head to feet, transparent pictures lie on white, others are as they are.
+    """
+    if has_alpha(fmt.model_channels):
+        return on_white(samples)
     if fmt.grid is None:
         return samples
     return upright(samples, np.asarray(_header_for(fmt).get_best_affine(), dtype=np.float64))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Shaped
 
+from riemaug.data.channels import channel_axis, channel_count, with_channels
 from riemaug.data.checks import check_memory
 from riemaug.data.images import MAX_PIXELS, DecodedImage
 from riemaug.errors import InvalidInputError
@@ -25,12 +26,15 @@ class SizeOptions:
         Bring images of different sizes to the largest or the smallest sides.
     fit_shape : tuple of int, optional
         Sides to model the samples at; they are written at their own.
+    resample : bool
+        Bring volumes of different grids to the one that most of them have.
     """
 
     resize: tuple[int, int] | None = None
     pad: bool = False
     crop: bool = False
     fit_shape: tuple[int, ...] | None = None
+    resample: bool = False
 
     @property
     def image_size(self) -> tuple[int, int] | None:
@@ -70,6 +74,14 @@ class SizeOptions:
                 f"--fit-shape of {what} takes {example}, got {_told(self.fit_shape)}: give {num_axes} sides"
             )
 
+    def check_no_grid(self, what: str) -> None:
+        """Raise InvalidInputError if samples without a grid in space were to be resampled to one."""
+        if self.resample:
+            raise InvalidInputError(
+                f"--resample is for volumes with a grid in space (NIfTI, DICOM), {what} have none: leave it"
+                " out"
+            )
+
 
 def _is_size(sides: tuple[int, ...]) -> bool:
     return bool(sides) and min(sides) >= 1 and math.prod(sides) <= MAX_PIXELS
@@ -79,18 +91,42 @@ def _told(sides: tuple[int, ...]) -> str:
     return "x".join(map(str, sides))
 
 
-def common_kind(images: Sequence[DecodedImage], names: Sequence[str]) -> tuple[bool, bool, list[str]]:
-    """Decide how a set of pictures is modelled and written.
+@dataclass(frozen=True)
+class CommonKind:
+    """How a set of pictures is modelled and written.
 
-    Returns
-    -------
-    tuple of (bool, bool, list of str)
-        Whether samples are (H, W, 3); whether (H, W) samples are written as RGB; notes.
+    Attributes
+    ----------
+    coloured : bool
+        Modelled in colour.
+    grey_as_rgb : bool
+        Modelled as grey, written as RGB.
+    alpha : bool
+        Modelled with an alpha channel.
+    opaque_alpha : bool
+        Modelled without, and written with an opaque one.
+    notes : tuple of str
+    """
+
+    coloured: bool
+    grey_as_rgb: bool
+    alpha: bool
+    opaque_alpha: bool
+    notes: tuple[str, ...]
+
+    @property
+    def channels(self) -> int:
+        """Number of channels of the samples as they are modelled."""
+        return channel_count(self.coloured, self.alpha)
+
+
+def common_kind(images: Sequence[DecodedImage], names: Sequence[str]) -> CommonKind:
+    """Decide how a set of pictures is modelled and written.
 
     Raises
     ------
     InvalidInputError
-        8-bit, 16-bit and float files in one set.
+        8-bit, 16-bit and float files in one set, or 16-bit or float files beside transparent ones.
     """
     first_of: dict[str, str] = {}
     for image, name in zip(images, names, strict=True):
@@ -98,12 +134,30 @@ def common_kind(images: Sequence[DecodedImage], names: Sequence[str]) -> tuple[b
     if len(first_of) > 1:
         found = ", ".join(f"{dtype} ({name!r})" for dtype, name in sorted(first_of.items()))
         raise InvalidInputError(f"all images must have one bit depth, found {found}: convert them to one")
-    kinds = Counter(image.kind for image in images)
+    coloured, grey_as_rgb, notes = _common_colours(Counter(image.kind for image in images))
+    alpha, opaque_alpha, more = _common_alpha(Counter(image.alpha for image in images))
+    return CommonKind(coloured, grey_as_rgb, alpha, opaque_alpha, (*notes, *more))
+
+
+def _common_colours(kinds: Counter[str]) -> tuple[bool, bool, list[str]]:
+    """Return whether samples are coloured, whether grey ones are written as RGB, and notes."""
     if not kinds["RGB"]:
         return _all_grey(kinds)
     if kinds["grey"]:
         return True, False, [f"{kinds['grey']} grey files among RGB ones: read as RGB."]
     return True, False, []
+
+
+def _common_alpha(alphas: Counter[str]) -> tuple[bool, bool, list[str]]:
+    """Return whether alpha is modelled, whether an opaque one is written, and notes."""
+    seen_through, total = alphas["seen through"], alphas.total()
+    if seen_through:
+        others = total - seen_through
+        note = f"{others} files without transparency among transparent ones: read as opaque."
+        return True, False, [note] if others else []
+    if alphas["opaque"] == total:
+        return False, True, ["All files have an opaque alpha channel, new ones get one too."]
+    return False, False, []
 
 
 def _all_grey(kinds: Counter[str]) -> tuple[bool, bool, list[str]]:
@@ -116,7 +170,7 @@ def _all_grey(kinds: Counter[str]) -> tuple[bool, bool, list[str]]:
 
 
 def stack_images(
-    images: list[DecodedImage], as_rgb: bool, pad: bool = False, crop: bool = False
+    images: list[DecodedImage], channels: int, pad: bool = False, crop: bool = False
 ) -> tuple[Shaped[np.ndarray, "n H W ..."], list[str]]:
     """Bring the pictures to one size and into one array.
 
@@ -124,14 +178,14 @@ def stack_images(
     ----------
     images : list of DecodedImage
         Pictures of one dtype. The list is emptied on the way, so that memory holds each picture once.
-    as_rgb : bool
-        Give every sample three channels.
+    channels : int
+        Number of channels to give every sample; see `riemaug.data.channels.with_channels`.
     pad, crop : bool
         Centre in the largest height and width, or cut the centre of the smallest ones.
 
     Returns
     -------
-    tuple of (ndarray (n, H, W[, 3]), list of str)
+    tuple of (ndarray (n, H, W[, channels]), list of str)
         The samples and the notes.
 
     Raises
@@ -146,13 +200,13 @@ def stack_images(
         raise InvalidInputError(_unequal_sizes(sizes))
     choose = min if crop else max
     size = (choose(height for height, _ in sizes), choose(width for _, width in sizes))
-    shape = (len(images), *size, 3) if as_rgb else (len(images), *size)
+    shape = (len(images), *size, *channel_axis(channels))
     dtype = images[0].pixels.dtype
     check_memory(math.prod(shape) * dtype.itemsize, "images", "give --resize HxW, or fewer images")
-    fill = _most_common_corner(images, as_rgb) if len(sizes) > 1 and pad else None
+    fill = _most_common_corner(images, channels) if len(sizes) > 1 and pad else None
     samples = np.empty(shape, dtype)
     for row, image in enumerate(_taken_from(images)):
-        samples[row] = _fit_centre(_with_channels(image.pixels, as_rgb), size, fill)
+        samples[row] = _fit_centre(with_channels(image.pixels, channels), size, fill)
     return samples, [_fitted_note(len(sizes), size, fill)] if len(sizes) > 1 else []
 
 
@@ -190,21 +244,15 @@ def _fitted_note(number: int, size: tuple[int, int], fill: np.ndarray | None) ->
     return f"Images of {number} sizes were {done} to {size[0]}x{size[1]}."
 
 
-def _with_channels(pixels: np.ndarray, as_rgb: bool) -> np.ndarray:
-    if as_rgb and pixels.ndim == 2:
-        return np.repeat(pixels[..., None], 3, axis=2)
-    return pixels
-
-
-def _most_common_corner(images: Sequence[DecodedImage], as_rgb: bool) -> np.ndarray:
+def _most_common_corner(images: Sequence[DecodedImage], channels: int) -> np.ndarray:
     # the background of a set is what its corners show; zero would frame bright backgrounds in black
     found: Counter[tuple[float, ...]] = Counter()
     for image in images:
-        corners = _with_channels(image.pixels[:: max(image.pixels.shape[0] - 1, 1)], as_rgb)
+        corners = with_channels(image.pixels[:: max(image.pixels.shape[0] - 1, 1)], channels)
         corners = corners[:, :: max(image.pixels.shape[1] - 1, 1)]
         found.update(tuple(np.ravel(value).tolist()) for row in corners for value in row)
     best = min(found, key=lambda value: (-found[value], value))
-    return np.array(best if as_rgb else best[0], dtype=images[0].pixels.dtype)
+    return np.array(best if channels > 1 else best[0], dtype=images[0].pixels.dtype)
 
 
 def _fit_centre(pixels: np.ndarray, size: tuple[int, int], fill: np.ndarray | None) -> np.ndarray:

@@ -14,6 +14,7 @@ from jaxtyping import Shaped
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from riemaug.atomic import atomic_path
+from riemaug.data.channels import num_channels, with_channels
 from riemaug.data.dataset import Dataset, SampleFormat
 from riemaug.data.images import decode_image
 from riemaug.data.listing import split_suffix
@@ -59,8 +60,7 @@ def write_image(path: Path, sample: Shaped[np.ndarray, "H W ..."], fmt: SampleFo
     fmt : SampleFormat
         Format of a folder of images.
     """
-    pixels = np.repeat(sample[..., None], 3, axis=2) if fmt.grey_as_rgb else sample
-    image = Image.fromarray(np.ascontiguousarray(pixels))
+    image = Image.fromarray(np.ascontiguousarray(with_channels(sample, num_channels(fmt.shape))))
     with atomic_path(path) as temporary:
         image.save(temporary, format=_PILLOW_FORMATS[fmt.suffix])
 
@@ -224,8 +224,7 @@ def _at_own_size(source: Path, fmt: SampleFormat) -> np.ndarray:
         pixels = decode_image(source).pixels
     except InvalidInputError as error:
         raise _changed(source, error) from None
-    if pixels.ndim < len(fmt.sample_shape):
-        pixels = np.repeat(pixels[..., None], fmt.sample_shape[2], axis=2)
+    pixels = with_channels(pixels, fmt.model_channels)
     if pixels.shape != fmt.sample_shape or pixels.dtype.name != fmt.dtype:
         raise _changed(source, f"it is {pixels.dtype.name} of shape {pixels.shape}")
     return pixels
@@ -241,12 +240,12 @@ def _is_unchanged(source: Path, sample: np.ndarray, fmt: SampleFormat) -> bool:
     """Tell whether any reader sees in the file just what was read from it."""
     try:
         with Image.open(source) as image:
-            plain = image.mode in ("L", "RGB", "F") or image.mode.startswith("I;16")
+            plain = image.mode in ("L", "LA", "RGB", "RGBA", "F") or image.mode.startswith("I;16")
             turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
             pixels = np.asarray(image) if plain and not turned else None
     except (UnidentifiedImageError, OSError) as error:
         raise _changed(source, error) from None
-    stored = np.repeat(sample[..., None], 3, axis=2) if fmt.grey_as_rgb else sample
+    stored = with_channels(sample, num_channels(fmt.shape))
     return pixels is not None and pixels.dtype == stored.dtype and np.array_equal(pixels, stored)
 
 

@@ -9,8 +9,10 @@ import pytest
 from data_files import noise, nth_image, refused, save_image
 from PIL import Image
 
-from riemaug.data import read_dataset
+from riemaug.data import read_dataset, upright_samples
+from riemaug.data.channels import on_white, with_channels
 from riemaug.data.images import MAX_PIXELS, resize_pixels
+from riemaug.data.writing import write_image
 from riemaug.errors import ResourceError
 
 
@@ -132,7 +134,7 @@ def test_one_bit_becomes_8_bit_grey(tmp_path):
 
 
 @pytest.mark.parametrize("bands", [2, 4])
-def test_alpha(tmp_path, bands):
+def test_an_opaque_alpha_channel_is_not_modelled_and_written_again(tmp_path, bands):
     for index in range(2):
         pixels = noise(index, (6, 5, bands))
         pixels[..., -1] = 255
@@ -140,18 +142,69 @@ def test_alpha(tmp_path, bands):
     data = read_dataset(tmp_path)
     np.testing.assert_array_equal(data.samples[1], pixels[..., 0] if bands == 2 else pixels[..., :3])
     assert note_of(data, "2 files with an opaque alpha channel")
-    pixels[0, 0, -1] = 254
-    save_image(tmp_path / "a" / "glass.png", pixels)
-    refused(tmp_path, "'a/glass.png'", "transparent", "flatten")
+    assert data.format.shape == (6, 5, bands)
+    assert data.format.opaque_alpha
+    write_image(tmp_path / "again.png", data.samples[1], data.format)
+    np.testing.assert_array_equal(np.array(Image.open(tmp_path / "again.png")), pixels)
+    save_image(tmp_path / "a" / "plain.png", pixels[..., 0] if bands == 2 else pixels[..., :3])
+    mixed = read_dataset(tmp_path).format
+    assert (mixed.shape, mixed.opaque_alpha) == (data.format.sample_shape, False)
+
+
+@pytest.mark.parametrize("bands", [2, 4])
+def test_transparency_is_modelled_and_written(tmp_path, bands):
+    for index in range(2):
+        save_image(tmp_path / "a" / f"{index}.png", noise(index, (6, 5, bands)))
+    data = read_dataset(tmp_path)
+    assert data.format.shape == (6, 5, bands) == data.format.model_shape
+    np.testing.assert_array_equal(data.samples[1], noise(1, (6, 5, bands)))
+    write_image(tmp_path / "again.png", data.samples[1], data.format)
+    np.testing.assert_array_equal(np.array(Image.open(tmp_path / "again.png")), noise(1, (6, 5, bands)))
+    shown = upright_samples(np.float32(data.samples / 255), data.format)
+    assert shown.shape == ((2, 6, 5) if bands == 2 else (2, 6, 5, 3))
+    save_image(tmp_path / "a" / "opaque.png", noise(7))
+    data = read_dataset(tmp_path)
+    np.testing.assert_array_equal(data.samples[2][..., -1], 255)
+    np.testing.assert_array_equal(data.samples[2][..., 0], noise(7))
+    assert note_of(data, "1 files without transparency among transparent ones")
+
+
+def test_grey_saved_as_rgba_is_modelled_with_two_channels(tmp_path):
+    for index in range(2):
+        grey = np.repeat(noise(index)[..., None], 3, 2)
+        pixels = np.concatenate([grey, noise(index + 5)[..., None]], 2)
+        save_image(tmp_path / "a" / f"{index}.png", pixels)
+    data = read_dataset(tmp_path)
+    assert (data.format.shape, data.format.model_shape) == ((6, 5, 4), (6, 5, 2))
+    write_image(tmp_path / "again.png", data.samples[1], data.format)
+    np.testing.assert_array_equal(np.array(Image.open(tmp_path / "again.png")), pixels)
+
+
+def test_invisible_colours_do_not_bleed_when_resized():
+    pixels = np.zeros((4, 4, 4), np.uint8)
+    pixels[:, :2] = (200, 100, 50, 255)
+    pixels[:, 2:] = (0, 255, 255, 0)
+    small = resize_pixels(pixels, (1, 1))
+    np.testing.assert_array_equal(small[0, 0], [200, 100, 50, 128])
+
+
+def test_what_is_shown_of_a_transparent_picture_lies_on_white():
+    unit = np.array([[[[0.5, 0.25, 0.0, 0.0], [0.5, 0.25, 0.0, 1.0], [0.5, 0.25, 0.0, 0.5]]]], np.float32)
+    np.testing.assert_allclose(on_white(unit)[0, 0], [[1, 1, 1], [0.5, 0.25, 0], [0.75, 0.625, 0.5]])
 
 
 @pytest.mark.parametrize("mode", ["P", "L", "RGB", "1"])
-def test_a_transparent_colour_is_refused(tmp_path, mode):
+def test_a_transparent_colour_becomes_an_alpha_channel(tmp_path, mode):
     for index in range(2):
         image = Image.fromarray(noise(index, (6, 5, 3))).convert(mode)
         value = image.getpixel((0, 0))
-        save_image(tmp_path / "a" / f"{index}.png", image, transparency=value)
-    refused(tmp_path, "transparent", "2 of 2")
+        path = save_image(tmp_path / "a" / f"{index}.png", image, transparency=value)
+    data = read_dataset(tmp_path)
+    assert note_of(data, "2 files with a transparent colour: read with an alpha channel")
+    seen = Image.open(path).convert("RGBA")
+    np.testing.assert_array_equal(with_channels(data.samples[1], 4), np.array(seen))
+    assert data.samples[1].min() < 255
+    assert (data.samples[..., -1] == 0).any()
 
 
 def test_cmyk_jpeg_becomes_rgb(tmp_path):

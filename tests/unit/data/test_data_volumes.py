@@ -311,7 +311,7 @@ def test_sizes_that_volumes_cannot_have(tmp_path, options, parts):
 
 def test_volumes_that_do_not_fit_the_memory_are_refused_before_they_are_read(tmp_path, monkeypatch):
     volume_folder(tmp_path)
-    monkeypatch.setattr("riemaug.data.folder.read_voxels", lambda *_: pytest.fail("was read"))
+    monkeypatch.setattr("riemaug.data.volume_files.read_voxels", lambda *_: pytest.fail("was read"))
     monkeypatch.setattr("psutil.virtual_memory", lambda: type("Memory", (), {"available": 4000}))
     with pytest.raises(ResourceError, match="volumes need .* --fit-shape"):
         read_dataset(tmp_path)

@@ -1,0 +1,114 @@
+"""What the readers of all kinds of files share: many files at once, and what comes of those that are bad."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+from jaxtyping import Shaped
+
+from riemaug.data.checks import check_class_sizes
+from riemaug.data.dataset import SampleFormat
+from riemaug.data.listing import ListedFile, Listing
+from riemaug.errors import InvalidInputError
+
+_MAX_THREADS = 8
+_SHOWN_PROBLEMS = 3
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, eq=False)
+class FileSamples:
+    """What the files of a listing hold.
+
+    Attributes
+    ----------
+    samples : ndarray (m, *model_shape)
+    rows : list of int
+        Places of the samples in the listing; others were skipped as asked.
+    format : SampleFormat
+    notes : tuple of str
+    """
+
+    samples: Shaped[np.ndarray, "m ..."]
+    rows: list[int]
+    format: SampleFormat
+    notes: tuple[str, ...]
+
+
+def class_names_of(listing: Listing) -> tuple[str, ...]:
+    """Return the classes of a listing, sorted."""
+    return tuple(sorted({file.class_name for file in listing.files}))
+
+
+def names_of(listing: Listing) -> list[str]:
+    """Return the files of a listing."""
+    return [file.name for file in listing.files]
+
+
+def part_of(listing: Listing, rows: Sequence[int]) -> Listing:
+    """Return the listing of some of its files."""
+    return replace(listing, files=tuple(listing.files[row] for row in rows))
+
+
+def labels_of(files: Sequence[ListedFile], class_names: Sequence[str], what: str) -> np.ndarray:
+    """Return the index of each file's class, (n,); InvalidInputError for a class of fewer than two."""
+    index_of = {name: index for index, name in enumerate(class_names)}
+    labels = np.array([index_of[file.class_name] for file in files], dtype=np.int64)
+    check_class_sizes(labels, class_names, what)
+    return labels
+
+
+def of_each(
+    read: Callable[[int], _Result], count: int, most_threads: int = _MAX_THREADS
+) -> list[_Result | InvalidInputError]:
+    """Call `read` with 0, 1, ... in threads; in the place of a result may stand why there is none."""
+
+    def attempt(row: int) -> _Result | InvalidInputError:
+        try:
+            return read(row)
+        except InvalidInputError as problem:
+            return problem
+
+    with ThreadPoolExecutor(min(most_threads, os.cpu_count() or 1)) as pool:
+        return list(pool.map(attempt, range(count)))
+
+
+def sort_out(
+    listing: Listing, results: Sequence[_Result | InvalidInputError], skip_bad: bool
+) -> tuple[list[_Result], list[int], list[str]]:
+    """Return the good results, their places, and the note on those that were skipped as asked."""
+    good = [result for result in results if not isinstance(result, InvalidInputError)]
+    rows = [row for row, result in enumerate(results) if not isinstance(result, InvalidInputError)]
+    names = names_of(listing)
+    bad = [
+        f"{name!r} ({problem})"
+        for name, problem in zip(names, results, strict=True)
+        if isinstance(problem, InvalidInputError)
+    ]
+    if not bad:
+        return good, rows, []
+    if skip_bad:
+        labels_of([listing.files[row] for row in rows], class_names_of(listing), listing.kind)
+        return good, rows, [f"{len(bad)} files were skipped as asked: {'; '.join(bad)}."]
+    more = f" and {len(bad) - _SHOWN_PROBLEMS} more" if len(bad) > _SHOWN_PROBLEMS else ""
+    raise InvalidInputError(
+        f"every {listing.kind[:-1]} must be readable, {len(bad)} of {len(names)} are not:"
+        f" {'; '.join(bad[:_SHOWN_PROBLEMS])}{more}:"
+        " repair or remove them, or give --skip-bad"
+    )
+
+
+def fit_notes(fmt: SampleFormat, what: str) -> list[str]:
+    """Return the note on samples that are modelled at another size than they are written at."""
+    if fmt.fit_shape is None:
+        return []
+    fitted, written = ("x".join(map(str, sides)) for sides in (fmt.fit_shape, fmt.sample_shape))
+    return [f"The {what} are modelled at {fitted} and written at their own {written}."]
+
+
+def fit_shape_for(asked: tuple[int, ...] | None, sides: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Return the sides to model samples of `sides` at, None where they are the samples' own."""
+    return None if asked == sides else asked
