@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow lint figures study-tables clean
+.PHONY: demo test test-slow lint docs figures study-tables clean
 
 demo: $(STAMP)
 	rm -rf riemaug-demo
@@ -21,6 +21,11 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+
+# The documentation as pages in site/; a link that leads nowhere is an error.
+docs: $(STAMP)
+	$(BIN)/pip install --quiet -c constraints.txt -e ".[docs]"
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # The pictures of the README and the docs, made from what `make demo` leaves.
 figures: $(STAMP)
@@ -40,4 +45,4 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) riemaug-demo
+	rm -rf $(VENV) riemaug-demo site
