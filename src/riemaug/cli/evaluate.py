@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from riemaug.cli import options
+from riemaug.cli.choices import check_value, completing
 from riemaug.errors import InterruptedRunError, InvalidInputError
 
 _HOW, _GENERATOR = "What is measured", "Generator (with --cv)"
@@ -21,7 +22,6 @@ MODEL_OPTIONS = (
     "patience",
 )
 GENERATOR_OPTIONS = (*MODEL_OPTIONS, "sampler", "per_class", "factor", "balance")
-REPEATABLE = ("classifier", "trained_on")
 PLAIN_OPTIONS = ("seeds", "seed", "classic", "features", "near_duplicates", "jobs")
 
 
@@ -30,20 +30,11 @@ def several(value: list[str] | None) -> list[str] | None:
     return [part.strip() for item in value or () for part in item.split(",")] or None
 
 
-def read_config(context: Any, path: Path | None) -> Path | None:
-    """Read the file as every command does; its text for a repeatable option becomes a list of one."""
-    path = options.read_config(context, path)
-    defaults = context.default_map or {}
-    lists = {name: [defaults[name]] for name in REPEATABLE if isinstance(defaults.get(name), str)}
-    context.default_map = {**defaults, **lists}
-    return path
-
-
 Data = Annotated[
     Path,
     typer.Argument(
         metavar="REAL",
-        help="The real samples: class folders, a folder with metadata.csv, or an .npz file.",
+        help="The real samples: class folders, a folder with metadata.csv, an .npz file, or a table.",
         show_default=False,
     ),
 ]
@@ -78,6 +69,7 @@ ClassifierNames = Annotated[
         "tables), boosted-trees; may be repeated.",
         metavar="NAME",
         callback=several,
+        autocompletion=completing("classifier"),
         rich_help_panel=_HOW,
         show_default=False,
     ),
@@ -90,6 +82,7 @@ TrainedOn = Annotated[
         "By default all.",
         metavar="SET",
         callback=several,
+        autocompletion=completing("trained_on"),
         rich_help_panel=_HOW,
         show_default=False,
     ),
@@ -101,13 +94,17 @@ Classic = Annotated[
         help="Classic augmentation: x5 (noise, crops), x10 (also flips, rotations) or x15 (also shear, scale,"
         " brightness).",
         metavar="x5|x10|x15",
+        autocompletion=completing("classic"),
         rich_help_panel=_HOW,
     ),
 ]
 Features = Annotated[
     str,
     typer.Option(
-        help="In which space fidelity is measured.", metavar="pixels|pca|classifier", rich_help_panel=_HOW
+        help="In which space fidelity is measured.",
+        metavar="pixels|pca|classifier",
+        autocompletion=completing("features"),
+        rich_help_panel=_HOW,
     ),
 ]
 NoGain = Annotated[
@@ -126,6 +123,7 @@ NearDuplicates = Annotated[
         help="Near duplicates of real samples in the test set: refuse or ignore; exact copies are always "
         "refused.",
         metavar="refuse|ignore",
+        autocompletion=completing("near duplicates of a test set"),
         rich_help_panel=_HOW,
     ),
 ]
@@ -164,36 +162,29 @@ Jobs = Annotated[
         show_default=False,
     ),
 ]
-Config = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        help="TOML file with options under their own names; the command line wins.",
-        callback=read_config,
-        is_eager=True,
-        rich_help_panel="Run",
-    ),
-]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.", rich_help_panel="Run")
 ]
 
 
-def _of_generator(text: str) -> Any:
+def _of_generator(text: str, name: str = "") -> Any:
     """Return an option of the generator without a default of its own."""
-    return typer.Option(help=text, rich_help_panel=_GENERATOR, show_default=False)
+    complete = completing(name) if name else None
+    return typer.Option(help=text, rich_help_panel=_GENERATOR, show_default=False, autocompletion=complete)
 
 
 _ITS = "as of riemaug augment."
-Preset = Annotated[str | None, _of_generator("paper, conditional or auto (default); see riemaug augment.")]
-Model = Annotated[str | None, _of_generator(f"rhvae (default), vae, hvae or vamp, {_ITS}")]
-Network = Annotated[str | None, _of_generator(f"mlp or conv, {_ITS}")]
+Preset = Annotated[
+    str | None, _of_generator("paper, conditional or auto (default); see riemaug augment.", "preset")
+]
+Model = Annotated[str | None, _of_generator(f"rhvae (default), vae, hvae or vamp, {_ITS}", "model")]
+Network = Annotated[str | None, _of_generator(f"mlp or conv, {_ITS}", "network")]
 LatentDim = Annotated[int | None, _of_generator("Latent dimension d.")]
-Likelihood = Annotated[str | None, _of_generator(f"bernoulli, gaussian and others, {_ITS}")]
+Likelihood = Annotated[str | None, _of_generator(f"bernoulli, gaussian and others, {_ITS}", "likelihood")]
 MaxEpochs = Annotated[int | None, _of_generator("Stop its training after so many epochs at the latest.")]
 LearningRate = Annotated[float | None, _of_generator("Step size of its training.")]
 Patience = Annotated[int | None, _of_generator("Stop after so many epochs without a better ELBO.")]
-Sampler = Annotated[str | None, _of_generator(f"How new samples are drawn, {_ITS}")]
+Sampler = Annotated[str | None, _of_generator(f"How new samples are drawn, {_ITS}", "sampler")]
 PerClass = Annotated[
     int | None,
     typer.Option(
@@ -249,13 +240,15 @@ def evaluate(
     fit_shape: FitShape = None,
     skip_bad: options.SkipBad = False,
     group_from: GroupFrom = None,
+    label_from: options.LabelFrom = None,
+    drop_columns: options.DropColumns = None,
     out: Out = None,
     jobs: Jobs = None,
     seed: Seed = 0,
     dry_run: DryRun = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
-    config: Config = None,
+    config: options.Config = None,
 ) -> None:
     """Train classifiers with and without synthetic samples, test them on real ones, and say whether it helps.
 
@@ -289,7 +282,7 @@ def evaluate(
 
 def _request(chosen: dict[str, Any]) -> Any:
     from riemaug.config import Amount, GeneratorConfig, SamplingConfig
-    from riemaug.evaluation.settings import TRAINED_ON, EvaluationConfig
+    from riemaug.evaluation.settings import EvaluationConfig
     from riemaug.run.evaluate import EvaluateRequest
     from riemaug.run.request import ReadOptions
 
@@ -300,9 +293,9 @@ def _request(chosen: dict[str, Any]) -> Any:
             f"--{given[0].replace('_', '-')} is for the generator of --cv, SYNTHETIC is made already: leave "
             "it out"
         )
-    for name in chosen["trained_on"] or ():
-        if name not in TRAINED_ON:
-            raise InvalidInputError(f"--trained-on takes {', '.join(TRAINED_ON)}, got {name!r}")
+    for option in ("classifier", "trained_on"):
+        for name in chosen[option] or ():
+            check_value(f"--{option.replace('_', '-')}", name, option)
     amount = options.build(Amount, **{name: chosen[name] for name in ("per_class", "factor", "balance")})
     evaluation = options.build(
         EvaluationConfig,
@@ -315,7 +308,7 @@ def _request(chosen: dict[str, Any]) -> Any:
         **({} if cv is None else {"cv": cv}),
         **{name: chosen[name] for name in PLAIN_OPTIONS},
     )
-    reading = {name: chosen[name] for name in ("pad", "crop", "skip_bad", "group_from")}
+    reading = {name: chosen[name] for name in ("pad", "crop", "skip_bad", "group_from", "label_from")}
     return options.build(
         EvaluateRequest,
         data=chosen["real"],
@@ -327,6 +320,7 @@ def _request(chosen: dict[str, Any]) -> Any:
             ReadOptions,
             resize=options.parse_size(chosen["resize"]),
             fit_shape=options.parse_fit_shape(chosen["fit_shape"]),
+            drop_columns=options.parse_columns(chosen["drop_columns"]),
             **reading,
         ),
         evaluation=evaluation,

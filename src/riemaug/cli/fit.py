@@ -19,6 +19,8 @@ def fit(
     fit_shape: options.FitShape = None,
     skip_bad: options.SkipBad = False,
     group_from: options.GroupFrom = None,
+    label_from: options.LabelFrom = None,
+    drop_columns: options.DropColumns = None,
     preset: options.Preset = "auto",
     sharing: options.Sharing = "measured",
     model: options.Model = "rhvae",

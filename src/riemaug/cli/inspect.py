@@ -1,12 +1,15 @@
 """`riemaug inspect`: what is in a data set, a model folder or an output."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from riemaug.cli import options
 from riemaug.cli.text import printable
+
+if TYPE_CHECKING:
+    from riemaug.data import SampleFormat
 
 
 def inspect(
@@ -19,6 +22,8 @@ def inspect(
     fit_shape: options.FitShape = None,
     skip_bad: options.SkipBad = False,
     group_from: options.GroupFrom = None,
+    label_from: options.LabelFrom = None,
+    drop_columns: options.DropColumns = None,
     json: options.Json = False,
 ) -> None:
     """Say what is in PATH: a data set, a model, or the output of a run.
@@ -33,6 +38,8 @@ def inspect(
         fit_shape=options.parse_fit_shape(fit_shape),
         skip_bad=skip_bad,
         group_from=group_from,
+        label_from=label_from,
+        drop_columns=options.parse_columns(drop_columns),
     )
     if json:
         import json as json_module
@@ -96,6 +103,7 @@ def _summarise_data(path: Path, reading: dict[str, Any]) -> dict[str, Any]:
         "kind": "data set",
         "samples": len(dataset.samples),
         "shape": "x".join(map(str, dataset.format.shape)),
+        **_columns(dataset.format),
         "dtype": dataset.format.dtype,
         "range": f"{dataset.samples.min()} to {dataset.samples.max()}",
         "sha256": dataset.fingerprint(),
@@ -105,6 +113,17 @@ def _summarise_data(path: Path, reading: dict[str, Any]) -> dict[str, Any]:
         ],
         "notes": list(dataset.notes),
     }
+
+
+def _columns(fmt: "SampleFormat") -> dict[str, Any]:
+    """Return what the columns of a table are; nothing of other data."""
+    if fmt.table is None:
+        return {}
+    columns = [
+        {"column": column.name, "dtype": column.dtype, "numbers": column.width}
+        for column in fmt.table.plan.columns
+    ]
+    return {"label column": fmt.table.label.name, "columns": columns}
 
 
 def _summarise_model(path: Path) -> dict[str, Any]:

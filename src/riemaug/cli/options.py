@@ -1,13 +1,15 @@
 """The options that commands share, each worded once, and how they reach a request."""
 
-import difflib
+import csv
 import math
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from riemaug.cli.choices import completing, did_you_mean
 from riemaug.errors import InvalidInputError
 
 _DATA, _MODEL, _TRAINING, _AMOUNT = "Data", "Model", "Training", "Amount"
@@ -25,21 +27,47 @@ def read_config(context: Any, path: Path | None) -> Path | None:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidInputError(f"--config must be a readable TOML file, {path} is not ({error})") from None
-    known = {parameter.name for parameter in context.command.params} - {"config", None}
-    defaults = {key.replace("-", "_"): value for key, value in values.items()}
-    for key, value in defaults.items():
-        if key not in known:
-            close = difflib.get_close_matches(key, [str(name) for name in known], 1)
-            hint = f"; did you mean {close[0].replace('_', '-')}?" if close else ""
+    options = {parameter.name: parameter for parameter in context.command.params}
+    known = [name.replace("_", "-") for name in options if name and name not in _NOT_IN_A_FILE]
+    defaults = {}
+    for key, value in values.items():
+        name, written = key.replace("-", "_"), key.replace("_", "-")
+        if written not in known:
             raise InvalidInputError(
-                f"{path} may hold the options of {context.info_name}, it has {key!r}{hint}"
+                f"{path} may hold the options of {context.info_name}, it has {key!r}"
+                f"{did_you_mean(written, known)}"
             )
-        if isinstance(value, dict | list):
-            raise InvalidInputError(
-                f"{path} may hold one value for each option, {key} has {value!r}: write {key} = value"
-            )
+        defaults[name] = _value_of(options[name], key, value, path)
     context.default_map = {**(context.default_map or {}), **defaults}
     return path
+
+
+_NOT_IN_A_FILE = ("config", "help")
+
+
+def _value_of(option: Any, key: str, value: object, path: Path) -> object:
+    """Return the value of an option in a configuration file; of a repeatable one a list."""
+    may_repeat = getattr(option, "multiple", False)
+    if may_repeat and isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return value
+    if isinstance(value, dict | list):
+        raise InvalidInputError(
+            f"{path} may hold one value for each option, {key} has {value!r}: write {key} = value"
+        )
+    is_flag = getattr(option, "is_flag", False)
+    if is_flag != isinstance(value, bool):
+        wanted = "true or false" if is_flag else "a value"
+        raise InvalidInputError(
+            f"{path}: {key} takes {wanted}, it has {value!r}: write {key} = {_example_of(option, is_flag)}"
+        )
+    return [str(value)] if may_repeat else value
+
+
+def _example_of(option: Any, is_flag: bool) -> str:
+    """Return how a value of the option looks in TOML."""
+    if is_flag:
+        return "true"
+    return "1" if getattr(option.type, "name", "") in ("integer", "float", "int") else '"..."'
 
 
 Config = Annotated[
@@ -56,7 +84,7 @@ Data = Annotated[
     Path,
     typer.Argument(
         help="A folder with one sub-folder of images or NIfTI volumes per class, a folder with metadata.csv, "
-        "or an .npz file.",
+        "an .npz file, or a .csv, .tsv or .parquet table.",
         show_default=False,
     ),
 ]
@@ -85,8 +113,25 @@ GroupFrom = Annotated[
     str | None,
     typer.Option(
         help="How to tell the subject of an image: folder, column, or a REGEX with one group; written to "
-        "metadata.csv with --include-real.",
+        "metadata.csv with --include-real. Of a table: the name of a column, which is not modelled.",
         metavar="folder|column|REGEX",
+        rich_help_panel=_DATA,
+    ),
+]
+LabelFrom = Annotated[
+    str | None,
+    typer.Option(
+        help="Column of a table that holds the labels; by default the one called label, class, target or y.",
+        metavar="COLUMN",
+        rich_help_panel=_DATA,
+        show_default=False,
+    ),
+]
+DropColumns = Annotated[
+    str | None,
+    typer.Option(
+        help="Columns of a table to leave out, such as identifiers, with commas between them.",
+        metavar="COLUMN,COLUMN",
         rich_help_panel=_DATA,
     ),
 ]
@@ -96,6 +141,7 @@ Preset = Annotated[
         help="paper: one perceptron model a class, d = 2; conditional: one model of all classes that is told "
         "the class, with convolutions for images and volumes; auto: conditional for images and "
         "volumes of several classes, 16 or more along each side, else paper.",
+        autocompletion=completing("preset"),
         rich_help_panel=_MODEL,
     ),
 ]
@@ -104,6 +150,7 @@ Sharing = Annotated[
     typer.Option(
         help="Of --preset conditional: measured (a rehearsal decides whether classes share one model), "
         "always or never.",
+        autocompletion=completing("sharing"),
         rich_help_panel=_MODEL,
     ),
 ]
@@ -111,13 +158,16 @@ Model = Annotated[
     str,
     typer.Option(
         help="rhvae (learns a metric), vae, hvae, or vamp (draws from a learned prior).",
+        autocompletion=completing("model"),
         rich_help_panel=_MODEL,
     ),
 ]
 Network = Annotated[
     str | None,
     typer.Option(
-        help="mlp (dense layers) or conv (convolutions); by default the preset's.", rich_help_panel=_MODEL
+        help="mlp (dense layers) or conv (convolutions); by default the preset's.",
+        autocompletion=completing("network"),
+        rich_help_panel=_MODEL,
     ),
 ]
 LatentDim = Annotated[int | None, typer.Option(help="Latent dimension d.", rich_help_panel=_MODEL)]
@@ -134,6 +184,7 @@ Likelihood = Annotated[
     typer.Option(
         help="bernoulli (default for images), continuous-bernoulli, gaussian (default for tables) or "
         "gaussian-learned.",
+        autocompletion=completing("likelihood"),
         rich_help_panel=_MODEL,
     ),
 ]
@@ -168,6 +219,7 @@ Precision = Annotated[
     str | None,
     typer.Option(
         help="Of the networks' products in training: float32, bfloat16 or float16.",
+        autocompletion=completing("precision"),
         rich_help_panel=_TRAINING,
     ),
 ]
@@ -213,6 +265,7 @@ IncludeReal = Annotated[
     typer.Option(
         help="Put the real samples beside the new ones: copy or link.",
         metavar="copy|link",
+        autocompletion=completing("include_real"),
         rich_help_panel=_AMOUNT,
     ),
 ]
@@ -231,6 +284,7 @@ Sampler = Annotated[
         help="mixture (independent draws of Eq. 3; the default), walk (exact Riemannian random walk), hmc "
         "(Hamiltonian Monte Carlo), prior; for comparison, as neither samples Eq. 3: walk-paper (Alg. 1 as "
         "printed), walk-paper-code (with the sign of the authors' code).",
+        autocompletion=completing("sampler"),
         rich_help_panel=_SAMPLING,
     ),
 ]
@@ -246,7 +300,12 @@ NoRealImages = Annotated[
     bool,
     typer.Option("--no-real-images", help="Keep real images out of the report.", rich_help_panel=_RUN),
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_help_panel=_RUN)]
+Device = Annotated[
+    str,
+    typer.Option(
+        help="auto, cpu, cuda or cuda:N.", autocompletion=completing("device"), rich_help_panel=_RUN
+    ),
+]
 Jobs = Annotated[
     int | None,
     typer.Option(
@@ -293,6 +352,18 @@ def parse_fit_shape(text: str | None) -> tuple[int, ...] | None:
     return tuple(map(int, sides))
 
 
+def parse_columns(text: str | None) -> tuple[str, ...]:
+    """Return column names from "NAME,NAME"; a name with a comma stands in double quotes."""
+    if text is None:
+        return ()
+    names = [name for row in csv.reader([text], skipinitialspace=True) for name in row]
+    if not all(names):
+        raise InvalidInputError(
+            f"--drop-columns takes names with commas between them, such as id,date; got {text!r}"
+        )
+    return tuple(names)
+
+
 def build(kind: type, **values: Any) -> Any:
     """Return a configuration object; its first fault as one line that names the option."""
     from pydantic import ValidationError
@@ -310,6 +381,8 @@ def build(kind: type, **values: Any) -> Any:
         message = fault["msg"].removeprefix("Value error, ")
         if not fault["loc"]:
             raise InvalidInputError(message) from None
+        expected = re.findall(r"'([^']*)'", fault.get("ctx", {}).get("expected", ""))
         raise InvalidInputError(
             f"{option}: {message[0].lower()}{message[1:]}, got {fault['input']!r}"
+            f"{did_you_mean(fault['input'], expected)}"
         ) from None

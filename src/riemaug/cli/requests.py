@@ -40,7 +40,11 @@ def request(kind: type, chosen: Mapping[str, Any], **more: Any) -> Any:
             "--network: input should be 'mlp' or 'conv', got 'custom'; networks of your own are given in "
             "Python, to riemaug.Augmentor"
         )
-    parsers = {"resize": options.parse_size, "fit_shape": options.parse_fit_shape}
+    parsers = {
+        "resize": options.parse_size,
+        "fit_shape": options.parse_fit_shape,
+        "drop_columns": options.parse_columns,
+    }
     parsed = {name: parsers[name](value) if name in parsers else value for name, value in chosen.items()}
     made = {name: _part(part, parsed) for name, part in parts.items() if name in kind.model_fields}  # type: ignore[attr-defined]
     return options.build(kind, **made, command=command_line(), **more)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from riemaug.cli import options
+from riemaug.cli.choices import completing
 from riemaug.errors import InterruptedRunError, InvalidInputError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ GroupFrom = Annotated[
     str | None,
     typer.Option(
         help="How to tell the subject of an image: folder, column, or a REGEX with one group; all of a "
-        "subject goes into one part.",
+        "subject goes into one part. Of a table: the name of a column.",
         metavar="folder|column|REGEX",
         rich_help_panel=_PARTS,
     ),
@@ -44,6 +45,7 @@ NearDuplicates = Annotated[
     typer.Option(
         help="together (images that are nearly the same go into one part) or ignore (only exact copies do).",
         metavar="together|ignore",
+        autocompletion=completing("near duplicates of a split"),
         rich_help_panel=_PARTS,
     ),
 ]
@@ -65,6 +67,8 @@ def split(
     val: Val = "0.1",
     test: Test = "0.2",
     group_from: GroupFrom = None,
+    label_from: options.LabelFrom = None,
+    drop_columns: options.DropColumns = None,
     near_duplicates: NearDuplicates = "together",
     skip_bad: options.SkipBad = False,
     link: Link = False,
@@ -89,6 +93,8 @@ def split(
         val=parse_share("--val", val),
         test=parse_share("--test", test),
         group_from=group_from,
+        label_from=label_from,
+        drop_columns=options.parse_columns(drop_columns),
         near_duplicates=near_duplicates,
         skip_bad=skip_bad,
         how="link" if link else "copy",
@@ -133,7 +139,7 @@ def _tell(console: "Console", plan: "PlannedSplit", dry_run: bool) -> None:
         console.say("dry run: nothing was done")
         return
     first = next(name for name, part in plan.document["parts"].items() if part["samples"])
-    where = plan.request.out / (f"{first}.npz" if plan.source.arrays is not None else first)
+    where = plan.request.out / (first + plan.source.file_suffix)
     console.say(f"[green]done[/green] go on with riemaug augment {escape(printable(str(where)))} NEW")
 
 

@@ -19,6 +19,8 @@ from riemaug.data.scaling import RangeScaler as RangeScaler
 from riemaug.data.splits import PARTS as PARTS
 from riemaug.data.splits import Shares as Shares
 from riemaug.data.splits import assign_parts as assign_parts
+from riemaug.data.table_files import write_table as write_table
+from riemaug.data.table_plan import TablePlan as TablePlan
 from riemaug.data.writing import include_real as include_real
 from riemaug.data.writing import write_arrays as write_arrays
 from riemaug.data.writing import write_class_files as write_class_files

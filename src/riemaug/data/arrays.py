@@ -103,7 +103,7 @@ def dataset_of_arrays(samples: np.ndarray, labels: np.ndarray, keys: tuple[str, 
     samples = np.ascontiguousarray(samples)
     samples = samples.astype(samples.dtype.newbyteorder("="), copy=False)
     _check_finite(samples, keys[0])
-    labels, label_values, class_names = _encode_labels(labels, keys[1])
+    labels, label_values, class_names = encode_labels(labels, keys[1])
     names = tuple(f"row {row}" for row in range(len(samples)))
     check_class_sizes(labels, class_names, "rows")
     check_variation(samples, labels, class_names, "rows")
@@ -243,8 +243,21 @@ def _check_finite(samples: np.ndarray, key: str) -> None:
         )
 
 
-def _encode_labels(labels: np.ndarray, key: str) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """Return the class index of each row, the label value and the name of each class."""
+def encode_labels(labels: np.ndarray, key: str) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Return the class index of each row, the label value and the name of each class, sorted by value.
+
+    Parameters
+    ----------
+    labels : ndarray (n,) or (n, 1)
+        Whole numbers, text or bool.
+    key : str
+        What messages call them.
+
+    Raises
+    ------
+    InvalidInputError
+        A number that is not whole, or an empty text.
+    """
     flat = labels.reshape(-1)
     if flat.dtype.kind == "f":
         wrong = np.flatnonzero(~np.isfinite(flat) | (flat != np.rint(flat)))

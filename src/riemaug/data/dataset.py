@@ -14,6 +14,7 @@ from riemaug.data.blocks import row_blocks
 from riemaug.data.channels import channel_axis, channel_count, has_alpha, is_coloured, num_channels
 from riemaug.data.grids import VolumeGrid
 from riemaug.data.images import MAX_PIXELS
+from riemaug.data.table_layout import TableLayout
 from riemaug.errors import InvalidInputError
 
 _SUFFIXES = {
@@ -22,6 +23,7 @@ _SUFFIXES = {
     "npy": (".npy",),
     "volumes": (".nii.gz", ".nii"),
     "arrays": ("",),
+    "table": (".csv", ".tsv", ".parquet"),
 }
 _NIFTI_DTYPES = frozenset(
     {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)} | {"float32", "float64"}
@@ -36,15 +38,17 @@ class SampleFormat:
 
     Parameters
     ----------
-    kind : {"folder", "stacks", "npy", "volumes", "arrays"}
-        Image files, multi-page TIFF files, npy files, NIfTI files, or one npz file.
+    kind : {"folder", "stacks", "npy", "volumes", "arrays", "table"}
+        Image files, multi-page TIFF files, npy files, NIfTI files, one npz file, or one table.
     shape : tuple of int
         Shape of one sample as it is written: (H, W) and (H, W, channels) of images, (Z, H, W) of stacks,
-        two or three sides of npy files, (X, Y, Z) of volumes, or any shape for arrays.
+        two or three sides of npy files, (X, Y, Z) of volumes, any shape for arrays, or
+        the number of numbers that stand for a row of a table.
     dtype : str
-        numpy name of the input's dtype: "uint8", "uint16", "float32", ...
+        numpy name of the input's dtype: "uint8", "uint16", "float32", ...; "float64" of tables.
     suffix : str
-        Suffix of the files to write: ".png" or ".tiff"; ".npy"; ".nii.gz" or ".nii"; "" for arrays.
+        Suffix of the files to write: ".png" or ".tiff"; ".npy"; ".nii.gz" or ".nii"; "" for arrays;
+        ".csv", ".tsv" or ".parquet".
     array_keys : tuple of str, optional
         Names of the samples and of the labels in the npz file; None for folders.
     grey_as_rgb : bool
@@ -56,9 +60,11 @@ class SampleFormat:
         Of volumes: affine, units and scale factor, written back as they were read.
     opaque_alpha : bool
         The input's alpha channels are opaque: modelled without, written with one.
+    table : TableLayout, optional
+        Of a table: its columns, and the labels.
     """
 
-    kind: Literal["folder", "stacks", "npy", "volumes", "arrays"]
+    kind: Literal["folder", "stacks", "npy", "volumes", "arrays", "table"]
     shape: tuple[int, ...]
     dtype: str
     suffix: str
@@ -67,6 +73,12 @@ class SampleFormat:
     fit_shape: tuple[int, ...] | None = None
     grid: VolumeGrid | None = None
     opaque_alpha: bool = False
+    table: TableLayout | None = None
+
+    @property
+    def is_one_file(self) -> bool:
+        """Whether all samples are written to one file, not each to a file of its own."""
+        return self.kind in ("arrays", "table")
 
     @property
     def num_sides(self) -> int:
@@ -98,9 +110,19 @@ class SampleFormat:
             return self.sample_shape
         return (*self.fit_shape, *self.sample_shape[len(self.fit_shape) :])
 
+    def settled(self, samples: Shaped[np.ndarray, "n *shape"]) -> Shaped[np.ndarray, "n *shape"]:
+        """Return samples of the modelled shape with the values that files of this format can hold.
+
+        Columns of a table are rounded to their decimals, and one category is taken; all else stays.
+        """
+        return samples if self.table is None else self.table.plan.settled(samples)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON types."""
         fields = asdict(self)
+        del fields["table"]  # earlier versions know no such field: what they hashed stays the same
+        if self.table is not None:
+            fields["table"] = self.table.to_dict()
         fields["shape"] = list(self.shape)
         fields["array_keys"] = None if self.array_keys is None else list(self.array_keys)
         fields["fit_shape"] = None if self.fit_shape is None else list(self.fit_shape)
@@ -118,7 +140,7 @@ class SampleFormat:
         try:
             keys = fields["array_keys"]
             # models of earlier versions have none of these and no opaque_alpha
-            fit_shape, grid = fields.get("fit_shape"), fields.get("grid")
+            fit_shape, grid, table = (fields.get(name) for name in ("fit_shape", "grid", "table"))
             fmt = cls(
                 kind=fields["kind"],
                 shape=tuple(fields["shape"]),
@@ -129,6 +151,7 @@ class SampleFormat:
                 fit_shape=None if fit_shape is None else tuple(fit_shape),
                 grid=None if grid is None else VolumeGrid.from_dict(grid),
                 opaque_alpha=fields.get("opaque_alpha", False),
+                table=None if table is None else TableLayout.from_dict(table),
             )
         except (KeyError, TypeError) as error:
             raise InvalidInputError(f"a sample format lacks or misstates a field: {error}") from None
@@ -150,6 +173,7 @@ class SampleFormat:
             "opaque_alpha": self._is_flag(self.opaque_alpha, has_alpha),
             "fit_shape": self.fit_shape is None or self._has_fit_shape(),
             "grid": (self.grid is not None) == (self.kind == "volumes"),
+            "table": self._is_table() if self.kind == "table" else self.table is None,
         }
         for name, holds in rules.items():
             if not holds:
@@ -173,6 +197,10 @@ class SampleFormat:
             return True
         fits = self.grid is None or self.grid.version > 1 or max(self.shape) <= _LONGEST_NIFTI_1_SIDE
         return fits and 3 <= len(self.shape) <= _MOST_NIFTI_AXES and math.prod(self.shape[3:]) == 1
+
+    def _is_table(self) -> bool:
+        fits = self.table is not None and self.shape == (self.table.plan.num_numbers,)
+        return fits and self.dtype == "float64"
 
     def _has_fit_shape(self) -> bool:
         # nothing else bounds the written size once it is not the model's
@@ -247,8 +275,8 @@ class Dataset:
         """Return a SHA-256 (hex) of samples, labels, class names, dtype and grid; the same on any machine."""
         digest = hashlib.sha256()
         head = [self.samples.dtype.name, list(self.samples.shape), list(self.class_names)]
-        if self.format.fit_shape is not None or self.format.grid is not None:
-            head.append(self.format.to_dict())  # the grid is written too
+        if any(part is not None for part in (self.format.fit_shape, self.format.grid, self.format.table)):
+            head.append(self.format.to_dict())  # the grid and the columns are written too
         digest.update(json.dumps(head).encode())
         little = self.samples.dtype.newbyteorder("<")
         for rows in row_blocks(self.samples.shape):

@@ -2,13 +2,16 @@
 
 import os
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from riemaug.data.arrays import read_arrays
-from riemaug.data.dataset import Dataset
+from riemaug.data.dataset import Dataset, SampleFormat
 from riemaug.data.folder import read_folder
 from riemaug.data.metadata_table import METADATA_NAME
 from riemaug.data.sizes import SizeOptions
+from riemaug.data.table_files import is_table
+from riemaug.data.tables import read_table
 from riemaug.errors import InvalidInputError
 
 
@@ -19,8 +22,12 @@ def read_dataset(
     pad: bool = False,
     crop: bool = False,
     fit_shape: tuple[int, ...] | None = None,
+    resample: bool = False,
     skip_bad: bool = False,
     group_from: str | None = None,
+    label_from: str | None = None,
+    drop_columns: Sequence[str] = (),
+    like: SampleFormat | None = None,
 ) -> Dataset:
     """Read a labelled data set.
 
@@ -28,8 +35,8 @@ def read_dataset(
     ----------
     path : path
         A folder with one sub-folder of images or NIfTI volumes per class; a folder with a metadata.csv
-        (columns file_name and label, optionally group and split); or an npz file with X and y, or
-        images and labels.
+        (columns file_name and label, optionally group and split); an npz file with X and y, or
+        images and labels; or a table as .csv, .tsv or .parquet.
     resize : tuple of int, optional
         (H, W) to bring all images to, by area averaging or linear interpolation.
     pad, crop : bool
@@ -38,12 +45,21 @@ def read_dataset(
     fit_shape : tuple of int, optional
         (H, W) or (X, Y, Z) to model images or volumes at. They are read at that size, and what is
         written has their own again.
+    resample : bool
+        Bring volumes of different grids to the one that most of them have.
     skip_bad : bool
         Leave out images and volumes that cannot be read, and name them in the notes.
     group_from : str, optional
         How to tell the subject of a sample: "folder" (first sub-folder below the class), "column"
         (the column group, or the array groups), or a regular expression with one group, searched in
-        the relative path.
+        the relative path; of a table the name of a column.
+    label_from : str, optional
+        Of a table the column that holds the labels; by default the one called label, class, target or y.
+    drop_columns : sequence of str
+        Columns of a table that are not read, such as identifiers.
+    like : SampleFormat, optional
+        Of the data that these are to be compared with: the rows of a table become the same numbers as
+        theirs.
 
     Returns
     -------
@@ -58,21 +74,32 @@ def read_dataset(
         The images or volumes do not fit the memory.
     """
     source = Path(path)
+    if os.path.isfile(source) and is_table(source) and source.name.casefold() != METADATA_NAME:
+        _check_no_sizes(resize, pad, crop, fit_shape)
+        layout = None if like is None else like.table
+        return read_table(
+            source, label_from=label_from, group_from=group_from, drop_columns=drop_columns, like=layout
+        )
     if os.path.isdir(source):
-        size = SizeOptions(resize, pad, crop, fit_shape)
+        size = SizeOptions(resize, pad, crop, fit_shape, resample)
         return read_folder(source, size, skip_bad=skip_bad, group_from=group_from)
     if not os.path.isfile(source):
         raise InvalidInputError(
-            f"the data must be a folder or an npz file, {str(source)!r} does not exist: check the path"
+            f"the data must be a folder, an npz file or a table, {str(source)!r} does not exist: check the"
+            " path"
         )
     if source.suffix.casefold() != ".npz" and not _is_archive_of_arrays(source):
         raise InvalidInputError(_other_file(source))
+    _check_no_sizes(resize, pad, crop, fit_shape)
+    return read_arrays(source, group_from=group_from)
+
+
+def _check_no_sizes(resize: object, pad: bool, crop: bool, fit_shape: object) -> None:
     if resize is not None or pad or crop or fit_shape is not None:
         raise InvalidInputError(
-            "--resize, --pad, --crop and --fit-shape are for folders of images or volumes, the arrays of an"
-            " npz file have one shape: leave them out"
+            "--resize, --pad, --crop and --fit-shape are for folders of images or volumes, the samples of an"
+            " npz file or a table have one shape: leave them out"
         )
-    return read_arrays(source, group_from=group_from)
 
 
 def _is_archive_of_arrays(source: Path) -> bool:
@@ -84,12 +111,14 @@ def _is_archive_of_arrays(source: Path) -> bool:
 
 
 def _other_file(source: Path) -> str:
-    rule = f"the data must be a folder or an npz file, {str(source)!r} is neither"
+    rule = f"the data must be a folder, an npz file or a table, {str(source)!r} is none of them"
     if source.name.casefold() == METADATA_NAME:
         return f"{rule}: give its folder {str(source.parent)!r}"
     fixes = {
         ".npy": "save samples and labels together with numpy.savez(path, X=X, y=y)",
-        ".csv": "save its columns with numpy.savez(path, X=X, y=y)",
+        ".xlsx": "save it as CSV UTF-8",
+        ".pq": "rename it to end in .parquet",
+        ".gz": "unpack it",
         ".zip": "unpack it and give the folder",
     }
     return f"{rule}: {fixes.get(source.suffix.casefold(), 'give the folder that holds the class folders')}"

@@ -33,8 +33,8 @@ def write_split(
     """Write the parts and the table of who is where; a killed process leaves no part that is not whole.
 
     Class folders become OUT/train/<class>/..., a metadata.csv becomes OUT/train/metadata.csv with its files
-    beside it, and an npz file OUT/train.npz, each with the same names as in the source. split.csv says the
-    part of each sample.
+    beside it, an npz file OUT/train.npz and a table OUT/train.csv, each with the same names as in the
+    source. split.csv says the part of each sample.
 
     Parameters
     ----------
@@ -55,6 +55,9 @@ def write_split(
         for part, name in enumerate(PARTS):
             rows = np.flatnonzero(parts == part)
             if not len(rows):
+                continue
+            if source.cells is not None:
+                source.cells.write(stage / (name + source.file_suffix), rows)
                 continue
             if source.arrays is not None:
                 _write_npz(stage / f"{name}.npz", source.arrays, rows, len(parts))

@@ -146,6 +146,7 @@ def dataset_like(
 ) -> Dataset:
     """Return samples of the same classes and format as a data set of their own."""
     names = tuple(f"row {row}" for row in range(len(samples)))
+    samples = real.format.settled(samples)
     return replace(real, samples=samples, labels=labels, names=names, groups=None, notes=())
 
 

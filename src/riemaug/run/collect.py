@@ -13,11 +13,22 @@ import torch
 
 from riemaug._version import __version__
 from riemaug.atomic import atomic_write_text
-from riemaug.data import ManifestRow, SampleFormat, write_arrays, write_manifest, write_metadata
+from riemaug.data import (
+    ManifestRow,
+    SampleFormat,
+    write_arrays,
+    write_manifest,
+    write_metadata,
+    write_table,
+)
+from riemaug.data.table_files import TABLE_SUFFIXES
 from riemaug.run.array_files import join_array_files
 from riemaug.run.workdir import WorkDir
 
-SAMPLES_NAME = "synthetic.npz"
+SAMPLES_STEM = "synthetic"
+SAMPLES_NAME = f"{SAMPLES_STEM}.npz"
+SAMPLES_NAMES = (SAMPLES_NAME, *(SAMPLES_STEM + suffix for suffix in TABLE_SUFFIXES))
+"""What holds all synthetic samples where the input is one file."""
 HASH_LENGTH = 12
 
 
@@ -67,10 +78,20 @@ def _metadata_entries(
 def write_sample_arrays(
     out: Path, work: WorkDir, fmt: SampleFormat, label_values: np.ndarray | None, num_classes: int
 ) -> None:
-    """Join the classes' samples into one npz with the input's keys and label dtype."""
+    """Join the classes' samples into one file as the input: an npz with its keys, or a table.
+
+    Raises
+    ------
+    InvalidInputError
+        A table whose package is not installed.
+    """
     counts = join_array_files([work.samples(index) for index in range(num_classes)], work.joined_samples())
-    values = np.arange(num_classes) if label_values is None else label_values
     samples = np.load(work.joined_samples(), mmap_mode="r", allow_pickle=False)
+    if fmt.table is not None:
+        labels = np.repeat(np.arange(num_classes), counts)
+        write_table(out / (SAMPLES_STEM + fmt.suffix), samples, labels, fmt.table)
+        return
+    values = np.arange(num_classes) if label_values is None else label_values
     write_arrays(out / SAMPLES_NAME, samples, np.repeat(values, counts), fmt)
 
 

@@ -1,6 +1,6 @@
 """The samples of a class compared with the whole training set: nearest one, distance, copy flag."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,6 +67,8 @@ class TrainingComparison:
         The class's generator.
     index : int
         Of the class.
+    settle : callable, optional
+        From values in the user's range to what files of the user's format can hold; None if all of them.
     """
 
     def __init__(
@@ -76,8 +78,9 @@ class TrainingComparison:
         scaler: RangeScaler,
         item: ClassModel,
         index: int,
+        settle: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> None:
-        self.samples, self.scaler = samples, scaler
+        self.samples, self.scaler, self.settle = samples, scaler, settle
         self.own: Int64[np.ndarray, " k"] = np.flatnonzero(labels == index)
         self._rows = scaler.transform(np.asarray(samples)).reshape(len(samples), -1)
         self._limits = self._reconstruction_distances(item)
@@ -92,6 +95,8 @@ class TrainingComparison:
         found = nearest_neighbours(unit.reshape(len(unit), -1), self._rows)
         shaped = unit.reshape(len(unit), *self.samples.shape[1:])
         written, originals = self.scaler.inverse(shaped), self.samples[found.index]
+        if self.settle is not None:
+            written = self.settle(written)
         identical = [bool(np.array_equal(a, b)) for a, b in zip(written, originals, strict=True)]
         flags = copy_flags(found.distance, np.array(identical, dtype=bool), self._limits[found.index])
         return Compared(found.index, found.distance, np.array(flags, dtype="<U5"))

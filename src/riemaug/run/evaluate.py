@@ -14,6 +14,7 @@ from riemaug.atomic import remove_leftovers
 from riemaug.augmentor import Augmentor
 from riemaug.config import GeneratorConfig, SamplingConfig
 from riemaug.data import check_output_folder, prepare_output
+from riemaug.data.table_files import TABLE_SUFFIXES
 from riemaug.errors import InvalidInputError
 from riemaug.evaluation.cross_validation import evaluate_folds, fold_rows, folds_inputs, samples_by, take
 from riemaug.evaluation.outcome import RESULT_NAME, RUNS_NAME, Evaluation
@@ -29,6 +30,7 @@ from riemaug.run.plan import new_counts, plan_for
 from riemaug.run.request import ReadOptions
 
 OUT_SUFFIX = "-evaluation"
+FILE_SUFFIXES = (".npz", *TABLE_SUFFIXES)
 
 
 class EvaluateRequest(BaseModel):
@@ -89,7 +91,8 @@ class EvaluateRequest(BaseModel):
             return self.out
         judged = self.synthetic or self.data
         name = judged.resolve().name if judged.name in ("", "..") else judged.name
-        return judged.parent / (name.removesuffix(".npz") + OUT_SUFFIX)
+        stem = next((name.removesuffix(suffix) for suffix in FILE_SUFFIXES if name.endswith(suffix)), name)
+        return judged.parent / (stem + OUT_SUFFIX)
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,8 +164,9 @@ def _is_evaluation(folder: Path) -> bool:
 def _prepare_held_out(request: EvaluateRequest) -> PreparedEvaluation:
     assert request.synthetic is not None
     real = read_real(request.data, request.reading)
-    synthetic = read_synthetic(request.synthetic, request.reading)
-    test = None if request.test is None else read_real(request.test, request.reading)
+    like = real.data.format
+    synthetic = read_synthetic(request.synthetic, request.reading, like)
+    test = None if request.test is None else read_real(request.test, request.reading, like)
     plan = plan_evaluation(real, synthetic, test, request.evaluation)
     _check_same(request.folder, plan.inputs)
     pace = plan.pace()

@@ -7,26 +7,26 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool
 
-from riemaug.data import Dataset, read_dataset, read_manifest
+from riemaug.data import Dataset, SampleFormat, read_dataset, read_manifest
 from riemaug.data.metadata_table import METADATA_NAME, read_plain_table
 from riemaug.errors import InvalidInputError
 from riemaug.evaluation.cross_validation import take
 from riemaug.evaluation.sources import Source
-from riemaug.run.collect import SAMPLES_NAME
+from riemaug.run.collect import SAMPLES_NAMES
 from riemaug.run.request import ReadOptions
 
 MANIFEST_NAME = "manifest.csv"
 
 
-def read_real(path: Path, reading: ReadOptions) -> Source:
-    """Read real samples.
+def read_real(path: Path, reading: ReadOptions, like: SampleFormat | None = None) -> Source:
+    """Read real samples; `like` is the format of those that they are compared with.
 
     Raises
     ------
     InvalidInputError
         As `riemaug.data.read_dataset`; or some are marked as synthetic.
     """
-    data = read_dataset(path, **reading.model_dump())
+    data = read_dataset(path, **reading.model_dump(), like=like)
     made = _synthetic_names(path)
     count = 0 if made is None else sum(name in made for name in data.names)
     if count:
@@ -37,8 +37,15 @@ def read_real(path: Path, reading: ReadOptions) -> Source:
     return Source(data, repr(str(path)))
 
 
-def read_synthetic(path: Path, reading: ReadOptions) -> Source:
+def read_synthetic(path: Path, reading: ReadOptions, like: SampleFormat | None = None) -> Source:
     """Read synthetic samples; of the output of `riemaug augment` only these, no real ones beside them.
+
+    Parameters
+    ----------
+    path : Path
+    reading : ReadOptions
+    like : SampleFormat, optional
+        Of the real samples.
 
     Raises
     ------
@@ -46,10 +53,11 @@ def read_synthetic(path: Path, reading: ReadOptions) -> Source:
         As `riemaug.data.read_dataset`; or none is marked as synthetic in a folder that marks them.
     """
     options = reading.model_copy(update={"group_from": None}).model_dump()
-    arrays = path / SAMPLES_NAME
-    if os.path.isfile(arrays) and not os.path.isfile(path / METADATA_NAME):
-        return Source(read_dataset(arrays), repr(str(arrays)))
-    data, made = read_dataset(path, **options), _synthetic_names(path)
+    whole = next((path / name for name in SAMPLES_NAMES if os.path.isfile(path / name)), None)
+    if whole is not None and not os.path.isfile(path / METADATA_NAME):
+        columns = {name: options[name] for name in ("label_from", "drop_columns")}
+        return Source(read_dataset(whole, **columns, like=like), repr(str(whole)))
+    data, made = read_dataset(path, **options, like=like), _synthetic_names(path)
     if made is None:
         return Source(data, repr(str(path)))
     chosen = np.array([name in made for name in data.names])

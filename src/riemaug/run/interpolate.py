@@ -14,7 +14,14 @@ from torch import Tensor
 from riemaug._version import __version__
 from riemaug.atomic import atomic_path, atomic_write_bytes, atomic_write_text
 from riemaug.class_model import ClassModel
-from riemaug.data import SampleFormat, prepare_output, restore_samples, upright_samples, write_sample
+from riemaug.data import (
+    SampleFormat,
+    prepare_output,
+    restore_samples,
+    upright_samples,
+    write_sample,
+    write_table,
+)
 from riemaug.errors import InvalidInputError
 from riemaug.geometry import KernelMetric
 from riemaug.geometry.curves import length, straight_line
@@ -25,7 +32,7 @@ from riemaug.run.pictures import as_pictures
 from riemaug.serialization import FittedGenerators, class_entries, load_generators, read_description
 
 PICTURE_NAME, ARRAYS_NAME, DOCUMENT_NAME = "interpolation.png", "interpolation.npz", "interpolation.json"
-FRAMES_NAME = "frames"
+TABLES_STEM, FRAMES_NAME = "interpolation", "frames"
 CURVE_POINTS = 257
 """Points of the curves that lengths are measured on; the frames lie on them at equal steps."""
 MAX_ANCHORS = 2000
@@ -111,7 +118,8 @@ def interpolate(model_folder: Path, start: str, end: str, out: Path, steps: int)
     shape = generators.sample_format.model_shape
     paths, converged = _two_ways(model, metric, first, last, steps, shape)
     prepare_output(out, model_folder)
-    files = _write_samples(out, generators, paths) + _write_picture(
+    index = list(sources).index(model.name)
+    files = _write_samples(out, generators, paths, index) + _write_picture(
         out, generators.sample_format, metric, paths
     )
     document = {
@@ -203,10 +211,17 @@ def _rounded(value: Any) -> Any:
     return [_rounded(item) for item in value] if isinstance(value, list) else float(f"{value:.9g}")
 
 
-def _write_samples(out: Path, generators: FittedGenerators, paths: Iterable[LatentPath]) -> list[str]:
-    """Write the frames in the data's own format: image files, or one npz file for arrays."""
+def _write_samples(
+    out: Path, generators: FittedGenerators, paths: Iterable[LatentPath], index: int
+) -> list[str]:
+    """Write the frames in the data's own format: image files, one npz file, or a table for each way."""
     fmt = generators.sample_format
     decoded = {path.name.split()[0]: restore_samples(path.samples, generators.scaler, fmt) for path in paths}
+    if fmt.table is not None:
+        files = [f"{TABLES_STEM}-{name}{fmt.suffix}" for name in decoded]
+        for file, rows in zip(files, decoded.values(), strict=True):
+            write_table(out / file, rows, np.full(len(rows), index), fmt.table)
+        return files
     if fmt.kind == "arrays":
         _write_arrays(out / ARRAYS_NAME, decoded)
         return [ARRAYS_NAME]

@@ -151,10 +151,9 @@ def plan_augment(request: AugmentRequest) -> Plan:
     request.sampling.check_against(request.generator.model)
     check_out(request.out, request.data, request.run.resume)
     plan = make_plan(request, request.sampling, request.amount)
-    if request.include_real is not None and plan.dataset.format.kind == "arrays":
+    if request.include_real is not None and plan.dataset.format.is_one_file:
         raise InvalidInputError(
-            "--include-real is for folders of images or volumes, DATA is an npz file: join the arrays "
-            "yourself"
+            "--include-real is for folders of images or volumes, DATA is one file: join the two yourself"
         )
     check_disk(request.out, plan.disk_bytes)
     return replace(plan, drop_copies=request.drop_copies)
@@ -168,17 +167,8 @@ def make_plan(request: FitRequest, sampling: SamplingConfig, amount: Amount | No
     InvalidInputError, ResourceError
         The data or options break a rule, or the job cannot fit; nothing was written.
     """
-    reading = request.reading
-    dataset = read_dataset(
-        request.data,
-        resize=reading.resize,
-        pad=reading.pad,
-        crop=reading.crop,
-        fit_shape=reading.fit_shape,
-        skip_bad=reading.skip_bad,
-        group_from=reading.group_from,
-    )
-    if dataset.format.kind != "arrays":
+    dataset = read_dataset(request.data, **request.reading.model_dump())
+    if not dataset.format.is_one_file:
         check_class_names(dataset.class_names)
     counts = (0,) * len(dataset.class_names) if amount is None else new_counts(amount, dataset.counts)
     return plan_for(dataset, request.generator, sampling, counts, request.run.jobs)
@@ -286,8 +276,8 @@ def new_counts(amount: Amount, class_sizes: tuple[int, ...]) -> tuple[int, ...]:
 def disk_bytes(count: int, fmt: SampleFormat) -> float:
     """Return an upper estimate of what `count` samples take on the disk while they are made."""
     pixels = math.prod(fmt.shape) * np.dtype(fmt.dtype).itemsize
-    if fmt.kind == "arrays":
-        return float(count) * (3 * pixels + ROW_BYTES)  # those of each class, all together, and the npz
+    if fmt.is_one_file:
+        return float(count) * (3 * pixels + ROW_BYTES)  # those of each class, all together, and the file
     blocks = math.ceil((1.1 * pixels + FILE_OVERHEAD) / DISK_BLOCK)
     return float(count) * (blocks * DISK_BLOCK + ROW_BYTES)
 

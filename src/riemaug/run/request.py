@@ -19,6 +19,8 @@ class ReadOptions(BaseModel):
     fit_shape: tuple[int, ...] | None = None
     skip_bad: bool = False
     group_from: str | None = None
+    label_from: str | None = None
+    drop_columns: tuple[str, ...] = ()
 
 
 class RunOptions(BaseModel):

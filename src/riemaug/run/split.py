@@ -29,8 +29,8 @@ class SplitRequest(BaseModel):
     data, out : Path
     train, val, test : float, int or None
         See `riemaug.data.Shares`.
-    group_from : str, optional
-        How to tell the subject of a sample; see `riemaug.data.read_dataset`.
+    group_from, label_from, drop_columns
+        See `riemaug.data.read_dataset`. Columns to drop play no part, but are written.
     near_duplicates : "together" or "ignore"
         Whether samples that are nearly the same stay in one part. Exact copies always do.
     skip_bad : bool
@@ -47,6 +47,8 @@ class SplitRequest(BaseModel):
     val: float | int = 0.1
     test: float | int = 0.2
     group_from: str | None = None
+    label_from: str | None = None
+    drop_columns: tuple[str, ...] = ()
     near_duplicates: Literal["together", "ignore"] = "together"
     skip_bad: bool = False
     how: Literal["copy", "link"] = "copy"
@@ -82,8 +84,14 @@ def plan_split(request: SplitRequest) -> PlannedSplit:
         Data, shares or output folder break a rule.
     """
     check_output_folder(request.out, request.data)
-    source = read_split_source(request.data, skip_bad=request.skip_bad, group_from=request.group_from)
-    if request.how == "link" and source.arrays is not None:
+    source = read_split_source(
+        request.data,
+        skip_bad=request.skip_bad,
+        group_from=request.group_from,
+        label_from=request.label_from,
+        drop_columns=request.drop_columns,
+    )
+    if request.how == "link" and source.file_suffix:
         raise InvalidInputError(
             f"--link is for folders of files, the rows of {str(request.data)!r} are copied: leave it out"
         )

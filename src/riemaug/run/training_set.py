@@ -23,5 +23,6 @@ def read_training_set(path: Path, reading: ReadOptions, generators: FittedGenera
     wanted = f"{sum(generators.class_sizes)} in {len(generators.class_sizes)}"
     raise InvalidInputError(
         f"--real must be the data that MODEL was fitted on ({wanted}), {str(path)!r} is not ({sizes}): name "
-        "that data, with --resize, --pad, --crop, --fit-shape and --skip-bad as they were given to the fit"
+        "that data, with --resize, --pad, --crop, --fit-shape, --skip-bad, --label-from, --group-from and "
+        "--drop-columns as they were given to the fit"
     )

@@ -1,0 +1,313 @@
+"""CSV and Parquet files as tables, and tables as such files."""
+
+import csv
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64, Int64, Shaped
+
+from riemaug.atomic import atomic_path
+from riemaug.data.checks import check_memory
+from riemaug.data.listing import quote_some
+from riemaug.data.table_dtypes import Frame, load_pandas, load_parquet
+from riemaug.data.table_layout import DELIMITERS, TableLayout
+from riemaug.errors import InvalidInputError
+
+CSV_SUFFIXES, PARQUET_SUFFIX = (".csv", ".tsv"), ".parquet"
+TABLE_SUFFIXES = (*CSV_SUFFIXES, PARQUET_SUFFIX)
+ROWS_AT_ONCE = 2**15
+_CSV_GROWTH = 6
+"""Bytes in memory for one of a CSV file, as text and as numbers."""
+_HEAD_LINES = 50
+
+
+@dataclass(frozen=True, eq=False)
+class ReadTable:
+    """A table as its file holds it.
+
+    Attributes
+    ----------
+    frame : pandas.DataFrame
+    delimiter, decimal : str
+        Of a CSV file.
+    notes : tuple of str
+        For the user.
+    """
+
+    frame: Frame
+    delimiter: str = ","
+    decimal: str = "."
+    notes: tuple[str, ...] = ()
+
+
+def is_table(path: Path) -> bool:
+    """Tell whether a file is taken for a table, by its suffix."""
+    return path.suffix.casefold() in TABLE_SUFFIXES
+
+
+def read_table_file(path: Path) -> ReadTable:
+    """Read a .csv, .tsv or .parquet file.
+
+    Raises
+    ------
+    InvalidInputError
+        It cannot be read, has no rows, or two columns of one name; or pandas or pyarrow is not installed.
+    ResourceError
+        It does not fit the memory.
+    """
+    load_pandas()
+    table = _read_parquet(path) if path.suffix.casefold() == PARQUET_SUFFIX else _read_csv(path)
+    if not len(table.frame):
+        raise InvalidInputError(f"a table needs rows, {str(path)!r} has none: check the export")
+    return table
+
+
+def _unreadable(path: Path, kind: str, error: object, fix: str) -> InvalidInputError:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return InvalidInputError(f"{str(path)!r} must be a {kind} table, it cannot be read ({reason}): {fix}")
+
+
+def _read_parquet(path: Path) -> ReadTable:
+    parquet = load_parquet()
+    import pyarrow
+
+    try:
+        with parquet.ParquetFile(path) as file:
+            head = file.metadata
+            stored = sum(head.row_group(i).total_byte_size for i in range(head.num_row_groups))
+            check_memory(2 * max(stored, 8 * head.num_rows * head.num_columns), "rows", "give a part of them")
+            frame = file.read().to_pandas()
+    except (pyarrow.ArrowException, OSError, ValueError, TypeError) as error:
+        raise _unreadable(path, "Parquet", error, "save it again") from None
+    kept = frame.index.names != [None] or not isinstance(frame.index, load_pandas().RangeIndex)
+    notes = ("The index of the table was not read: only its columns are.",) if kept else ()
+    return ReadTable(frame.reset_index(drop=True), notes=notes)
+
+
+def read_csv_rows(path: Path) -> tuple[list[list[str]], str]:
+    """Return the cells of a CSV file as they were typed, without empty lines, and the delimiter.
+
+    Raises
+    ------
+    InvalidInputError
+        It is no UTF-8 text, or no CSV.
+    ResourceError
+        It does not fit the memory.
+    """
+    check_memory(2 * _CSV_GROWTH * path.stat().st_size, "rows", "give a part of them")
+    delimiter = _delimiter(path)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return [row for row in csv.reader(file, delimiter=delimiter) if row], delimiter
+    except (UnicodeDecodeError, OSError, csv.Error) as error:
+        raise _csv_fault(path, error) from None
+
+
+def _csv_fault(path: Path, error: Exception) -> InvalidInputError:
+    if isinstance(error, UnicodeDecodeError):
+        return InvalidInputError(f"{str(path)!r} must be UTF-8 text: save it as CSV UTF-8")
+    return _unreadable(path, "CSV", error, "correct or save it again")
+
+
+def _delimiter(path: Path) -> str:
+    if path.suffix.casefold() == ".tsv":
+        return "\t"
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header = file.readline()
+    except (UnicodeDecodeError, OSError) as error:
+        raise _csv_fault(path, error) from None
+    return max(DELIMITERS, key=header.count)
+
+
+def _read_csv(path: Path) -> ReadTable:
+    check_memory(_CSV_GROWTH * path.stat().st_size, "rows", "give a part of them")
+    delimiter = _delimiter(path)
+    header, decimal = _read_head(path, delimiter)
+    frame = _parse_csv(path, delimiter, decimal)
+    truths = [name for name, column in frame.items() if str(column.dtype) == "bool"]
+    as_typed = [name for name in truths if not _is_plain_truth(path, delimiter, str(name))]
+    if as_typed:  # "true" or "TRUE" would come back as "True": as a category it comes back as it is
+        frame = _parse_csv(path, delimiter, decimal, dict.fromkeys(as_typed, "object"))
+    nameless = [name for name, cell in zip(frame.columns, header, strict=True) if not cell.strip()]
+    notes = []
+    for name in nameless:
+        if not _only_numbers_rows(frame[name]):
+            place = frame.columns.get_loc(name) + 1
+            raise InvalidInputError(
+                f"every column needs a name, column {place} of {str(path)!r} has none: give it one"
+            )
+        frame = frame.drop(columns=name)
+        notes.append("The column without a name only numbers the rows: it was left out.")
+    return ReadTable(frame, delimiter, decimal, tuple(notes))
+
+
+def _read_head(path: Path, delimiter: str) -> tuple[list[str], str]:
+    """Return the header and the decimal sign; commas are taken for such only between other delimiters."""
+    rows: list[list[str]] = []
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            for row in csv.reader(file, delimiter=delimiter):
+                rows += [row] if row else []
+                if len(rows) > _HEAD_LINES:
+                    break
+    except (UnicodeDecodeError, OSError, csv.Error) as error:
+        raise _csv_fault(path, error) from None
+    if not rows:
+        raise InvalidInputError(f"a table needs a header and rows, {str(path)!r} is empty: check the export")
+    names = [cell for cell in rows[0] if cell.strip()]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise InvalidInputError(
+            f"columns must have different names, {quote_some(twice)} is there twice: rename one"
+        )
+    cells = [cell.strip().lstrip("+-") for row in rows[1:] for cell in row]
+    with_comma = any(_is_number(cell, ",") for cell in cells)
+    with_point = any(_is_number(cell, ".") for cell in cells)
+    return rows[0], "," if delimiter != "," and with_comma and not with_point else "."
+
+
+def _is_number(cell: str, sign: str) -> bool:
+    whole, found, part = cell.partition(sign)
+    return bool(found) and whole.isdecimal() and part.isdecimal()
+
+
+def _parse_csv(path: Path, delimiter: str, decimal: str, dtypes: dict[Any, str] | None = None) -> Frame:
+    import warnings
+
+    pandas = load_pandas()
+    try:
+        with warnings.catch_warnings():
+            # rows that are longer than the header
+            warnings.simplefilter("error", pandas.errors.ParserWarning)
+            return pandas.read_csv(
+                path,
+                sep=delimiter,
+                decimal=decimal,
+                dtype=dtypes,
+                encoding="utf-8-sig",
+                index_col=False,
+                float_precision="high" if decimal == "," else "round_trip",
+                low_memory=False,
+            )
+    except (ValueError, OSError, OverflowError, pandas.errors.ParserWarning) as error:
+        raise _csv_fault(path, error) from None
+
+
+def _is_plain_truth(path: Path, delimiter: str, name: str) -> bool:
+    texts = load_pandas().read_csv(
+        path, sep=delimiter, encoding="utf-8-sig", index_col=False, usecols=[name], dtype="object"
+    )[name]
+    return set(texts.tolist()) <= {"True", "False"}
+
+
+def _only_numbers_rows(column: Any) -> bool:
+    return str(column.dtype) == "int64" and column.is_unique
+
+
+def write_table(
+    path: Path,
+    numbers: Float64[np.ndarray, "n d"],
+    labels: Int64[np.ndarray, " n"],
+    layout: TableLayout,
+) -> None:
+    """Write rows as a file of the kind that the suffix says, whole or not at all; equal rows, equal bytes.
+
+    A `numpy.memmap` is written block by block.
+
+    Parameters
+    ----------
+    path : Path
+        A .csv, .tsv or .parquet file.
+    numbers : ndarray (n, d)
+        See `TablePlan.to_table`.
+    labels : ndarray (n,)
+        Index of each row's class.
+    layout : TableLayout
+
+    Raises
+    ------
+    InvalidInputError
+        As `TableLayout.table_of`; or pandas or pyarrow is not installed.
+    """
+    blocks = [slice(start, start + ROWS_AT_ONCE) for start in range(0, max(len(numbers), 1), ROWS_AT_ONCE)]
+    with atomic_path(path) as temporary:
+        if path.suffix == PARQUET_SUFFIX:
+            _write_parquet(temporary, numbers, labels, layout, blocks)
+            return
+        for block in blocks:
+            layout.table_of(np.asarray(numbers[block]), labels[block]).to_csv(
+                temporary,
+                sep=layout.delimiter,
+                decimal=layout.decimal,
+                index=False,
+                header=block.start == 0,
+                mode="w" if block.start == 0 else "a",
+                lineterminator="\n",
+                encoding="utf-8",
+            )
+
+
+def _write_parquet(
+    path: Path, numbers: np.ndarray, labels: np.ndarray, layout: TableLayout, blocks: list[slice]
+) -> None:
+    parquet = load_parquet()
+    import pyarrow
+
+    writer = None
+    try:
+        for block in blocks:
+            frame = layout.table_of(np.asarray(numbers[block]), labels[block])
+            schema = None if writer is None else writer.schema
+            table = pyarrow.Table.from_pandas(frame, schema=schema, preserve_index=False)
+            if writer is None:
+                writer = parquet.ParquetWriter(path, table.schema)
+            writer.write_table(table)
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+@dataclass(frozen=True, eq=False)
+class TableRows:
+    """The rows of a table's file, to be divided without changing any.
+
+    Attributes
+    ----------
+    suffix : str
+        ".csv", ".tsv" or ".parquet".
+    header : list of str
+        Of a CSV file.
+    rows : list of list of str, or pyarrow.Table
+        The cells as they were typed, or what a Parquet file holds.
+    delimiter : str
+        Of a CSV file.
+    """
+
+    suffix: str
+    header: list[str]
+    rows: Any
+    delimiter: str = ","
+
+    @classmethod
+    def read(cls, path: Path) -> "TableRows":
+        """Read a file that `read_table_file` takes; the same errors."""
+        suffix = path.suffix.casefold()
+        if suffix == PARQUET_SUFFIX:
+            return cls(suffix, [], load_parquet().read_table(path))
+        cells, delimiter = read_csv_rows(path)
+        return cls(suffix, cells[0], cells[1:], delimiter)
+
+    def write(self, path: Path, chosen: Shaped[np.ndarray, " m"]) -> None:
+        """Write some of the rows, in their order."""
+        with atomic_path(path) as temporary:
+            if self.suffix == PARQUET_SUFFIX:
+                load_parquet().write_table(self.rows.take(chosen), temporary)
+                return
+            with temporary.open("w", encoding="utf-8", newline="") as file:
+                writer = csv.writer(file, delimiter=self.delimiter, lineterminator="\n")
+                writer.writerow(self.header)
+                writer.writerows(self.rows[row] for row in chosen.tolist())

@@ -1,0 +1,263 @@
+"""From a column of a table to how it is modelled, or to the line that says why it cannot be."""
+
+import re
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+
+from riemaug.data.listing import quote_some
+from riemaug.data.table_columns import (
+    EXACT_INTEGERS,
+    MOST_DECIMALS,
+    TIME_FORMATS,
+    UNITS_PER_SECOND,
+    CategoryColumn,
+    Column,
+    NumberColumn,
+    TimeColumn,
+    epoch_counts,
+)
+from riemaug.data.table_dtypes import Frame, Series, dtype_kind, load_pandas
+from riemaug.errors import InvalidInputError
+
+MOST_LEVELS, FEW_LEVELS, ROWS_PER_LEVEL = 100, 20, 10
+"""A column has at most 100 categories, and one for every ten rows where that is more than 20."""
+_TIME_TEXT = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2})?)?")
+_IDENTIFIER = re.compile(r"(.*[_\-. ])?(id|index|uuid|identifier)", re.IGNORECASE)
+_STORED_AS = {
+    "float16": "float16",
+    "halffloat[pyarrow]": "float16",
+    "float32": "float32",
+    "Float32": "float32",
+    "float[pyarrow]": "float32",
+}
+_DROP = "leave it out with --drop-columns"
+
+
+def column_of(series: Series, name: str | int) -> Column:
+    """Return how a column without missing cells is modelled.
+
+    Raises
+    ------
+    InvalidInputError
+        It holds no numbers, categories or points in time, or identifies the rows.
+    """
+    dtype = str(series.dtype)
+    match dtype_kind(dtype):
+        case "float":
+            return _float_column(series, name, dtype)
+        case "integer":
+            return _integer_column(series, name, dtype)
+        case "boolean":
+            values = series.to_numpy(dtype=bool)
+            return NumberColumn(name, dtype, int(values.min()), int(values.max()), 0)
+        case "time":
+            return _time_column(series, name, dtype)
+        case "text":
+            _check_texts(series, name)
+            return _time_of_texts(series, name, dtype) or _category_column(series, name, dtype)
+        case "category":
+            return _category_column(series, name, dtype)
+    raise InvalidInputError(
+        f"columns hold numbers, categories, truth values or points in time, {name!r} holds {dtype}: convert"
+        " it,"
+        f" or {_DROP}"
+    )
+
+
+def check_complete(frame: Frame) -> None:
+    """Refuse missing cells.
+
+    Raises
+    ------
+    InvalidInputError
+        The message names the columns and counts the cells.
+    """
+    missing = frame.isna().sum()
+    found = [f"{name!r} ({int(count)})" for name, count in missing.items() if count]
+    if found:
+        shown = ", ".join(found[:5]) + (f" and {len(found) - 5} more" if len(found) > 5 else "")
+        raise InvalidInputError(
+            f"tables must have no missing cells, {int(missing.sum())} are missing or NaN in {shown}: fill"
+            " them in,"
+            " drop those rows, or leave the columns out with --drop-columns"
+        )
+
+
+def check_names(frame: Frame) -> None:
+    """Refuse column names that are there twice, or are neither text nor whole numbers."""
+    names = frame.columns.tolist()
+    wrong = [name for name in names if type(name) not in (str, int)]
+    if wrong:
+        raise InvalidInputError(f"column names must be text or whole numbers, found {wrong[0]!r}: rename it")
+    if len(set(names)) < len(names):
+        twice = sorted(str(name) for name, count in Counter(names).items() if count > 1)
+        raise InvalidInputError(
+            f"columns must have different names, {quote_some(twice)} is there twice: rename one"
+        )
+
+
+def level_column(series: Series, name: str | int) -> CategoryColumn:
+    """Return the classes that a column of labels names, in their order.
+
+    Raises
+    ------
+    InvalidInputError
+        It holds neither text, whole numbers, truth values nor categories.
+    """
+    dtype = str(series.dtype)
+    if dtype_kind(dtype) == "text":
+        _check_texts(series, name)
+    elif dtype_kind(dtype) == "float":
+        values = series.to_numpy(dtype=np.float64)
+        wrong = np.flatnonzero(~np.isfinite(values) | (values != np.rint(values)))
+        if len(wrong):
+            raise InvalidInputError(
+                f"the label column {name!r} must hold classes, row {wrong[0]} holds {values[wrong[0]]}: use"
+                " whole"
+                " numbers or text, or name another column with --label-from"
+            )
+    elif dtype_kind(dtype) in (None, "time"):
+        raise InvalidInputError(
+            f"the label column {name!r} must hold text, whole numbers or truth values, it holds {dtype}:"
+            " convert"
+            " it, or name another column with --label-from"
+        )
+    return _levels(series, name, dtype)
+
+
+def _float_column(series: Series, name: str | int, dtype: str) -> NumberColumn:
+    values = series.to_numpy(dtype=np.float64)
+    bad = np.flatnonzero(~np.isfinite(values))
+    if len(bad):
+        raise InvalidInputError(
+            f"columns must hold finite numbers, {name!r} holds {values[bad[0]]} in row {bad[0]}"
+            f" ({len(bad)} in all): fill them in, drop the rows, or {_DROP}"
+        )
+    decimals = decimals_of(values, _STORED_AS.get(dtype, "float64"))
+    return NumberColumn(name, dtype, float(values.min()), float(values.max()), decimals)
+
+
+def decimals_of(values: Float64[np.ndarray, " n"], dtype: str = "float64") -> int | None:
+    """Return the fewest decimals that all values can be written with; None if it takes more than 15.
+
+    Parameters
+    ----------
+    values : ndarray (n,)
+        Finite numbers.
+    dtype : str
+        In which they are stored: "float64", or "float32" or "float16" with fewer digits.
+    """
+    stored = values.astype(dtype)
+    largest = float(np.abs(values).max(initial=0.0))
+    for decimals in range(MOST_DECIMALS + 1):
+        if largest * 10.0**decimals >= EXACT_INTEGERS:
+            return None
+        if np.array_equal(np.round(values, decimals).astype(dtype), stored):
+            return decimals
+    return None
+
+
+def _integer_column(series: Series, name: str | int, dtype: str) -> NumberColumn:
+    low, high = int(series.min()), int(series.max())
+    if max(-low, high) > EXACT_INTEGERS:
+        raise InvalidInputError(
+            f"whole numbers beyond 2^53 cannot be modelled, {name!r} holds {high if high > -low else low}:"
+            " subtract"
+            f" an offset, or {_DROP} if it identifies the rows"
+        )
+    values = series.to_numpy(dtype=np.int64)
+    counts_rows = len(values) > 2 and bool((np.diff(values) == 1).all())
+    if counts_rows or (_IDENTIFIER.fullmatch(str(name)) and len(np.unique(values)) == len(values) > 2):
+        raise InvalidInputError(
+            f"columns must describe the rows, {name!r} only numbers them: leave it out with"
+            f" {_drop_option(name)}"
+        )
+    return NumberColumn(name, dtype, low, high, 0)
+
+
+def _check_texts(series: Series, name: str | int) -> None:
+    if str(series.dtype) != "object":
+        return
+    other = next((value for value in series.tolist() if type(value) is not str), None)
+    if other is not None:
+        raise InvalidInputError(
+            f"a column of objects must hold text, {name!r} holds {other!r} of type {type(other).__name__}:"
+            " convert"
+            f" it, or {_DROP}"
+        )
+
+
+def _category_column(series: Series, name: str | int, dtype: str) -> CategoryColumn:
+    column = _levels(series, name, dtype)
+    count, rows = len(column.levels), len(series)
+    if count > 1 and dtype != "category" and count == rows > 2:
+        example = quote_some([str(level) for level in column.levels[:2]])
+        raise InvalidInputError(
+            f"columns must describe the rows, {name!r} holds another text in each (such as {example}), so it"
+            f" identifies them: leave it out with {_drop_option(name)}"
+        )
+    most = min(MOST_LEVELS, max(FEW_LEVELS, rows // ROWS_PER_LEVEL))
+    if count > most:
+        raise InvalidInputError(
+            f"a column may have {most} categories in {rows} rows, {name!r} has {count} (such as"
+            f" {str(column.levels[0])!r}): join rare ones, or leave it out with {_drop_option(name)}"
+        )
+    return column
+
+
+def _levels(series: Series, name: str | int, dtype: str) -> CategoryColumn:
+    if dtype != "category":
+        return CategoryColumn(name, dtype, tuple(sorted(set(series.tolist()))))
+    categories, held = series.cat.categories, str(series.cat.categories.dtype)
+    if dtype_kind(held) not in ("text", "integer", "float", "boolean"):
+        raise InvalidInputError(
+            f"categories must be text, numbers or truth values, those of {name!r} are {held}: convert them"
+            " to text"
+        )
+    if held == "object":
+        _check_texts(categories.to_series(), name)
+    known: list[Any] = categories.tolist()
+    occurring = sorted(set(series.cat.codes.tolist()))
+    return CategoryColumn(
+        name, dtype, tuple(known[code] for code in occurring), tuple(known), held, bool(series.cat.ordered)
+    )
+
+
+def _time_of_texts(series: Series, name: str | int, dtype: str) -> TimeColumn | None:
+    """Return a column of times where all texts are such, in one format; else None."""
+    texts = series.tolist()
+    if not all(_TIME_TEXT.fullmatch(text) for text in texts) or len({len(text) for text in texts}) > 1:
+        return None
+    for text_format in TIME_FORMATS:
+        times = load_pandas().to_datetime(series, format=text_format, errors="coerce")
+        if not times.isna().any() and times.dt.strftime(text_format).tolist() == texts:
+            return _time_column(series, name, dtype, text_format)
+    return None
+
+
+def _time_column(series: Series, name: str | int, dtype: str, text_format: str | None = None) -> TimeColumn:
+    unit = "s" if text_format is not None else dtype.removeprefix("datetime64[").split(",")[0].rstrip("]")
+    counts = epoch_counts(series, unit, text_format)
+    origin = int(counts.min())
+    since = counts - origin
+    second = UNITS_PER_SECOND[unit]
+    lengths = [second * length for length in (86400, 3600, 60, 1)]
+    lengths += [second // part for part in (10**3, 10**6, 10**9) if second >= part]
+    step = next((length for length in lengths if not (since % length).any()), 1)
+    num_steps = int(since.max()) // step
+    column = TimeColumn(name, dtype, unit, origin, step, num_steps, text_format)
+    if num_steps > EXACT_INTEGERS or not column.check():
+        raise InvalidInputError(
+            f"points in time must span less than 2^53 steps and a few thousand years, {name!r} does not:"
+            " correct"
+            f" it, or {_DROP}"
+        )
+    return column
+
+
+def _drop_option(name: str | int) -> str:
+    text = str(name)
+    return f"--drop-columns {text}" if re.fullmatch(r"[\w.\-]+", text) else f"--drop-columns {text!r}"
