@@ -1,26 +1,25 @@
 """`Augmentor`: fit, sample, save and load from Python, on arrays."""
 
-import secrets
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Shaped
 from numpy.typing import ArrayLike
-from pydantic import ValidationError
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 from torch import nn
 
 from riemaug.class_model import Networks
 from riemaug.config import GeneratorConfig, SamplingConfig
-from riemaug.data import RangeScaler, restore_samples
+from riemaug.data import RangeScaler
 from riemaug.data.arrays import dataset_of_arrays
 from riemaug.errors import InvalidInputError, NotFittedError
-from riemaug.parallel import one_thread
+from riemaug.estimator_draws import TrainingSet, counts_of, drawn_samples
+from riemaug.estimator_input import Containers, array_of_labels, array_of_samples, is_table
+from riemaug.estimator_parameters import RandomStateLike, num_jobs_of, seed_of, validated
 from riemaug.run.pipeline import gathered
 from riemaug.run.plan import plan_for
 from riemaug.run.stages import Stages
@@ -29,6 +28,10 @@ from riemaug.run.workdir import WorkDir
 from riemaug.serialization import FittedGenerators, load_generators, save_generators
 
 _GENERATOR_FIELDS = tuple(name for name in GeneratorConfig.model_fields if name != "seed")
+
+
+class UnfittedAugmentorError(NotFittedError, SklearnNotFittedError):
+    """`Augmentor` was used before `fit`; scikit-learn's error of that kind, too."""
 
 
 class Augmentor(BaseEstimator):
@@ -69,8 +72,8 @@ class Augmentor(BaseEstimator):
         Seconds after which no new trial begins.
     inverse_temperature : float
         b > 0; draws of the mixture sampler, the walk and HMC follow pi^b.
-    random_state : int, optional
-        None draws a seed at `fit`, kept as `random_state_`.
+    random_state : int, numpy RandomState or Generator, optional
+        The seed; or what `fit` draws one from, None: the system. It is kept as `random_state_`.
     device : str
     n_jobs : int, optional
         Classes trained at once; None takes as many as cores and memory allow.
@@ -81,11 +84,19 @@ class Augmentor(BaseEstimator):
         The labels, sorted.
     generators_ : FittedGenerators
         Models, metrics, scaler, training histories.
+    random_state_ : int
+        The seed.
+    n_features_in_ : int
+        Number of columns, where the samples are a table (two axes).
+    feature_names_in_ : ndarray of str
+        Names of the columns, where the samples are a pandas DataFrame whose columns have text as names.
     sharing_ : Sharing
         Whether classes share one model, and why; only after `fit`.
     tuning_ : dict or None
         The account of a search: its outcome and a row for each trial; only after `fit`.
     """
+
+    _containers = Containers()
 
     def __init__(
         self,
@@ -113,7 +124,7 @@ class Augmentor(BaseEstimator):
         tune: int | None = None,
         tune_time: float | None = None,
         inverse_temperature: float = 1.0,
-        random_state: int | None = None,
+        random_state: RandomStateLike = None,
         device: str = "auto",
         n_jobs: int | None = None,
     ) -> None:
@@ -147,24 +158,26 @@ class Augmentor(BaseEstimator):
 
         Parameters
         ----------
-        X : array-like (n, ...)
+        X : array-like or DataFrame (n, ...)
             Samples of any shape and real dtype. Two axes: a table, scaled column by column; more:
-            images or volumes, scaled as a whole.
-        y : array-like (n,)
+            images or volumes, scaled as a whole. Of three or four axes a sample, the last one, or else
+            the first, holds channels if it is at most 4 long.
+        y : array-like or Series (n,)
             Labels; at least two samples each.
 
         Raises
         ------
         InvalidInputError, ResourceError, TrainingError
         """
-        seed = secrets.randbits(31) if self.random_state is None else int(self.random_state)
+        seed = seed_of(self.random_state)
         generator = self._generator_config(seed)
         sampling = self._sampling_config(seed)
         sampling.check_against(generator.model)
-        dataset = dataset_of_arrays(np.asarray(X), np.asarray(y))
+        containers, samples = Containers.of(X, y), array_of_samples(X)
+        dataset = dataset_of_arrays(samples, array_of_labels(y))
         networks = self._networks()
         no_samples = (0,) * len(dataset.class_names)
-        plan = plan_for(dataset, generator, sampling, no_samples, _num_jobs(self.n_jobs), networks)
+        plan = plan_for(dataset, generator, sampling, no_samples, num_jobs_of(self.n_jobs), networks)
         with tempfile.TemporaryDirectory(prefix="riemaug-") as folder:
             stages = Stages(plan, WorkDir(Path(folder)), networks=networks)
             self.sharing_, _ = stages.run()
@@ -172,41 +185,48 @@ class Augmentor(BaseEstimator):
             self.tuning_ = kept_tuning(stages.work)
         self.classes_ = _labels(self.generators_)
         self.random_state_ = seed
+        self._containers = containers
+        self._remember_features(X, samples.shape)
         return self
 
     def sample(
-        self, num_samples: int | Mapping[Any, int], random_state: int | None = None
-    ) -> tuple[Shaped[np.ndarray, "m ..."], Shaped[np.ndarray, " m"]]:
+        self,
+        num_samples: int | Mapping[Any, int],
+        random_state: RandomStateLike = None,
+        drop_copies: tuple[ArrayLike, ArrayLike] | None = None,
+    ) -> tuple[Any, Any]:
         """Draw new samples.
 
         Parameters
         ----------
         num_samples : int or mapping
             So many for each class, or for each label named.
-        random_state : int, optional
+        random_state : int, numpy RandomState or Generator, optional
             By default the estimator's: the same call gives the same samples. Pass other numbers for
             further ones.
+        drop_copies : (X, y), optional
+            The training data. Samples that are exact or near copies of some of it are left out and
+            others drawn in their place, as `riemaug augment --drop-copies` does; if ten times as many
+            draws were not enough, fewer samples come back, with a warning.
 
         Returns
         -------
         (X, y) : ndarray (m, ...), ndarray (m,)
-            Grouped by class, in the shape, dtype and range of the training data.
+            Grouped by class, in the shape, dtype and range of the training data. A DataFrame with the
+            same columns and dtypes, a Series with the same name and dtype, where `fit` was given those;
+            a loaded augmentor gives arrays.
 
         Raises
         ------
         NotFittedError, InvalidInputError, SamplingError
         """
         fitted = self._fitted()
-        counts = self._counts(num_samples)
-        config = self._sampling_config(self.random_state_ if random_state is None else random_state)
-        fmt = fitted.sample_format
-        parts = [np.empty((0, *fmt.sample_shape), fmt.dtype)]
-        with one_thread():
-            for item, count in zip(fitted.classes, counts, strict=True):
-                draws = item.sampler(config).sample(count, item.draw_stream(config.seed))
-                unit = item.decode(draws.points).numpy().reshape(count, *fmt.model_shape)
-                parts.append(restore_samples(unit, fitted.scaler, fmt))
-        return np.concatenate(parts), np.repeat(self.classes_, counts)
+        counts = counts_of(num_samples, self.classes_)
+        config = self._sampling_config(self.random_state_ if random_state is None else seed_of(random_state))
+        training = None if drop_copies is None else TrainingSet.of(*drop_copies, fitted, self.classes_)
+        parts = drawn_samples(fitted, counts, config, training)
+        labels = np.repeat(self.classes_, [len(part) for part in parts])
+        return self._containers.restore(np.concatenate(parts), labels)
 
     def save(self, folder: str | Path) -> None:
         """Write `model.safetensors` and `model.json` into `folder`."""
@@ -257,28 +277,27 @@ class Augmentor(BaseEstimator):
         """The fitted scaling between the data's range and [0, 1]."""
         return self._fitted().scaler
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.input_tags.three_d_array = True
+        return tags
+
     def _fitted(self) -> FittedGenerators:
         if not hasattr(self, "generators_"):
-            raise NotFittedError(
+            raise UnfittedAugmentorError(
                 "this Augmentor must be fitted before it can sample or be saved: call fit(X, y)"
             )
         return self.generators_
 
-    def _counts(self, num_samples: int | Mapping[Any, int]) -> list[int]:
-        if not isinstance(num_samples, Mapping):
-            wanted = dict.fromkeys(self.classes_.tolist(), num_samples)
-        else:
-            wanted = dict(num_samples)
-        unknown = [label for label in wanted if label not in self.classes_.tolist()]
-        if unknown:
-            known = ", ".join(map(str, self.classes_.tolist()[:10]))
-            raise InvalidInputError(
-                f"samples can be drawn of classes seen in fit ({known}), got {unknown[0]!r}"
-            )
-        counts = [wanted.get(label, 0) for label in self.classes_.tolist()]
-        if not all(isinstance(count, Real) and count >= 0 and count % 1 == 0 for count in counts):
-            raise InvalidInputError(f"numbers of samples must be integers of 0 or more, got {num_samples!r}")
-        return [int(count) for count in counts]
+    def _remember_features(self, X: Any, shape: tuple[int, ...]) -> None:
+        """Keep number and names of a table's columns as scikit-learn does, and none of a former fit."""
+        for name in ("n_features_in_", "feature_names_in_"):
+            vars(self).pop(name, None)
+        if len(shape) == 2:
+            self.n_features_in_ = shape[1]
+        if is_table(X) and all(isinstance(name, str) for name in X.columns):
+            self.feature_names_in_ = np.asarray(X.columns, dtype=object)
 
     def _networks(self) -> Networks:
         return Networks(self.encoder, self.decoder, self.metric_trunk)
@@ -291,34 +310,15 @@ class Augmentor(BaseEstimator):
                     f"networks of your own stand instead of network, got {self.network!r} too: leave one out"
                 )
             values["network"] = "custom"
-        return _validated(GeneratorConfig, seed=seed, **values)
+        return validated(GeneratorConfig, seed=seed, **values)
 
     def _sampling_config(self, seed: int) -> SamplingConfig:
-        return _validated(
+        return validated(
             SamplingConfig, sampler=self.sampler, inverse_temperature=self.inverse_temperature, seed=seed
         )
-
-
-def _num_jobs(n_jobs: int | None) -> int | None:
-    """Return the number of processes; scikit-learn's -1 means as many as pay, like None."""
-    if n_jobs is None or n_jobs == -1:
-        return None
-    if n_jobs < 1:
-        raise InvalidInputError(f"n_jobs must be 1 or more, -1 or None, got {n_jobs}")
-    return n_jobs
 
 
 def _labels(generators: FittedGenerators) -> np.ndarray:
     """Return the classes' labels as the user knows them."""
     values = generators.label_values
     return np.array(generators.class_names) if values is None else values
-
-
-def _validated(kind: type, **values: Any) -> Any:
-    """Return a configuration, its first fault as one line."""
-    try:
-        return kind(**values)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        name = ".".join(map(str, fault["loc"]))
-        raise InvalidInputError(f"{name}: {fault['msg']}, got {fault['input']!r}") from None

@@ -1,0 +1,168 @@
+"""What estimators take beside arrays: lists and pandas tables; and the way back."""
+
+import sys
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Shaped
+from scipy.sparse import issparse
+
+from riemaug.errors import InvalidInputError
+
+
+@dataclass(frozen=True, eq=False)
+class TableColumns:
+    """The columns of a pandas DataFrame of numbers.
+
+    Attributes
+    ----------
+    names : pandas Index (D,)
+    dtypes : pandas Series (D,)
+        Each column's dtype.
+    are_whole : ndarray (D,) of bool
+        Columns of integers and of True and False.
+    """
+
+    names: Any
+    dtypes: Any
+    are_whole: Bool[np.ndarray, " D"]
+
+    def table(self, rows: Shaped[np.ndarray, "n D"]) -> Any:
+        """Return rows as a DataFrame with these columns, whole numbers rounded."""
+        pandas = sys.modules["pandas"]
+        rounded = self.rounded(rows)
+        return pandas.DataFrame(rounded, columns=self.names).astype(self.dtypes)
+
+    def rounded(self, rows: Shaped[np.ndarray, "n D"]) -> Shaped[np.ndarray, "n D"]:
+        """Return rows with the columns of whole numbers rounded."""
+        if rows.dtype.kind != "f":
+            return rows
+        return np.where(self.are_whole, np.rint(rows), rows).astype(rows.dtype, copy=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Containers:
+    """What samples and labels came in, to give others back in the same.
+
+    Attributes
+    ----------
+    columns : TableColumns, optional
+        Of a DataFrame; None for arrays and lists.
+    label_name, label_dtype : optional
+        Of labels in a pandas Series; a dtype of None stands for arrays and lists.
+    """
+
+    columns: TableColumns | None = None
+    label_name: Any = None
+    label_dtype: Any = None
+
+    @classmethod
+    def of(cls, X: Any, y: Any) -> "Containers":
+        """Return the containers of samples and labels; InvalidInputError where a column is no numbers."""
+        columns = table_columns(X) if is_table(X) else None
+        return cls(columns, y.name, y.dtype) if _is_series(y) else cls(columns)
+
+    def restore(self, X: Shaped[np.ndarray, "n ..."], y: Shaped[np.ndarray, " n"]) -> tuple[Any, Any]:
+        """Return samples and labels in such containers; the rows of pandas are numbered from 0."""
+        samples = X if self.columns is None else self.columns.table(X)
+        if self.label_dtype is None:
+            return samples, y
+        return samples, sys.modules["pandas"].Series(y, name=self.label_name, dtype=self.label_dtype)
+
+
+def is_table(X: Any) -> bool:
+    """Return whether `X` is a pandas DataFrame; pandas need not be installed."""
+    # whoever has a DataFrame has imported pandas
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(X, pandas.DataFrame)
+
+
+def _is_series(y: Any) -> bool:
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(y, pandas.Series)
+
+
+def table_columns(X: Any) -> TableColumns:
+    """Return the columns of a DataFrame.
+
+    Raises
+    ------
+    InvalidInputError
+        A column holds no numbers.
+    """
+    types = sys.modules["pandas"].api.types
+    whole = []
+    for name, dtype in X.dtypes.items():
+        is_whole = types.is_bool_dtype(dtype) or types.is_integer_dtype(dtype)
+        if not is_whole and not types.is_float_dtype(dtype):
+            raise InvalidInputError(
+                f"columns must hold real numbers, {name!r} holds {dtype}: encode it as numbers or drop it"
+            )
+        whole.append(is_whole)
+    return TableColumns(X.columns, X.dtypes, np.array(whole, dtype=bool))
+
+
+def array_of_samples(X: Any) -> Shaped[np.ndarray, "n ..."]:
+    """Return samples as an array: numbers of a DataFrame, of lists, or of an array of Python objects.
+
+    Raises
+    ------
+    InvalidInputError
+        A sparse matrix, complex numbers, objects that are no numbers, or too few rows or columns.
+    """
+    if issparse(X):
+        raise InvalidInputError(
+            "X must be dense, it is a sparse matrix, which is not supported: give X.toarray()"
+        )
+    samples = _numbers_of(X) if is_table(X) else np.asarray(X)
+    if samples.dtype.kind == "c":
+        raise InvalidInputError("Complex data not supported: X must hold real numbers, give X.real")
+    if samples.ndim > 1 and len(samples) and 0 in samples.shape:
+        raise InvalidInputError(
+            f"X has 0 feature(s) (shape={samples.shape}) while a minimum of 1 is required: give some"
+        )
+    if samples.ndim > 1 and len(samples) == 1:
+        raise InvalidInputError("X must hold several samples of each class, it holds 1 sample: add others")
+    return samples if samples.dtype.kind != "O" else _numbers_of_objects(samples)
+
+
+def _numbers_of_objects(samples: Shaped[np.ndarray, "n ..."]) -> Shaped[np.ndarray, "n ..."]:
+    try:
+        return samples.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(
+            f"X must hold real numbers, it holds Python objects that are none ({error}): convert it"
+        ) from None
+
+
+def _numbers_of(table: Any) -> np.ndarray:
+    """Return a DataFrame as one array of the dtype that holds all its columns; gaps become NaN."""
+    columns = table_columns(table)
+    kinds = {dtype for dtype in columns.dtypes if isinstance(dtype, np.dtype)}
+    if len(kinds) == len(set(columns.dtypes)):
+        return table.to_numpy(dtype=np.result_type(*kinds) if kinds else None)
+    # pandas' own dtypes, which may have gaps, or columns of zeros left out
+    return table.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def array_of_labels(y: Any) -> Shaped[np.ndarray, "n ..."]:
+    """Return labels as an array; objects that are all text or all numbers become just that.
+
+    Raises
+    ------
+    InvalidInputError
+        There are none.
+    """
+    if y is None:
+        raise InvalidInputError(
+            "Augmentor requires y to be passed, but the target y is None: give a label for each sample"
+        )
+    labels = np.asarray(y)
+    if labels.dtype.kind != "O":
+        return labels
+    for kind in (str, Real):
+        if all(isinstance(label, kind) for label in labels.flat):
+            return np.array(labels.tolist())
+    return labels

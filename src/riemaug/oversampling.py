@@ -1,0 +1,231 @@
+"""`ManifoldOverSampler`: samples drawn by `riemaug.Augmentor`, as an over-sampler of imbalanced-learn."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Shaped
+from scipy.sparse import issparse, vstack
+
+from riemaug.augmentor import Augmentor
+from riemaug.config import GeneratorConfig
+from riemaug.data.checks import MIN_PER_CLASS, check_memory
+from riemaug.errors import InvalidInputError
+from riemaug.estimator_input import TableColumns, is_table, table_columns
+from riemaug.estimator_parameters import RandomStateLike, seed_of, validated
+
+try:
+    from imblearn.over_sampling.base import BaseOverSampler
+except ImportError as error:
+    raise ImportError(
+        "riemaug.oversampling needs the package imbalanced-learn, which cannot be imported"
+        f" ({str(error).splitlines()[0]}): pip install 'riemaug[smote]'"
+    ) from None
+
+_OWN_PARAMETERS = frozenset({"sampling_strategy", "image_shape", "random_state"})
+
+
+class ManifoldOverSampler(BaseOverSampler):
+    """Over-samples classes with draws from their learned manifolds; in place of SMOTE in a pipeline.
+
+    The classes that `sampling_strategy` asks for get new samples from `riemaug.Augmentor`; the given rows
+    come first, unchanged. Only these classes are learned where each has a model of its own; all classes
+    with two or more samples are where one model is shared (preset "conditional").
+
+    Parameters
+    ----------
+    sampling_strategy : float, str, dict or callable
+        How many samples classes have afterwards, as in imbalanced-learn: "auto" fills all up to the
+        largest class; {label: number} names the numbers.
+    image_shape : tuple of int, optional
+        The shape of one sample, for rows that are flattened images or volumes: (28, 28) or (3, 32, 32).
+        They are modelled as images and given back as rows. Without it, rows are a table, scaled column by
+        column.
+    random_state : int, numpy RandomState or None
+        Seed of training and draws; a RandomState is drawn from at each call of `fit_resample`.
+    preset, sharing, model, network, sampler, latent_dim, bandwidth, regularization, likelihood
+        The models and how points are drawn, as in `Augmentor`.
+    max_epochs, learning_rate, patience, training_batch_size, validation_fraction, augment_training, tune
+        How models are trained, as in `Augmentor`.
+    inverse_temperature, device, n_jobs
+        As in `Augmentor`.
+
+    Attributes
+    ----------
+    sampling_strategy_ : dict
+        Label and number of new samples of each class that gets some.
+    augmentor_ : Augmentor or None
+        What was learned; None where no class needed samples. Set by `fit_resample`.
+    sample_shape_ : tuple of int
+        The shape of one sample as it is modelled.
+    n_features_in_ : int
+        Values of one sample.
+    feature_names_in_ : ndarray of str
+        Names of the columns, for a DataFrame whose columns have text as names.
+
+    Notes
+    -----
+    X may be an array of two axes; a DataFrame of numbers (numpy's or pandas' dtypes, kept; text, dates and
+    categories are refused); a list of rows; a sparse matrix, which is filled in while it is modelled, so
+    that it must fit the memory; or images and volumes as they are: n x H x W, n x C x H x W, n x H x W x C
+    or n x D x H x W. Of three or four axes of a sample, the last one, or else the first, holds channels if
+    it is at most 4 long; the same holds for `image_shape`. What comes back has the container, dtype and
+    shape of what was given; values of integer columns are rounded.
+
+    Over-sample within cross-validation, by a pipeline of `imblearn.pipeline`, never before it: otherwise
+    test samples have helped to make training samples.
+
+    References
+    ----------
+    C. Chadebec, S. Allassonniere 2021, "Data augmentation with variational autoencoders and manifold
+    sampling".
+    """
+
+    _columns: TableColumns | None = None
+
+    def __init__(
+        self,
+        *,
+        sampling_strategy: float | str | Mapping[Any, int] | Callable[..., Any] = "auto",
+        image_shape: tuple[int, ...] | None = None,
+        random_state: RandomStateLike = None,
+        preset: str = "auto",
+        sharing: str = "measured",
+        model: str = "rhvae",
+        network: str | None = None,
+        sampler: str | None = None,
+        latent_dim: int | None = None,
+        bandwidth: float | None = None,
+        regularization: float | None = None,
+        likelihood: str | None = None,
+        max_epochs: int | None = None,
+        learning_rate: float | None = None,
+        patience: int | None = None,
+        training_batch_size: int | None = None,
+        validation_fraction: float | None = None,
+        augment_training: bool = False,
+        tune: int | None = None,
+        inverse_temperature: float = 1.0,
+        device: str = "auto",
+        n_jobs: int | None = None,
+    ) -> None:
+        super().__init__(sampling_strategy=sampling_strategy)  # pyright: ignore[reportArgumentType]
+        self.image_shape = image_shape
+        self.random_state = random_state
+        self.preset = preset
+        self.sharing = sharing
+        self.model = model
+        self.network = network
+        self.sampler = sampler
+        self.latent_dim = latent_dim
+        self.bandwidth = bandwidth
+        self.regularization = regularization
+        self.likelihood = likelihood
+        self.max_epochs = max_epochs
+        self.learning_rate = learning_rate
+        self.patience = patience
+        self.training_batch_size = training_batch_size
+        self.validation_fraction = validation_fraction
+        self.augment_training = augment_training
+        self.tune = tune
+        self.inverse_temperature = inverse_temperature
+        self.device = device
+        self.n_jobs = n_jobs
+
+    def _check_X_y(self, X: Any, y: Any, accept_sparse: Any = None) -> tuple[Any, Any, bool]:
+        """Return X and y as arrays, X flat or with its axes, and whether y was one column a class."""
+        self._columns = table_columns(X) if is_table(X) else None
+        axes = _axes_of_samples(X)
+        flat = X if axes is None else np.asarray(X).reshape(len(X), math.prod(axes))
+        try:
+            samples, labels, is_one_hot = super()._check_X_y(flat, y, accept_sparse)
+        except ValueError as error:
+            raise InvalidInputError(_in_one_line(error)) from error
+        self.sample_shape_ = _modelled_shape(self.image_shape, axes, samples.shape[1])
+        return samples if axes is None else samples.reshape(-1, *axes), labels, is_one_hot
+
+    def _fit_resample(self, X: Any, y: Shaped[np.ndarray, " n"], **params: Any) -> tuple[Any, Any]:
+        """Return X and y with new samples of the classes of `sampling_strategy_` after them."""
+        wanted = {label: count for label, count in self.sampling_strategy_.items() if count}
+        self.augmentor_ = None
+        if not wanted:
+            return X.copy(), y.copy()
+        samples = _dense(X).reshape(X.shape[0], *self.sample_shape_)
+        augmentor, rows = self._augmentor_for(y, list(wanted))
+        made, labels = augmentor.fit(samples[rows], y[rows]).sample(wanted)
+        self.augmentor_ = augmentor
+        made = made.reshape(len(made), *X.shape[1:])
+        if self._columns is not None:
+            made = self._columns.rounded(made)
+        joined = _with_sparse(X, made) if issparse(X) else np.concatenate([X, made])
+        return joined, np.concatenate([y, labels.astype(y.dtype)])
+
+    def _augmentor_for(
+        self, y: Shaped[np.ndarray, " n"], wanted: list[Any]
+    ) -> tuple[Augmentor, Bool[np.ndarray, " n"]]:
+        """Return the augmentor, and the rows of the classes that it has to learn."""
+        settings = {name: value for name, value in self.get_params().items() if name not in _OWN_PARAMETERS}
+        seed = seed_of(self.random_state)
+        chosen = {name: settings[name] for name in GeneratorConfig.model_fields if name in settings}
+        labels, sizes = np.unique(y, return_counts=True)
+        config = validated(GeneratorConfig, seed=seed, **chosen).resolved(self.sample_shape_, len(labels))
+        # decided by all classes, of which perhaps one alone is learned
+        augmentor = Augmentor(**settings | {"preset": config.preset}, random_state=seed)
+        learned = np.array([label in wanted for label in labels])
+        if config.shares(len(labels)):
+            learned |= sizes >= MIN_PER_CLASS
+        return augmentor, np.isin(y, labels[learned])
+
+
+def _axes_of_samples(X: Any) -> tuple[int, ...] | None:
+    """Return the shape of one sample of images or volumes; None of rows, and of what is no array."""
+    if is_table(X) or issparse(X):
+        return None
+    try:
+        shape = np.shape(X)
+    except ValueError:  # rows of different lengths: scikit-learn tells of these
+        return None
+    return tuple(shape[1:]) if len(shape) > 2 and math.prod(shape) else None
+
+
+def _modelled_shape(
+    image_shape: tuple[int, ...] | None, axes: tuple[int, ...] | None, num_values: int
+) -> tuple[int, ...]:
+    """Return the shape of one sample as it is modelled."""
+    if axes is not None:
+        if image_shape is not None and tuple(image_shape) != axes:
+            raise InvalidInputError(
+                f"image_shape is for flat samples, those of X have the shape {axes} and image_shape is"
+                f" {image_shape}: leave it out"
+            )
+        return axes
+    if image_shape is None:
+        return (num_values,)
+    if math.prod(image_shape) != num_values:
+        raise InvalidInputError(
+            f"image_shape must make {num_values} values, as many as a row of X has, {image_shape} makes"
+            f" {math.prod(image_shape)}: correct it"
+        )
+    return tuple(image_shape)
+
+
+def _in_one_line(error: ValueError) -> str:
+    """Return what scikit-learn found wrong with X or y, without its advice on other estimators."""
+    first = str(error).splitlines()[0].rstrip(".")
+    if "contains" in first:
+        return f"X and y must be complete and finite, it was found: {first}: fill gaps in or drop the rows"
+    return first
+
+
+def _dense(X: Any) -> Shaped[np.ndarray, "n ..."]:
+    """Return an array as it is and a sparse matrix filled in; ResourceError if it does not fit."""
+    if not issparse(X):
+        return X
+    check_memory(math.prod(X.shape) * X.dtype.itemsize, "rows of the sparse X", "leave features out")
+    return X.toarray()
+
+
+def _with_sparse(X: Any, made: Shaped[np.ndarray, "m D"]) -> Any:
+    """Return a sparse matrix followed by new rows, in its own format."""
+    return vstack([X, type(X)(made)], format=X.format)
