@@ -93,7 +93,7 @@ class Console:
                 "above is for no copies"
             )
         if estimate.seconds > LONG_SECONDS and dataset.format.kind != "arrays":
-            sides = dataset.format.model_shape[: 3 if dataset.format.kind == "volumes" else 2]
+            sides = dataset.format.model_shape[: dataset.format.num_sides]
             half = "x".join(str(max(1, side // 2)) for side in sides)
             part = "an eighth" if len(sides) == 3 else "a quarter"
             self.say(f"to be faster: --fit-shape {half} takes about {part} of it; or --max-epochs 300")

@@ -11,7 +11,7 @@ from jaxtyping import Shaped
 
 from riemaug.data.checks import check_class_sizes
 from riemaug.data.dataset import SampleFormat
-from riemaug.data.listing import ListedFile, Listing
+from riemaug.data.listing import ListedFile, Listing, one_of
 from riemaug.errors import InvalidInputError
 
 _MAX_THREADS = 8
@@ -95,7 +95,7 @@ def sort_out(
         return good, rows, [f"{len(bad)} files were skipped as asked: {'; '.join(bad)}."]
     more = f" and {len(bad) - _SHOWN_PROBLEMS} more" if len(bad) > _SHOWN_PROBLEMS else ""
     raise InvalidInputError(
-        f"every {listing.kind[:-1]} must be readable, {len(bad)} of {len(names)} are not:"
+        f"every {one_of(listing.kind)} must be readable, {len(bad)} of {len(names)} are not:"
         f" {'; '.join(bad[:_SHOWN_PROBLEMS])}{more}:"
         " repair or remove them, or give --skip-bad"
     )

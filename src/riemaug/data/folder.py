@@ -1,21 +1,29 @@
 """A folder of images or of volumes as a data set."""
 
 import os
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+from riemaug.data.array_files import read_array_files
 from riemaug.data.checks import check_variation, find_oddities
 from riemaug.data.dataset import Dataset
-from riemaug.data.file_samples import class_names_of as class_names_of
-from riemaug.data.file_samples import labels_of as labels_of
-from riemaug.data.file_samples import of_each as of_each
-from riemaug.data.file_samples import sort_out as sort_out
+from riemaug.data.file_samples import FileSamples, class_names_of, labels_of
 from riemaug.data.groups import find_groups
 from riemaug.data.image_files import read_image_files
-from riemaug.data.listing import list_class_folders
+from riemaug.data.listing import Listing, SampleKind, list_class_folders
 from riemaug.data.metadata_table import METADATA_NAME, list_metadata
 from riemaug.data.output import check_class_names
 from riemaug.data.sizes import SizeOptions
+from riemaug.data.stack_files import are_stacks, read_stack_files
 from riemaug.data.volume_files import read_volume_files
+
+_READERS: dict[SampleKind, Callable[[Path, Listing, SizeOptions, bool], FileSamples]] = {
+    "images": read_image_files,
+    "stacks": read_stack_files,
+    "arrays": read_array_files,
+    "volumes": read_volume_files,
+}
 
 
 def read_folder(
@@ -23,14 +31,12 @@ def read_folder(
 ) -> Dataset:
     """Read a folder of images or volumes; see `riemaug.data.read_dataset` for the rules and errors."""
     size.check()
-    has_table = os.path.isfile(root / METADATA_NAME)
-    listing = list_metadata(root) if has_table else list_class_folders(root)
+    listing = list_folder(root)
     class_names = class_names_of(listing)
     check_class_names(class_names)
     labels_of(listing.files, class_names, listing.kind)
     groups, group_notes = find_groups(listing.files, group_from, listing.from_metadata)
-    read = read_volume_files if listing.kind == "volumes" else read_image_files
-    found = read(root, listing, size, skip_bad)
+    found = _READERS[listing.kind](root, listing, size, skip_bad)
     files = [listing.files[row] for row in found.rows]
     labels = labels_of(files, class_names, listing.kind)
     names = tuple(file.name for file in files)
@@ -46,3 +52,17 @@ def read_folder(
         label_values=None,
         notes=(*listing.notes, *group_notes, *found.notes, *oddities),
     )
+
+
+def list_folder(root: Path) -> Listing:
+    """List the samples of a data folder, by its metadata.csv or its class folders.
+
+    Raises
+    ------
+    InvalidInputError
+        See `riemaug.data.listing` and `riemaug.data.metadata_table`.
+    """
+    listing = list_metadata(root) if os.path.isfile(root / METADATA_NAME) else list_class_folders(root)
+    if listing.kind == "images" and are_stacks(root, listing):
+        return replace(listing, kind="stacks")
+    return listing

@@ -29,6 +29,7 @@ def read_image_files(root: Path, listing: Listing, size: SizeOptions, skip_bad: 
         They do not fit the memory.
     """
     size.check_axes(2, "images")
+    size.check_no_grid("images")
     resize = size.image_size
     names = names_of(listing)
     # Pillow warns about harmless oddities of files; what matters here is an error or a note of ours

@@ -3,6 +3,8 @@
 import os
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -97,11 +99,24 @@ def decode_image(path: Path, resize: tuple[int, int] | None = None) -> DecodedIm
         The file is damaged, too large, a stack, or of a pixel kind that cannot be kept; the message
         does not name the file.
     """
+    with opened_image(path) as image:
+        return _decode(image, resize)
+
+
+@contextmanager
+def opened_image(path: Path) -> Iterator[Image.Image]:
+    """Open an image file; what goes wrong while it is open is one line.
+
+    Raises
+    ------
+    InvalidInputError
+        The file is damaged or too large; the message does not name the file.
+    """
     if not os.path.isfile(path):
         raise InvalidInputError("is no regular file" if os.path.exists(path) else "the file does not exist")
     try:
         with Image.open(path, formats=_FORMATS) as image:
-            return _decode(image, resize)
+            yield image
     except InvalidInputError:
         raise
     except Image.DecompressionBombError:
@@ -111,6 +126,23 @@ def decode_image(path: Path, resize: tuple[int, int] | None = None) -> DecodedIm
     except _DECODING_ERRORS as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise InvalidInputError(f"damaged or unreadable: {' '.join(str(reason).split())}") from None
+
+
+def grey_page(image: Image.Image) -> Shaped[np.ndarray, "H W"]:
+    """Return the pixels of one grey page of a file that is open.
+
+    Raises
+    ------
+    InvalidInputError
+        The page is coloured or transparent, or of a pixel kind that cannot be kept.
+    """
+    plain, _ = _plain_mode(image)
+    if len(plain.getbands()) > 1:
+        raise InvalidInputError(f"pages of a stack must be grey, this one is {plain.mode}: save it as grey")
+    pixels = _to_array(plain)
+    if plain.mode == "I;16" and _is_white_zero(image):
+        return np.iinfo(np.uint16).max - pixels
+    return pixels
 
 
 def _decode(image: Image.Image, resize: tuple[int, int] | None) -> DecodedImage:

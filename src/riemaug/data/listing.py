@@ -16,10 +16,15 @@ SPLIT_NAMES = frozenset({"train", "training", "val", "valid", "validation", "tes
 TRAIN_NAMES = frozenset({"train", "training"})
 _SYSTEM_NAMES = frozenset({"__macosx", "thumbs.db", "desktop.ini", "ehthumbs.db"})
 VOLUME_SUFFIXES = (".nii", ".nii.gz")
-_OTHER_VOLUME_SUFFIXES = (".dcm", ".mha", ".mhd", ".nrrd", ".mgz", ".hdr", ".img")
+ARRAY_SUFFIX = ".npy"
+DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
+_DICOM_MAGIC_AT, _DICOM_MAGIC = 128, b"DICM"
+_OTHER_VOLUME_SUFFIXES = (".mha", ".mhd", ".nrrd", ".mgz", ".hdr", ".img")
 _SHOWN = 5
 
-SampleKind = Literal["images", "volumes"]
+SampleKind = Literal["images", "stacks", "arrays", "volumes", "series"]
+"""Of files: images, multi-page TIFF, npy, NIfTI, DICOM (the files of a series are one sample)."""
+_KIND_WORDS = {"arrays": "npy arrays", "volumes": "volumes", "series": "DICOM files"}
 
 
 @dataclass(frozen=True)
@@ -95,11 +100,35 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def kind_of_name(name: str) -> SampleKind | None:
-    """Return what a file's name says that it holds; None for neither images nor volumes."""
+    """Return what a file's name says that it holds; None for no kind of sample."""
     folded = name.casefold()
     if folded.endswith(VOLUME_SUFFIXES):
         return "volumes"
+    if folded.endswith(ARRAY_SUFFIX):
+        return "arrays"
+    if folded.endswith(DICOM_SUFFIXES):
+        return "series"
     return "images" if Path(folded).suffix in IMAGE_SUFFIXES else None
+
+
+def _kind_of_file(path: str | os.PathLike[str]) -> SampleKind | None:
+    """Return what a file holds by its name, or by its beginning: DICOM files often have no suffix."""
+    name = os.path.basename(path)
+    kind = kind_of_name(name)
+    suffix = PurePosixPath(name).suffix[1:]
+    if kind is not None or (suffix and not suffix.isdecimal()) or name.casefold() == "dicomdir":
+        return kind
+    try:
+        with open(path, "rb") as file:
+            file.seek(_DICOM_MAGIC_AT)
+            return "series" if file.read(len(_DICOM_MAGIC)) == _DICOM_MAGIC else None
+    except OSError:
+        return None
+
+
+def one_of(kind: SampleKind) -> str:
+    """Return the word for one sample of a kind."""
+    return "series" if kind == "series" else kind[:-1]
 
 
 def split_suffix(name: str) -> tuple[str, str]:
@@ -111,36 +140,38 @@ def split_suffix(name: str) -> tuple[str, str]:
     return name.removesuffix(path.suffix), path.suffix.lower()
 
 
-def common_kind_of(names: Iterable[str]) -> SampleKind:
-    """Return what all the files are; images where there are none.
+def common_kind_of(root: Path, names: Iterable[str]) -> SampleKind:
+    """Return what all the files below `root` are; images where there are none.
 
     Raises
     ------
     InvalidInputError
-        Images and volumes in one data set.
+        Images and volumes, or two other kinds, in one data set.
     """
-    names_of: dict[SampleKind, list[str]] = {"images": [], "volumes": []}
+    names_of: dict[SampleKind, list[str]] = {}
     for name in names:
-        kind = kind_of_name(name)
+        kind = _kind_of_file(root / name)
         # a file of any name that metadata.csv calls a sample is tried as an image
-        names_of["images" if kind is None else kind].append(name)
-    images, volumes = names_of["images"], names_of["volumes"]
-    if images and volumes:
+        names_of.setdefault("images" if kind is None else kind, []).append(name)
+    if len(names_of) > 1:
+        first, second = sorted(names_of)[:2]
+        told, other = (_KIND_WORDS.get(kind, kind) for kind in (first, second))
         raise InvalidInputError(
-            f"a data set holds images or volumes, this one has {len(images)} images such as {images[0]!r} and"
-            f" {len(volumes)} volumes such as {volumes[0]!r}: move one kind away, or name the files to read"
-            " in a metadata.csv"
+            f"a data set holds {told} or {other}, this one has {len(names_of[first])} {told} such as"
+            f" {names_of[first][0]!r} and {len(names_of[second])} {other} such as {names_of[second][0]!r}:"
+            " move one kind away, or name the files to read in a metadata.csv"
         )
-    return "volumes" if volumes else "images"
+    return next(iter(names_of)) if names_of else "images"
 
 
 def _is_sample_name(entry: os.DirEntry[str]) -> bool:
-    if kind_of_name(entry.name) is None:
-        return False
     try:
-        return stat.S_ISREG(entry.stat().st_mode)
+        if not stat.S_ISREG(entry.stat().st_mode):
+            return False
     except OSError:
-        return True  # a broken link: listed here, reported when it is read
+        # a broken link: listed here, reported when it is read
+        return kind_of_name(entry.name) is not None
+    return _kind_of_file(entry.path) is not None
 
 
 def _files_below(root: Path, folder: Path) -> Iterator[tuple[str, bool]]:
@@ -212,7 +243,7 @@ def list_class_folders(root: Path) -> Listing:
         else:
             others.append(entry.name)
     _check_layout(root, samples_of, top_samples, others)
-    kind = common_kind_of(name for names in samples_of.values() for name in names)
+    kind = common_kind_of(root, (name for names in samples_of.values() for name in names))
     _check_class_folders(samples_of, kind)
     files = [
         ListedFile(name, unicodedata.normalize("NFC", folder))
@@ -229,8 +260,8 @@ def _check_layout(
         if top_samples:
             raise InvalidInputError(
                 f"a data folder has one sub-folder per class, {str(root)!r} holds {len(top_samples)}"
-                f" {common_kind_of(top_samples)} and no class folders: move each file into the folder of its"
-                " class, or add a metadata.csv"
+                f" {common_kind_of(root, top_samples)} and no class folders: move each file into the folder"
+                " of its class, or add a metadata.csv"
             )
         raise InvalidInputError(_nothing_found(root, others))
     split_folders = [name for name in samples_of if name.casefold() in SPLIT_NAMES and samples_of[name]]

@@ -46,7 +46,7 @@ def list_metadata(root: Path) -> Listing:
     rows = _read_rows(root / METADATA_NAME)
     rows, notes = _training_rows(rows)
     files = _files_of(root, rows)
-    kind = common_kind_of(files)
+    kind = common_kind_of(root, files)
     synthetic = sum(row.get("synthetic", "").casefold() in ("true", "1") for row in rows)
     if synthetic:
         notes.append(f"{synthetic} of the {len(rows)} {kind} are marked as synthetic in metadata.csv.")

@@ -17,7 +17,7 @@ from riemaug.data.channels import has_alpha, on_white
 from riemaug.data.dataset import SampleFormat
 from riemaug.data.grids import VolumeGrid, upright
 from riemaug.data.images import MAX_PIXELS
-from riemaug.data.resampling import resample
+from riemaug.data.resampling import resized
 from riemaug.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def read_voxels(
     missing = int(voxels.size - np.count_nonzero(np.isfinite(voxels)))
     if missing:
         raise InvalidInputError(f"voxels must be finite numbers, {missing} are NaN or infinite: replace them")
-    return voxels if sides is None else _resized(voxels, sides)
+    return voxels if sides is None else resized(voxels, sides)
 
 
 def _meant_values(voxels: np.ndarray, grid: VolumeGrid) -> np.ndarray:
@@ -212,11 +212,6 @@ def _meant_values(voxels: np.ndarray, grid: VolumeGrid) -> np.ndarray:
         return voxels.astype(np.float32)
     with np.errstate(over="ignore"):  # what overflows is refused as infinite
         return (voxels * slope + intercept).astype(np.float32)
-
-
-def _resized(voxels: np.ndarray, sides: tuple[int, ...]) -> np.ndarray:
-    resized = np.clip(resample(voxels, sides), voxels.min(), voxels.max())
-    return (resized if voxels.dtype.kind == "f" else np.rint(resized)).astype(voxels.dtype)
 
 
 def write_volume(path: Path, sample: Shaped[np.ndarray, "X Y Z"], fmt: SampleFormat) -> None:

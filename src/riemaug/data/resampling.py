@@ -80,6 +80,12 @@ def _cubic_kernel(distance: np.ndarray) -> np.ndarray:
     return np.where(distance < 1, near, np.where(distance < 2, far, 0.0))
 
 
+def resized(values: Shaped[np.ndarray, "*sides"], sides: tuple[int, ...]) -> Shaped[np.ndarray, "*new_sides"]:
+    """Return the sample with the sides `sides`, in its own dtype and range; see `resample`."""
+    result = np.clip(resample(values, sides), values.min(), values.max())
+    return (result if values.dtype.kind == "f" else np.rint(result)).astype(values.dtype)
+
+
 def restore_samples(
     unit: Float32[np.ndarray, "n *shape"], scaler: RangeScaler, fmt: SampleFormat
 ) -> Shaped[np.ndarray, "n *sample_shape"]:
@@ -100,7 +106,7 @@ def restore_samples(
         NaN among the values, or a scaler with a range for each value of the modelled size.
     """
     if fmt.fit_shape is None:
-        return scaler.inverse(unit)
+        return fmt.settled(scaler.inverse(unit))
     if scaler.low.ndim:
         raise InvalidInputError(
             f"samples of {fmt.sample_shape} that are modelled at another size need one range for all values,"

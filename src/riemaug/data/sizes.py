@@ -74,6 +74,16 @@ class SizeOptions:
                 f"--fit-shape of {what} takes {example}, got {_told(self.fit_shape)}: give {num_axes} sides"
             )
 
+    def check_plain(self, num_axes: int, what: str) -> None:
+        """Raise InvalidInputError for wishes that files of plain arrays cannot meet."""
+        if self.resize is not None or self.pad or self.crop:
+            raise InvalidInputError(
+                f"--resize, --pad and --crop are for image files, {what} must have one shape: to model them"
+                " smaller give --fit-shape"
+            )
+        self.check_axes(num_axes, what)
+        self.check_no_grid(what)
+
     def check_no_grid(self, what: str) -> None:
         """Raise InvalidInputError if samples without a grid in space were to be resampled to one."""
         if self.resample:

@@ -2,23 +2,30 @@
 
 import os
 import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int64, Shaped
 
+from riemaug.data.array_files import read_array_file
 from riemaug.data.arrays import TRAINING_KEYS, read_arrays, read_every_array
-from riemaug.data.folder import class_names_of, labels_of, of_each, sort_out
+from riemaug.data.file_samples import class_names_of, labels_of, of_each, sort_out
+from riemaug.data.folder import list_folder
 from riemaug.data.groups import find_groups
 from riemaug.data.images import decode_image
 from riemaug.data.likeness import Signature, Signatures, signature
-from riemaug.data.listing import Listing, list_class_folders
-from riemaug.data.metadata_table import METADATA_NAME, PlainTable, list_metadata, read_plain_table
+from riemaug.data.listing import Listing, SampleKind
+from riemaug.data.metadata_table import METADATA_NAME, PlainTable, read_plain_table
 from riemaug.data.nifti import read_volume_header, read_voxels
 from riemaug.data.output import check_class_names
+from riemaug.data.stack_files import read_stack
+from riemaug.data.table_files import TableRows, is_table
+from riemaug.data.tables import read_table
 from riemaug.errors import InvalidInputError
 
+_IMAGES_AT_ONCE = 8
 _VOLUMES_AT_ONCE = 2
 
 
@@ -29,9 +36,9 @@ class SplitSource:
     Attributes
     ----------
     path : Path
-        The folder or npz file.
+        The folder, npz file or table.
     what : str
-        What a sample is called: "images", "volumes" or "rows".
+        What a sample is called: "images", "stacks", "arrays", "volumes" or "rows".
     labels : ndarray (n,)
         Index of each sample's class in `class_names`.
     class_names : tuple of str
@@ -43,6 +50,8 @@ class SplitSource:
         The metadata.csv that lists the samples.
     arrays : dict of str to ndarray, optional
         All of the npz file; rows are the samples in those as long as the data.
+    cells : TableRows, optional
+        All of the table.
     """
 
     path: Path
@@ -53,9 +62,24 @@ class SplitSource:
     notes: tuple[str, ...]
     table: PlainTable | None = None
     arrays: dict[str, Shaped[np.ndarray, "..."]] | None = None
+    cells: TableRows | None = None
+
+    @property
+    def file_suffix(self) -> str:
+        """Suffix of the file that a part is written to; "" for a folder."""
+        if self.cells is not None:
+            return self.cells.suffix
+        return "" if self.arrays is None else ".npz"
 
 
-def read_split_source(path: Path, *, skip_bad: bool = False, group_from: str | None = None) -> SplitSource:
+def read_split_source(
+    path: Path,
+    *,
+    skip_bad: bool = False,
+    group_from: str | None = None,
+    label_from: str | None = None,
+    drop_columns: Sequence[str] = (),
+) -> SplitSource:
     """Read what `riemaug.data.read_dataset` reads, one sample after the other; sizes may differ.
 
     Parameters
@@ -63,7 +87,7 @@ def read_split_source(path: Path, *, skip_bad: bool = False, group_from: str | N
     path : Path
     skip_bad : bool
         Leave out files that cannot be read.
-    group_from : str, optional
+    group_from, label_from, drop_columns
         See `riemaug.data.read_dataset`.
 
     Raises
@@ -75,7 +99,18 @@ def read_split_source(path: Path, *, skip_bad: bool = False, group_from: str | N
         return _read_folder(path, skip_bad, group_from)
     if not os.path.isfile(path):
         raise InvalidInputError(
-            f"the data must be a folder or an npz file, {str(path)!r} does not exist: check the path"
+            f"the data must be a folder, an npz file or a table, {str(path)!r} does not exist: check the path"
+        )
+    if is_table(path) and path.name.casefold() != METADATA_NAME:
+        dataset = read_table(path, label_from=label_from, group_from=group_from, drop_columns=drop_columns)
+        return SplitSource(
+            path,
+            "rows",
+            dataset.labels,
+            dataset.class_names,
+            Signatures.of(dataset),
+            dataset.notes,
+            cells=TableRows.read(path),
         )
     return _read_npz(path, group_from)
 
@@ -87,7 +122,7 @@ def _read_folder(root: Path, skip_bad: bool, group_from: str | None) -> SplitSou
             f"{str(root / METADATA_NAME)!r} has a column split, so these data are split already: remove the"
             " column to split them anew"
         )
-    listing = list_class_folders(root) if table is None else list_metadata(root)
+    listing = list_folder(root)
     class_names = class_names_of(listing)
     check_class_names(class_names)
     labels_of(listing.files, class_names, listing.kind)
@@ -106,21 +141,30 @@ def _read_folder(root: Path, skip_bad: bool, group_from: str | None) -> SplitSou
 
 def _sign(root: Path, listing: Listing, skip_bad: bool) -> tuple[list[Signature], list[int], list[str]]:
     """Return the signatures of the readable files, their places in the listing, and notes."""
-
-    def sign_image(row: int) -> Signature:
-        return signature(decode_image(root / listing.files[row].name).pixels)
-
-    def sign_volume(row: int) -> Signature:
-        path = root / listing.files[row].name
-        return signature(read_voxels(path, read_volume_header(path)))
-
-    if listing.kind == "volumes":
-        return sort_out(listing, of_each(sign_volume, len(listing.files), _VOLUMES_AT_ONCE), skip_bad)
+    read, at_once = _READERS[listing.kind]
     # Pillow warns about harmless oddities of files
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = of_each(sign_image, len(listing.files))
+        found = of_each(
+            lambda row: signature(read(root / listing.files[row].name)), len(listing.files), at_once
+        )
     return sort_out(listing, found, skip_bad)
+
+
+def _read_image(path: Path) -> np.ndarray:
+    return decode_image(path).pixels
+
+
+def _read_volume(path: Path) -> np.ndarray:
+    return read_voxels(path, read_volume_header(path))
+
+
+_READERS: dict[SampleKind, tuple[Callable[[Path], np.ndarray], int]] = {
+    "images": (_read_image, _IMAGES_AT_ONCE),
+    "stacks": (read_stack, _VOLUMES_AT_ONCE),
+    "arrays": (read_array_file, _VOLUMES_AT_ONCE),
+    "volumes": (_read_volume, _VOLUMES_AT_ONCE),
+}
 
 
 def _read_npz(path: Path, group_from: str | None) -> SplitSource:

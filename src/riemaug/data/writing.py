@@ -14,6 +14,7 @@ from jaxtyping import Shaped
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from riemaug.atomic import atomic_path
+from riemaug.data.array_files import write_array_file
 from riemaug.data.channels import num_channels, with_channels
 from riemaug.data.dataset import Dataset, SampleFormat
 from riemaug.data.images import decode_image
@@ -22,6 +23,7 @@ from riemaug.data.nifti import write_volume
 from riemaug.data.output import check_class_names
 from riemaug.data.output import check_output_folder as check_output_folder
 from riemaug.data.output import prepare_output as prepare_output
+from riemaug.data.stack_files import write_stack
 from riemaug.errors import InvalidInputError
 
 _PILLOW_FORMATS = {".png": "PNG", ".tiff": "TIFF"}
@@ -65,10 +67,17 @@ def write_image(path: Path, sample: Shaped[np.ndarray, "H W ..."], fmt: SampleFo
         image.save(temporary, format=_PILLOW_FORMATS[fmt.suffix])
 
 
+_WRITERS = {
+    "folder": write_image,
+    "stacks": write_stack,
+    "npy": write_array_file,
+    "volumes": write_volume,
+}
+
+
 def write_sample(path: Path, sample: Shaped[np.ndarray, "..."], fmt: SampleFormat) -> None:
-    """Write one sample as a file of its own, an image or a volume; see `write_image`, `write_volume`."""
-    write = write_volume if fmt.kind == "volumes" else write_image
-    write(path, sample, fmt)
+    """Write one sample as a file of its own, whole or not at all, as its format says."""
+    _WRITERS[fmt.kind](path, sample, fmt)
 
 
 def _in_threads(jobs: list[Callable[[], _Result]]) -> list[_Result]:
@@ -116,7 +125,7 @@ def write_class_files(
         Samples of another shape or dtype than the format, or an impossible class name.
     """
     check_class_names([class_name])
-    _check_fits(samples, fmt, ("folder", "volumes"))
+    _check_fits(samples, fmt, tuple(_WRITERS))
     (out / class_name).mkdir(parents=True, exist_ok=True)
     names = [file_name(class_name, start + row, fmt.suffix) for row in range(len(samples))]
     _in_threads(
@@ -187,8 +196,8 @@ def include_real(data_root: Path, dataset: Dataset, out: Path, how: Literal["cop
     InvalidInputError
         The data set does not come from a folder, or links cannot be made in `out`.
     """
-    if dataset.format.kind == "arrays":
-        raise InvalidInputError("real samples can be included for folders only, this data set is an npz file")
+    if dataset.format.is_one_file:
+        raise InvalidInputError("real samples can be included for folders only, this data set is one file")
     check_class_names(dataset.class_names)
     jobs = []
     numbers = [0] * len(dataset.class_names)

@@ -135,7 +135,7 @@ def test_folders_without_images_say_what_they_hold(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "x.txt").write_text("x")
     refused(tmp_path, "no png", "1 of .txt")
-    (tmp_path / "a" / "x.dcm").write_bytes(b"x")
+    (tmp_path / "a" / "x.nrrd").write_bytes(b"x")
     refused(tmp_path, "a format that is not read", "NIfTI")
     np.savez(tmp_path / "arrays.npz", X=np.eye(4))
     refused(tmp_path, f"give {str(tmp_path / 'arrays.npz')!r}")

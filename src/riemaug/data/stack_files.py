@@ -1,0 +1,128 @@
+"""TIFF files of several grey pages, one volume a file."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Shaped
+from PIL import Image
+
+from riemaug.atomic import atomic_path
+from riemaug.data.dataset import SampleFormat
+from riemaug.data.file_samples import FileSamples, names_of
+from riemaug.data.images import MAX_PIXELS, grey_page, opened_image
+from riemaug.data.listing import Listing
+from riemaug.data.plain_files import PlainHeader, PlainKind, read_plain_files
+from riemaug.data.sizes import SizeOptions
+from riemaug.errors import InvalidInputError
+
+_SUFFIXES = (".tif", ".tiff")
+_NEW_SUBFILE_TYPE, _REDUCED = 254, 1
+_DTYPES = {"L": "uint8", "1": "uint8", "I": "uint16", "F": "float32"}
+"""By the beginning of Pillow's mode: "I;16" and its byte orders are "I" too."""
+
+
+def are_stacks(root: Path, listing: Listing) -> bool:
+    """Tell whether images are volumes: TIFF files, the first readable one of several pages."""
+    names = names_of(listing)
+    if not all(name.casefold().endswith(_SUFFIXES) for name in names):
+        return False
+    for name in names:
+        try:
+            with opened_image(root / name) as image:
+                return image.format == "TIFF" and len(_pages(image)) > 1
+        except InvalidInputError:
+            continue  # reported when it is read
+    return False
+
+
+def read_stack_files(root: Path, listing: Listing, size: SizeOptions, skip_bad: bool) -> FileSamples:
+    """Read the multi-page TIFF files of a listing; see `riemaug.data.plain_files.read_plain_files`."""
+    kind = PlainKind("stacks", _peek, read_stack, _format)
+    return read_plain_files(root, listing, size, skip_bad, kind)
+
+
+def _format(shape: tuple[int, ...], dtype: np.dtype, fit_shape: tuple[int, ...] | None) -> SampleFormat:
+    return SampleFormat("stacks", shape, dtype.name, ".tiff", None, False, fit_shape)
+
+
+def _peek(path: Path) -> PlainHeader:
+    with opened_image(path) as image:
+        pages = _checked_pages(image)
+        name = next((dtype for mode, dtype in _DTYPES.items() if image.mode.startswith(mode)), "")
+        if not name or image.mode in ("LA", "La", "LAB"):
+            raise InvalidInputError(
+                f"pages of a stack must be grey, these are {image.mode}: save them as grey"
+            )
+        return PlainHeader((len(pages), image.height, image.width), np.dtype(name))
+
+
+def _pages(image: Image.Image) -> list[int]:
+    """Return which pages are slices: not the small previews that some programs add."""
+    return [
+        page
+        for page in _each_page(image)
+        if not int(getattr(image, "tag_v2", {}).get(_NEW_SUBFILE_TYPE, 0)) & _REDUCED
+    ]
+
+
+def _each_page(image: Image.Image) -> Iterator[int]:
+    for page in range(getattr(image, "n_frames", 1)):
+        image.seek(page)
+        yield page
+
+
+def _checked_pages(image: Image.Image) -> list[int]:
+    pages = _pages(image)
+    if len(pages) < 2:
+        raise InvalidInputError("a stack has several pages, this file has one: move single pictures away")
+    image.seek(pages[0])
+    if len(pages) * image.width * image.height > MAX_PIXELS:
+        raise InvalidInputError(
+            f"a stack may have up to {MAX_PIXELS} pixels, this one promises"
+            f" {len(pages)}x{image.height}x{image.width}: make it smaller"
+        )
+    return pages
+
+
+def read_stack(path: Path) -> Shaped[np.ndarray, "Z H W"]:
+    """Return the grey pages of one TIFF file, from the first to the last.
+
+    Raises
+    ------
+    InvalidInputError
+        The file is damaged, too large, coloured, or its pages differ in size or kind; the message does
+        not name the file.
+    """
+    with opened_image(path) as image:
+        pages = _checked_pages(image)
+        first = grey_page(image)
+        voxels = np.empty((len(pages), *first.shape), first.dtype)
+        for row, page in enumerate(pages):
+            image.seek(page)
+            pixels = grey_page(image)
+            if pixels.shape != first.shape or pixels.dtype != first.dtype:
+                raise InvalidInputError(
+                    f"all pages of a stack must be alike, the first is {first.dtype.name} of"
+                    f" {first.shape[0]}x{first.shape[1]}, page {page + 1} {pixels.dtype.name} of"
+                    f" {pixels.shape[0]}x{pixels.shape[1]}: save them as one kind"
+                )
+            voxels[row] = pixels
+    return voxels
+
+
+def write_stack(path: Path, sample: Shaped[np.ndarray, "Z H W"], fmt: SampleFormat) -> None:
+    """Write one sample as a multi-page TIFF file, whole or not at all; equal voxels give equal bytes.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its folder must exist.
+    sample : ndarray (*fmt.sample_shape)
+        In the dtype of the format.
+    fmt : SampleFormat
+        Format of stacks.
+    """
+    first, *others = [Image.fromarray(np.ascontiguousarray(page)) for page in sample]
+    with atomic_path(path) as temporary:
+        first.save(temporary, format="TIFF", save_all=True, append_images=others)
