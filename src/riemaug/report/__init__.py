@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from riemaug.atomic import atomic_path
-from riemaug.report.data import ClassReport, LatentMap, ReportData
+from riemaug.report.data import ClassReport, LatentMap, ReportData, Volumes
 
-__all__ = ["ClassReport", "LatentMap", "ReportData", "write_report"]
+__all__ = ["ClassReport", "LatentMap", "ReportData", "Volumes", "write_report"]
 
 
 def write_report(data: ReportData, path: Path) -> None:

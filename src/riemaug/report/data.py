@@ -4,6 +4,7 @@ A run fills these records, `riemaug.report.write_report` turns them into one HTM
 is left at `None`, NaN or an empty array; the report then shows a dash or leaves the part out.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -12,6 +13,7 @@ from jaxtyping import Bool, Float, UInt8
 
 from riemaug.errors import InvalidInputError
 from riemaug.evaluation.copying import DroppedCopies
+from riemaug.evaluation.outcome import Evaluation
 
 Pictures = UInt8[np.ndarray, "count height width *channels"]
 Value = float | int | str | bool | None
@@ -23,7 +25,7 @@ def _no_distances() -> np.ndarray:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LatentMap:
-    """The latent space of one class, when it has two dimensions.
+    """The latent space of one class, or a plane in it where it has more than two dimensions.
 
     Parameters
     ----------
@@ -41,6 +43,13 @@ class LatentMap:
         Some geodesic paths, each one starting at the row of `starts` of the same number.
     starts, velocities : ndarray (g, 2)
         Start point and initial velocity of each geodesic.
+    decoded : ndarray (side^2, H, W) or (side^2, H, W, 3), uint8, or None
+        What the decoder makes of the nodes of an evenly spaced grid between the ends of `x` and `y`, row by
+        row from the lowest y; None for data that are not images.
+    latent_dim : int
+        Above 2 the map is the principal plane of the centroids; points and geodesics are projected to it.
+    plane_share : float
+        Share of the centroids' variance that lies in the plane.
     """
 
     x: Float[np.ndarray, "nx"]
@@ -52,6 +61,33 @@ class LatentMap:
     geodesics: tuple[Float[np.ndarray, "_ 2"], ...] = ()
     starts: Float[np.ndarray, "g 2"] = field(default_factory=lambda: np.empty((0, 2)))
     velocities: Float[np.ndarray, "g 2"] = field(default_factory=lambda: np.empty((0, 2)))
+    decoded: UInt8[np.ndarray, "nodes height width *channels"] | None = None
+    latent_dim: int = 2
+    plane_share: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.decoded is not None and math.isqrt(len(self.decoded)) ** 2 != len(self.decoded):
+            raise InvalidInputError(
+                f"decoded pictures must fill a square grid, got {len(self.decoded)}: pass a square number"
+            )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Volumes:
+    """Some volumes of a class, to look through slice by slice.
+
+    Parameters
+    ----------
+    synthetic, nearest : ndarray (k, D, H, W), uint8
+        Some synthetic volumes and the training volume nearest to each; the latter may be None. Of NIfTI
+        volumes the axes go from head to feet, from front to back, and from left to right.
+    axes : tuple of 3 str
+        What the three axes are called.
+    """
+
+    synthetic: UInt8[np.ndarray, "k depth height width"]
+    nearest: UInt8[np.ndarray, "k depth height width"] | None = None
+    axes: tuple[str, str, str] = ("axis 1", "axis 2", "axis 3")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -86,7 +122,9 @@ class ClassReport:
     stop_reason : str
         Why training ended, in words.
     latent : LatentMap or None
-        Only when the latent dimension is 2.
+        Only of a model with a metric and two latent dimensions or more.
+    volumes : Volumes or None
+        Only of volumes.
     diagnostics : mapping
         Sampler diagnostics by name, see `riemaug.report.words`.
     seconds : mapping of str to float
@@ -115,6 +153,7 @@ class ClassReport:
     best_epoch: int | None = None
     stop_reason: str = ""
     latent: LatentMap | None = None
+    volumes: Volumes | None = None
     diagnostics: Mapping[str, Value] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
 
@@ -159,6 +198,8 @@ class ReportData:
         python, torch, cpu, threads, device.
     show_real : bool
         False keeps every real picture out of the file.
+    evaluation : Evaluation or None
+        What `riemaug evaluate` found of these samples; None where that was not measured.
     """
 
     title: str
@@ -177,3 +218,4 @@ class ReportData:
     peak_memory_mb: float | None = None
     environment: Mapping[str, object] = field(default_factory=dict)
     show_real: bool = True
+    evaluation: Evaluation | None = None

@@ -1,124 +1,262 @@
-"""The latent map: draws, training data and geodesics on the log volume element, as one PNG on white.
+"""The latent map: draws, training data and geodesics on the log volume element, with decoded images.
 
 It shows what Fig. 1 of Chadebec & Allassonnière (2021) shows, in the same signs: the log volume element in
-grey, red start points, orange velocities, and the samples in blue.
+grey, red start points, orange velocities, and the samples in blue. The page's script moves a point over it
+and shows what the decoder makes of the nearest node of a grid.
 """
+
+import base64
+import json
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import Normalize, to_rgb
+from markupsafe import Markup, escape
 from matplotlib.figure import Figure
-from matplotlib.patheffects import Normal, Stroke
+from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from riemaug.report.data import LatentMap
-from riemaug.report.sprites import png_uri
+from riemaug.report.formats import MINUS
+from riemaug.report.sprites import Sheet, make_sheet, png_uri
 
 MAX_DRAWS, MAX_CENTROIDS, MAX_GEODESICS = 300, 1000, 12
-_WIDTH, _LEFT, _RIGHT, _BOTTOM, _TOP = 5.2, 0.4, 0.72, 0.85, 0.12  # inches: the figure and its margins
-_BLUE, _RED, _CRIMSON, _ORANGE, _EDGE = "#1667d9", "#e11d2e", "#a80f27", "#f08c00", "#3a3a3a"
-_HALO = [Stroke(linewidth=3.4, foreground="white"), Normal()]
-_ARROW_SHARE = 0.13  # the longest arrow, as a share of the map's width
-_GREYS, _TINTS = 96, 16
+WIDTH, LEFT, RIGHT, BOTTOM, TOP = 600, 52, 14, 44, 12
+"""The drawing and its margins, in units of its own."""
+_ARROW_SHARE = 0.1  # the longest arrow, as a share of the map's width
+_LEVELS = 127  # of the log volume element that the script tells; the eighth bit is the support
+_TOLD_EVERY = 2  # node of the fine grid
+_DARKEST, _LIGHTEST = 105, 252
 
 
-def latent_png(latent: LatentMap, dpi: int) -> str:
-    """Draw the latent map and return it as the data URI of a PNG.
+@dataclass(frozen=True)
+class MapView:
+    """One latent map, ready for the template.
+
+    Parameters
+    ----------
+    figure : Markup
+        Inline SVG.
+    sheet : Sheet or None
+        The decoded images; None for data that are not images.
+    facts : str
+        JSON that the script reads: the box, the ends of the axes, the volume element, the grid.
+    low, high : float
+        Ends of the grey scale.
+    """
+
+    figure: Markup
+    sheet: Sheet | None
+    facts: str
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """From latent coordinates to the drawing's."""
+
+    x: tuple[float, float]
+    y: tuple[float, float]
+    height: int
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """Left, top, width and height of the plane in the drawing."""
+        return LEFT, TOP, WIDTH - LEFT - RIGHT, self.height - TOP - BOTTOM
+
+    def place(self, points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 2"]:
+        """Return where latent points lie in the drawing."""
+        left, top, width, height = self.box
+        across = (points[:, 0] - self.x[0]) / _span(self.x)
+        down = (self.y[1] - points[:, 1]) / _span(self.y)
+        return np.stack([left + width * across, top + height * down], 1)
+
+
+def latent_view(latent: LatentMap, key: str, budget: int) -> MapView:
+    """Draw the latent map.
 
     Parameters
     ----------
     latent : LatentMap
         Long lists of points are thinned evenly: 300 draws, 1,000 centroids; the first 12 geodesics are drawn.
-    dpi : int
-        Resolution; the figure is 5.2 inches wide.
+    key : str
+        Letters and digits that no other figure of the page has.
+    budget : int
+        Bytes that the decoded images may take.
     """
-    inner = _WIDTH - _LEFT - _RIGHT
-    inner_height = inner * float(np.clip(np.ptp(latent.y) / max(np.ptp(latent.x), 1e-9), 0.4, 1.6))
-    height = inner_height + _BOTTOM + _TOP
-    figure = Figure(figsize=(_WIDTH, height), dpi=dpi, facecolor="white")
-    axes = figure.add_axes((_LEFT / _WIDTH, _BOTTOM / height, inner / _WIDTH, inner_height / height))
-    bar = figure.add_axes(
-        ((_LEFT + inner + 0.1) / _WIDTH, _BOTTOM / height, 0.1 / _WIDTH, inner_height / height)
+    ratio = float(np.clip(np.ptp(latent.y) / max(float(np.ptp(latent.x)), 1e-9), 0.4, 1.25))
+    inner = WIDTH - LEFT - RIGHT
+    frame = _Frame(_ends(latent.x), _ends(latent.y), round(inner * ratio) + TOP + BOTTOM)
+    low, high = _range(latent.log_volume)
+    parts = [_background(latent, frame, low, high), _support(latent, frame), _axes(latent, frame)]
+    parts += [_points(latent, frame), _geodesics(latent, frame, key)]
+    parts.append('<g class="here" hidden="hidden"><circle class="halo" r="11"/><circle r="11"/></g>')
+    head = f'<svg viewBox="0 0 {WIDTH} {frame.height}" role="img" aria-label="{escape(_words(latent))}">'
+    figure = Markup(head + "".join(parts) + "</svg>")
+    sheet = None if latent.decoded is None else make_sheet(latent.decoded, budget)
+    return MapView(figure, sheet, json.dumps(_facts(latent, frame, sheet, low, high)), low, high)
+
+
+def _words(latent: LatentMap) -> str:
+    what = "Latent space" if latent.latent_dim == 2 else "Principal plane of the latent space"
+    return (
+        f"{what} of this class: training data as crosses, draws as blue dots, geodesics in red, on the log "
+        "volume element in grey."
     )
-    _background(axes, bar, latent)
-    _points(axes, latent)
-    _geodesics(axes, latent)
-    axes.set_aspect("equal")
-    axes.set_xlim(latent.x[0], latent.x[-1])
-    axes.set_ylim(latent.y[0], latent.y[-1])
-    axes.tick_params(labelsize=8, length=2)
-    handles, _ = axes.get_legend_handles_labels()
-    figure.legend(
-        handles=handles, loc="lower center", ncols=3, fontsize=8.5, frameon=False, handletextpad=0.5
-    )
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
-    small = picture.quantize(palette=_palette(), dither=Image.Dither.NONE)
-    return png_uri(small)
 
 
-def _palette() -> Image.Image:
-    """Return greys, and each colour of the points mixed with them, so that a small PNG shows no bands."""
-    greys = np.linspace(0, 255, _GREYS)[:, None].repeat(3, axis=1)
-    share = np.linspace(0.25, 1.0, _TINTS // 2)[:, None]
-    colors = [255 * np.array(to_rgb(color)) for color in (_BLUE, _RED, _CRIMSON, _ORANGE)]
-    mixed = [share * color + (1 - share) * ground for color in colors for ground in (255.0, 150.0)]
-    palette = Image.new("P", (1, 1))
-    palette.putpalette(np.concatenate([greys, *mixed]).round().astype(np.uint8).tobytes())
-    return palette
+def _facts(
+    latent: LatentMap, frame: _Frame, sheet: Sheet | None, low: float, high: float
+) -> dict[str, object]:
+    volume = latent.log_volume[::_TOLD_EVERY, ::_TOLD_EVERY]
+    shares = np.nan_to_num((volume - low) / (high - low), nan=1.0, posinf=1.0, neginf=0.0)
+    levels = np.rint(_LEVELS * np.clip(shares, 0.0, 1.0)).astype(np.uint8)
+    levels |= latent.inside_support[::_TOLD_EVERY, ::_TOLD_EVERY].astype(np.uint8) << 7
+    facts: dict[str, object] = {
+        "x": frame.x,
+        "y": frame.y,
+        "box": frame.box,
+        "view": [WIDTH, frame.height],
+        "size": [levels.shape[1], levels.shape[0]],
+        "levels": base64.b64encode(levels.tobytes()).decode("ascii"),
+        "range": [low, high],
+        "start": _start(latent),
+        "names": _axis_names(latent),
+        "side": 0,
+    }
+    if sheet is not None:
+        side = sheet.columns
+        facts |= {
+            "side": side,
+            "reach": sheet.reach,
+            "tile": [sheet.width, sheet.height],
+            "zoom": sheet.zoom,
+        }
+    return facts
 
 
-def _background(axes: Axes, bar: Axes, latent: LatentMap) -> None:
-    step_x, step_y = (np.ptp(axis) / max(len(axis) - 1, 1) / 2 for axis in (latent.x, latent.y))
-    extent = (latent.x[0] - step_x, latent.x[-1] + step_x, latent.y[0] - step_y, latent.y[-1] + step_y)
-    finite = latent.log_volume[np.isfinite(latent.log_volume)]
+def _start(latent: LatentMap) -> list[float]:
+    """Return where the pointer is at first: the centroid in the middle of the others."""
+    points = latent.centroids[np.isfinite(latent.centroids).all(axis=1)]
+    if not len(points):
+        return [float(latent.x.mean()), float(latent.y.mean())]
+    middle = np.median(points, axis=0)
+    return [float(value) for value in points[np.square(points - middle).sum(1).argmin()]]
+
+
+def _axis_names(latent: LatentMap) -> tuple[str, str]:
+    return ("z₁", "z₂") if latent.latent_dim == 2 else ("1st axis", "2nd axis")
+
+
+def _ends(axis: np.ndarray) -> tuple[float, float]:
+    return float(axis[0]), float(axis[-1])
+
+
+def _span(ends: tuple[float, float]) -> float:
+    return ends[1] - ends[0] or 1.0
+
+
+def _range(volume: np.ndarray) -> tuple[float, float]:
+    finite = volume[np.isfinite(volume)]
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
-    span = max(high - low, 1e-9)
-    # Only the lighter part of the grey scale, so that crosses and dots stay visible on it.
-    grey = Normalize(low - 0.9 * span, low + span)
-    image = axes.imshow(latent.log_volume, cmap="gray", norm=grey, origin="lower", extent=extent)
-    colorbar = axes.figure.colorbar(image, cax=bar)
-    bar.set_ylim(low, low + span)
-    colorbar.set_label(r"$\log\,\sqrt{\det\,G(z)}$", fontsize=9)
-    bar.tick_params(labelsize=8, length=2)
+    return low, max(high, low + 1e-9)
+
+
+def _background(latent: LatentMap, frame: _Frame, low: float, high: float) -> str:
+    """Return the volume element as a picture in greys, dark where it is low."""
+    shares = np.nan_to_num((latent.log_volume - low) / (high - low), nan=1.0, posinf=1.0, neginf=0.0)
+    greys = _DARKEST + (_LIGHTEST - _DARKEST) * np.clip(shares, 0.0, 1.0)
+    uri = png_uri(Image.fromarray(np.rint(greys[::-1]).astype(np.uint8)))
+    left, top, width, height = frame.box
+    size = f'x="{left}" y="{top}" width="{width}" height="{height}"'
+    return f'<image {size} preserveAspectRatio="none" href="{uri}"/><rect class="frame" {size}/>'
+
+
+def _support(latent: LatentMap, frame: _Frame) -> str:
     inside = latent.inside_support
-    if inside.any() and not inside.all() and min(inside.shape) > 1:
-        axes.contour(
-            latent.x, latent.y, inside.astype(float), [0.5], colors=_EDGE, linewidths=1, linestyles="--"
+    if inside.all() or not inside.any() or min(inside.shape) < 2:
+        return ""
+    contours = Figure().add_subplot().contour(latent.x, latent.y, inside.astype(float), [0.5])
+    paths = [_line(frame.place(np.asarray(segment))) for segment in contours.allsegs[0]]
+    return f'<path class="support" d="{"".join(paths)}"/>'
+
+
+def _axes(latent: LatentMap, frame: _Frame) -> str:
+    left, top, width, height = frame.box
+    bottom = top + height
+    parts = []
+    for value in _ticks(frame.x):
+        (place, _), *_ = frame.place(np.array([[value, 0.0]]))
+        parts.append(f'<text x="{place:.0f}" y="{bottom + 17}" text-anchor="middle">{_number(value)}</text>')
+    for value in _ticks(frame.y):
+        (_, place), *_ = frame.place(np.array([[0.0, value]]))
+        parts.append(f'<text x="{left - 7}" y="{place + 5:.0f}" text-anchor="end">{_number(value)}</text>')
+    across, up = _axis_names(latent)
+    parts.append(f'<text x="{left + width // 2}" y="{bottom + 37}" text-anchor="middle">{across}</text>')
+    middle = top + height // 2
+    turn = f'transform="rotate(-90 14 {middle})"'
+    parts.append(f'<text x="14" y="{middle}" text-anchor="middle" {turn}>{up}</text>')
+    return "".join(parts)
+
+
+def _ticks(ends: tuple[float, float]) -> list[float]:
+    found = MaxNLocator(5).tick_values(*ends)
+    return [float(value) for value in found if ends[0] <= value <= ends[1]]
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}".replace("-", MINUS)
+
+
+def _points(latent: LatentMap, frame: _Frame) -> str:
+    draws = frame.place(_some(latent.draws, MAX_DRAWS))
+    centroids = frame.place(_some(latent.centroids, MAX_CENTROIDS))
+    dots = "".join(f"M{x:.1f} {y:.1f}h0" for x, y in draws)
+    crosses = "".join(f"M{x - 3.5:.1f} {y - 3.5:.1f}l7 7m-7 0l7 -7" for x, y in centroids)
+    parts = [f'<path class="draws-halo" d="{dots}"/><path class="draws" d="{dots}"/>'] if dots else []
+    return "".join(parts) + (f'<path class="centroids" d="{crosses}"/>' if crosses else "")
+
+
+def _geodesics(latent: LatentMap, frame: _Frame, key: str) -> str:
+    paths = [path[np.isfinite(path).all(axis=1)] for path in latent.geodesics[:MAX_GEODESICS]]
+    lines = "".join(_line(frame.place(path)) for path in paths if len(path) > 1)
+    starts, arrows = _arrows(latent)
+    shafts = "".join(_line(frame.place(np.stack(pair))) for pair in zip(starts, arrows, strict=True))
+    dots = "".join(f"M{x:.1f} {y:.1f}h0" for x, y in frame.place(starts))
+    parts = []
+    clip = "{} {} {} {}".format(*frame.box).split()
+    box = 'x="{}" y="{}" width="{}" height="{}"'.format(*clip)
+    parts.append(f'<clipPath id="{key}-clip"><rect {box}/></clipPath><g clip-path="url(#{key}-clip)">')
+    if lines:
+        parts.append(f'<path class="geodesics-halo" d="{lines}"/><path class="geodesics" d="{lines}"/>')
+    if shafts:
+        parts.append(
+            f'<marker id="{key}-tip" viewBox="0 0 8 8" refX="5" refY="4" markerWidth="4" markerHeight="4" '
+            'orient="auto"><path class="tip" d="M0 0L8 4L0 8z"/></marker>'
         )
-        axes.plot([], [], "--", color=_EDGE, linewidth=1, label="edge of the support")
+        parts += [
+            f'<path class="velocities" marker-end="url(#{key}-tip)" d="{part}"/>' for part in _split(shafts)
+        ]
+        parts.append(f'<path class="starts-halo" d="{dots}"/><path class="starts" d="{dots}"/>')
+    return "".join(parts) + "</g>"
 
 
-def _points(axes: Axes, latent: LatentMap) -> None:
-    draws, centroids = _some(latent.draws, MAX_DRAWS), _some(latent.centroids, MAX_CENTROIDS)
-    white = {"markeredgecolor": "white", "markeredgewidth": 0.4}
-    if len(draws):
-        axes.plot(*draws.T, "o", color=_BLUE, markersize=3.4, label="draws", **white)
-    if len(centroids):
-        axes.plot(
-            *centroids.T, "x", color="#111111", markersize=4.2, markeredgewidth=1, label="training data"
-        )
-
-
-def _geodesics(axes: Axes, latent: LatentMap) -> None:
-    for number, path in enumerate(latent.geodesics[:MAX_GEODESICS]):
-        label = "" if number else "geodesics"
-        axes.plot(*path.T, "-", color=_CRIMSON, linewidth=1.7, label=label, path_effects=_HALO, zorder=4)
+def _arrows(latent: LatentMap) -> tuple[np.ndarray, np.ndarray]:
+    """Return where the arrows begin and end: all to one scale."""
     starts, velocities = latent.starts[:MAX_GEODESICS], latent.velocities[:MAX_GEODESICS]
-    if not len(starts):
-        return
-    white = {"markeredgecolor": "white", "markeredgewidth": 0.8}
-    axes.plot(*starts.T, "o", color=_RED, markersize=6, label="start points", zorder=6, **white)
     longest = float(np.linalg.norm(velocities, axis=1).max(initial=0.0))
-    if np.isfinite(longest) and longest > 0:
-        arrows = velocities * (_ARROW_SHARE * np.ptp(latent.x) / longest)
-        in_data_units = {"angles": "xy", "scale_units": "xy", "scale": 1}
-        axes.quiver(*starts.T, *arrows.T, color=_ORANGE, width=0.009, zorder=5, **in_data_units)
-        arrow = r"$\rightarrow$"
-        axes.plot([], [], linestyle="", marker=arrow, color=_ORANGE, markersize=11, label="initial velocity")
+    if not np.isfinite(longest) or longest <= 0 or not np.isfinite(starts).all():
+        return starts[:0], starts[:0]
+    return starts, starts + velocities * (_ARROW_SHARE * float(np.ptp(latent.x)) / longest)
+
+
+def _split(path: str) -> list[str]:
+    return [f"M{part}" for part in path.split("M") if part]
+
+
+def _line(points: np.ndarray) -> str:
+    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
 
 
 def _some(points: Float[np.ndarray, "many 2"], most: int) -> Float[np.ndarray, "some 2"]:

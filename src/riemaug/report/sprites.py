@@ -2,7 +2,8 @@
 
 import base64
 import io
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import UInt8
@@ -17,6 +18,9 @@ SHOWN_SIDE = 96  # a small picture is enlarged by a whole factor to about this m
 PHONE_SIDE = 64
 _COLUMNS = 8
 _GUTTER = 1  # a copy of the border, so that rounding on the screen never shows a neighbour
+DECODED_SIDE = 176
+"""Pixels on the screen that a decoded image is enlarged to, about."""
+_SHEET_STEPS = ((48, 1), (40, 1), (32, 1), (24, 1), (24, 2), (16, 2))
 _STEPS = ((160, 24), (128, 24), (112, 16), (96, 16), (80, 12), (64, 12), (48, 8), (32, 8))
 
 
@@ -131,6 +135,84 @@ def _sprite(stack: np.ndarray) -> Sprite:
         offsets.append((left + _GUTTER, top + _GUTTER))
     uri = png_uri(Image.fromarray(sheet))
     return Sprite(uri, width, height, sheet.shape[1], tuple(offsets))
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Many pictures of equal size side by side, with nothing between them, as one lossy or lossless file.
+
+    Parameters
+    ----------
+    uri : str
+        The picture as a data URI.
+    width, height : int
+        Size of one of them in pixels.
+    columns : int
+        How many lie in a row.
+    reach : float
+        Where the last one lies, as a share of the way from the first to the last of the given ones: below 1
+        where some had to be left out.
+    """
+
+    uri: str
+    width: int
+    height: int
+    columns: int
+    reach: float = 1.0
+
+    @property
+    def zoom(self) -> int:
+        """Whole factor by which they are enlarged."""
+        return max(1, round(DECODED_SIDE / max(self.width, self.height)))
+
+
+def make_sheet(stack: Pictures, budget: int) -> Sheet:
+    """Put a square number of pictures into one sheet, within a number of bytes if that is possible.
+
+    Pictures of more than 48 x 48 pixels are made smaller. Of PNG and JPEG the smaller one is
+    taken if the first is above the budget; then the pictures are made smaller still, and every other one is
+    left out.
+
+    Parameters
+    ----------
+    stack : ndarray (k^2, H, W) or (k^2, H, W, 3), uint8
+    budget : int
+        Bytes of the data URI.
+    """
+    side = math.isqrt(len(stack))
+    height, width = stack.shape[1:3]
+    stretch = max(height, width) / math.sqrt(height * width)
+    sheet = None
+    for longest, step in _SHEET_STEPS:
+        kept = stack.reshape(side, side, *stack.shape[1:])[::step, ::step]
+        small = _shrink(kept.reshape(-1, *stack.shape[1:]), round(longest * stretch))
+        sheet = replace(
+            tight_sheet(small, len(kept), budget), reach=step * (len(kept) - 1) / max(side - 1, 1)
+        )
+        if len(sheet.uri) <= budget:
+            break
+    assert sheet is not None
+    return sheet
+
+
+def tight_sheet(stack: Pictures, columns: int, budget: int) -> Sheet:
+    """Return pictures side by side as a PNG, or as a JPEG where that takes more bytes than `budget`."""
+    height, width = stack.shape[1:3]
+    rows = -(-len(stack) // columns)
+    padded = np.concatenate([stack, np.zeros_like(stack[: rows * columns - len(stack)])])
+    grid = padded.reshape(rows, columns, height, width, *stack.shape[3:]).swapaxes(1, 2)
+    image = Image.fromarray(
+        np.ascontiguousarray(grid.reshape(rows * height, columns * width, *stack.shape[3:]))
+    )
+    uri = png_uri(image)
+    return Sheet(uri if len(uri) <= budget else jpeg_uri(image), width, height, columns)
+
+
+def jpeg_uri(image: Image.Image, quality: int = 82) -> str:
+    """Return a picture as the data URI of a JPEG, colours at full resolution."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="JPEG", quality=quality, subsampling=0, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 def png_uri(image: Image.Image) -> str:

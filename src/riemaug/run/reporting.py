@@ -1,33 +1,57 @@
 """From the results of a run to the records that the report shows."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from riemaug.class_model import ClassModel
+from riemaug.data import SampleFormat
 from riemaug.evaluation.copying import DroppedCopies
-from riemaug.report import ClassReport, LatentMap
+from riemaug.report import ClassReport, LatentMap, Volumes
 from riemaug.run.sharing import Sharing
-from riemaug.run.workdir import WorkDir
 from riemaug.training import History
+
+ANATOMICAL_AXES = ("head to feet", "front to back", "left to right")
+"""Axes of a NIfTI volume that `riemaug.data.upright_samples` has turned."""
+
+
+def kept_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Return the arrays of `riemaug.run.shown` that were kept in a file."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
 
 
 def class_report(
-    result: dict[str, Any], history: History, num_real: int, work: WorkDir, index: int
+    result: Mapping[str, Any],
+    item: ClassModel,
+    num_real: int,
+    arrays: Mapping[str, np.ndarray],
+    fmt: SampleFormat,
 ) -> ClassReport:
-    """Return what the report shows of one class, from its result and the arrays kept beside it."""
-    with np.load(work.pictures(index), allow_pickle=False) as arrays:
-        kept = {name: arrays[name] for name in arrays.files}
-    shown = len(kept.get("synthetic", ()))
-    flags = result["copy"]
+    """Return what the report shows of one class.
+
+    Parameters
+    ----------
+    result : mapping
+        Of the class's task.
+    item : ClassModel
+    num_real : int
+        Training samples of the class.
+    arrays : mapping of str to ndarray
+        See `riemaug.run.shown.shown_arrays`.
+    fmt : SampleFormat
+    """
+    shown = len(arrays.get("synthetic", ()))
+    flags, history = result["copy"], item.history
     return ClassReport(
         name=result["class"],
         num_real=num_real,
         num_synthetic=len(result["files"]),
-        real=kept.get("real"),
-        synthetic=kept.get("synthetic"),
-        nearest=kept.get("nearest"),
+        real=arrays.get("real"),
+        synthetic=arrays.get("synthetic"),
+        nearest=arrays.get("nearest"),
         synthetic_names=tuple(result["files"][:shown]),
         nearest_names=tuple(result["nearest"][:shown]),
         nearest_distances=np.array(result["nearest_distance"], dtype=np.float64),
@@ -41,7 +65,8 @@ def class_report(
         },
         best_epoch=history.best_epoch + 1 if history.best_epoch >= 0 else None,
         stop_reason=history.stop_reason,
-        latent=_latent_map(kept),
+        latent=_latent_map(arrays, 0 if item.metric is None else item.metric.dim),
+        volumes=_volumes(arrays, fmt),
         diagnostics=result["diagnostics"],
         seconds={
             "fit": result["fit_seconds"],
@@ -90,7 +115,7 @@ def training_notes(histories: Sequence[tuple[str, History]], is_planned_end: boo
     return tuple(notes)
 
 
-def _latent_map(kept: dict[str, np.ndarray]) -> LatentMap | None:
+def _latent_map(kept: Mapping[str, np.ndarray], latent_dim: int) -> LatentMap | None:
     if "latent_x" not in kept:
         return None
     paths = kept["latent_geodesics"]
@@ -104,4 +129,14 @@ def _latent_map(kept: dict[str, np.ndarray]) -> LatentMap | None:
         geodesics=tuple(paths[:, i] for i in range(paths.shape[1])),
         starts=kept["latent_starts"],
         velocities=kept["latent_velocities"],
+        decoded=kept.get("latent_decoded"),
+        latent_dim=latent_dim,
+        plane_share=float(kept["latent_share"]),
     )
+
+
+def _volumes(kept: Mapping[str, np.ndarray], fmt: SampleFormat) -> Volumes | None:
+    if "volumes_synthetic" not in kept:
+        return None
+    axes = ANATOMICAL_AXES if fmt.kind == "volumes" else ("axis 1", "axis 2", "axis 3")
+    return Volumes(synthetic=kept["volumes_synthetic"], nearest=kept.get("volumes_nearest"), axes=axes)

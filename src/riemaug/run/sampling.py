@@ -9,18 +9,16 @@ from jaxtyping import Float32, Shaped
 
 from riemaug.atomic import atomic_path
 from riemaug.class_model import ClassModel
-from riemaug.data import restore_samples, upright_samples, write_class_files
+from riemaug.data import restore_samples, write_class_files
 from riemaug.data.blocks import row_blocks
 from riemaug.run.array_files import append_rows, set_row_count, start_array_file
 from riemaug.run.comparison import Compared, TrainingComparison
 from riemaug.run.drawing import Drawing
 from riemaug.run.jobs import ClassJob, SampleSpec
-from riemaug.run.latent_map import latent_map_arrays
-from riemaug.run.pictures import as_pictures
 from riemaug.run.progress import ProgressFile
+from riemaug.run.shown import SHOWN_PICTURES, ShownSamples, shown_arrays
 from riemaug.samplers import Draws, SamplingProgress
 
-SHOWN_PICTURES = 24
 WRITTEN_AT_ONCE = 2**24
 """Values that are brought to the written size, then written, at a time."""
 
@@ -69,7 +67,9 @@ def sample_class(job: ClassJob, spec: SampleSpec, item: ClassModel, progress: Pr
 def _comparison(job: ClassJob, spec: SampleSpec, item: ClassModel) -> TrainingComparison | None:
     if spec.reference is None or spec.reference_labels is None:
         return None
-    return TrainingComparison(spec.reference, spec.reference_labels, job.scaler, item, job.index)
+    return TrainingComparison(
+        spec.reference, spec.reference_labels, job.scaler, item, job.index, spec.sample_format.settled
+    )
 
 
 def _columns(item: ClassModel, spec: SampleSpec, draws: Draws, compared: Compared | None) -> dict[str, Any]:
@@ -92,7 +92,7 @@ class _Writer:
         self.job, self.spec = job, spec
         self.files: list[str] = []
         self.shown: list[np.ndarray] = []
-        if spec.sample_format.kind == "arrays":
+        if spec.sample_format.is_one_file:
             start_array_file(job.work.samples(job.index), *self._rows_of(spec.count))
 
     def write(self, unit: Float32[np.ndarray, "n ..."]) -> None:
@@ -106,7 +106,7 @@ class _Writer:
 
     def finish(self) -> None:
         """Say in the file of arrays how many samples there are: where copies are dropped some may lack."""
-        if self.spec.sample_format.kind == "arrays" and len(self.files) < self.spec.count:
+        if self.spec.sample_format.is_one_file and len(self.files) < self.spec.count:
             set_row_count(self.job.work.samples(self.job.index), *self._rows_of(len(self.files)))
 
     def _rows_of(self, count: int) -> tuple[tuple[int, ...], np.dtype]:
@@ -114,7 +114,7 @@ class _Writer:
         return (count, *fmt.model_shape), np.dtype(fmt.dtype)
 
     def _write_restored(self, samples: Shaped[np.ndarray, "n ..."]) -> None:
-        if self.spec.sample_format.kind == "arrays":
+        if self.spec.sample_format.is_one_file:
             append_rows(self.job.work.samples(self.job.index), samples)
             self.files += [""] * len(samples)
             return
@@ -126,24 +126,16 @@ def _save_pictures(
     job: ClassJob, spec: SampleSpec, item: ClassModel, drawing: Drawing, writer: _Writer
 ) -> None:
     """Keep what the report shows of this class; plain arrays, so a resumed run needs no recomputing."""
-    arrays: dict[str, np.ndarray] = {}
-    if writer.shown:
-        arrays |= _pictures("synthetic", np.concatenate(writer.shown)[:SHOWN_PICTURES], spec)
+    none = np.empty((0, *spec.sample_format.model_shape), np.float32)
+    synthetic = np.concatenate([none, *writer.shown])[:SHOWN_PICTURES]
+    nearest = real = None
     if writer.shown and spec.reference is not None and drawing.comparison and drawing.compared:
-        chosen, real = drawing.compared.nearest[:SHOWN_PICTURES], drawing.comparison.own[:SHOWN_PICTURES]
-        arrays |= _pictures("nearest", job.scaler.transform(spec.reference[chosen]), spec)
-        arrays |= _pictures("real", job.scaler.transform(spec.reference[real]), spec)
-    if item.metric is not None and item.metric.dim == 2:
-        stream = item.draw_stream(spec.sampling.seed).child("geodesics")
-        latent = latent_map_arrays(item.metric, drawing.kept.points, stream)
-        arrays |= {f"latent_{name}": array for name, array in latent.items()}
+        nearest = job.scaler.transform(spec.reference[drawing.compared.nearest[:SHOWN_PICTURES]])
+        real = job.scaler.transform(spec.reference[drawing.comparison.own[:SHOWN_PICTURES]])
+    shown = ShownSamples(synthetic, nearest, real)
+    arrays = shown_arrays(item, shown, drawing.kept.points, spec.sample_format, spec.sampling.seed)
     with atomic_path(job.work.pictures(job.index)) as temporary:
         np.savez(temporary, allow_pickle=False, **arrays)
-
-
-def _pictures(name: str, unit: Float32[np.ndarray, "n ..."], spec: SampleSpec) -> dict[str, np.ndarray]:
-    pictures = as_pictures(upright_samples(unit, spec.sample_format))
-    return {} if pictures is None else {name: pictures}
 
 
 def _rounded(values: torch.Tensor | np.ndarray) -> list[float]:

@@ -1,0 +1,75 @@
+"""`riemaug report`: the report of an existing output, made anew."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from riemaug.cli import options
+from riemaug.cli.text import printable
+
+
+def report(
+    out: Annotated[Path, typer.Argument(help="A folder made by augment or sample.", show_default=False)],
+    real: Annotated[
+        Path | None,
+        typer.Option(
+            help="The data that the model was fitted on, to show them beside the synthetic samples; read as "
+            "they were for the fit.",
+            metavar="DATA",
+        ),
+    ] = None,
+    evaluation: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder made by evaluate; by default OUT-evaluation beside OUT, if there is one.",
+            metavar="FOLDER",
+        ),
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="The model's folder, where it is not OUT and not where OUT's run found it.", metavar="MODEL"
+        ),
+    ] = None,
+    no_real_images: options.NoRealImages = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Make OUT/report.html anew: one file that opens in any browser and needs no network.
+
+    After riemaug evaluate it also says whether the synthetic samples help, first of all.
+
+    Example: riemaug report out/ --real scans/
+    """
+    from riemaug.cli.console import Console
+    from riemaug.run.remake import RemakeRequest, remake_report
+
+    request = options.build(
+        RemakeRequest,
+        out=out,
+        real=real,
+        model=model,
+        evaluation=evaluation,
+        real_in_report=not no_real_images,
+    )
+    remade = remake_report(request)
+    console, size = Console(quiet, json), remade.path.stat().st_size
+    if json:
+        import json as json_module
+
+        fields = {
+            "report": str(remade.path),
+            "bytes": size,
+            "classes": remade.num_classes,
+            "samples": remade.num_samples,
+            "evaluation": None if remade.evaluation is None else str(remade.evaluation),
+            "notes": list(remade.notes),
+        }
+        typer.echo(json_module.dumps(fields))
+        return
+    from rich.markup import escape
+
+    for note in remade.notes:
+        console.say(f"[yellow]note[/yellow] {escape(printable(note))}")
+    console.say(f"[green]done[/green] {escape(printable(str(remade.path)))}, {size / 1e6:.1f} MB")

@@ -1,0 +1,95 @@
+"""Some volumes of a class as sheets of slices, from which the page's script cuts any slice of any axis."""
+
+import json
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import UInt8
+
+from riemaug.report.data import ClassReport
+from riemaug.report.sprites import Sheet, tight_sheet
+
+_KEPT_PNG = 20_000  # bytes: a sheet that takes fewer is kept without loss
+
+
+@dataclass(frozen=True)
+class VolumeSheet:
+    """One volume.
+
+    Parameters
+    ----------
+    kind : {"synthetic", "nearest"}
+    title : str
+        What it is called.
+    sheet : Sheet
+        Its slices across the first axis.
+    """
+
+    kind: str
+    title: str
+    sheet: Sheet
+
+
+@dataclass(frozen=True)
+class VolumesView:
+    """The volumes of one class, ready for the template.
+
+    Parameters
+    ----------
+    shape : tuple of 3 int
+    axes : tuple of 3 str
+        What the axes are called.
+    pairs : tuple of tuple of VolumeSheet
+        Each synthetic volume, followed by the training volume nearest to it where that may be shown.
+    """
+
+    shape: tuple[int, int, int]
+    axes: tuple[str, str, str]
+    pairs: tuple[tuple[VolumeSheet, ...], ...]
+
+    @property
+    def facts(self) -> str:
+        """What the script reads."""
+        return json.dumps({"shape": self.shape, "columns": self.pairs[0][0].sheet.columns})
+
+
+def volumes_view(report: ClassReport, shown: list[int], show_real: bool, budget: int) -> VolumesView | None:
+    """Return as many volumes of a class as fit into a number of bytes, one pair at least; None of no volumes.
+
+    Parameters
+    ----------
+    report : ClassReport
+    shown : list of int
+        Which synthetic samples may be shown.
+    show_real : bool
+    budget : int
+        Bytes of all data URIs together.
+    """
+    volumes = report.volumes
+    if volumes is None:
+        return None
+    pairs: list[tuple[VolumeSheet, ...]] = []
+    used = 0
+    for number in [number for number in shown if number < len(volumes.synthetic)]:
+        name = _name(report.synthetic_names, number, f"Synthetic volume {number + 1}")
+        pair = [VolumeSheet("synthetic", name, _sheet(volumes.synthetic[number]))]
+        if show_real and volumes.nearest is not None:
+            name = _name(report.nearest_names, number, "Its nearest training volume")
+            pair.append(VolumeSheet("nearest", name, _sheet(volumes.nearest[number])))
+        used += sum(len(item.sheet.uri) for item in pair)
+        if pairs and used > budget:
+            break
+        pairs.append(tuple(pair))
+    if not pairs:
+        return None
+    depth, height, width = volumes.synthetic.shape[1:]
+    return VolumesView((depth, height, width), volumes.axes, tuple(pairs))
+
+
+def _name(names: tuple[str, ...], number: int, otherwise: str) -> str:
+    return (names[number] if number < len(names) else "") or otherwise
+
+
+def _sheet(volume: UInt8[np.ndarray, "depth height width"]) -> Sheet:
+    return tight_sheet(volume, math.ceil(math.sqrt(len(volume))), _KEPT_PNG)

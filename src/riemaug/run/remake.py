@@ -1,0 +1,305 @@
+"""The report of an existing output folder, made from its files: run.json, manifest, model, samples."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+
+from riemaug.class_model import ClassModel
+from riemaug.config import SamplingConfig
+from riemaug.data import Dataset, ManifestRow, read_manifest
+from riemaug.errors import InvalidInputError
+from riemaug.evaluation.copying import nearest_neighbours
+from riemaug.evaluation.outcome import RESULT_NAME, Evaluation
+from riemaug.report import ClassReport, ReportData, write_report
+from riemaug.run.evaluation_file import num_judged, read_evaluation
+from riemaug.run.reporting import class_report
+from riemaug.run.request import ReadOptions
+from riemaug.run.shown import SHOWN_PICTURES, ShownSamples, shown_arrays
+from riemaug.run.training_set import read_training_set
+from riemaug.run.workdir import RUN_NAME, unfinished_run
+from riemaug.run.written_samples import written_samples
+from riemaug.serialization import DESCRIPTION_NAME, FittedGenerators, load_generators
+
+REPORT_NAME, MANIFEST_NAME = "report.html", "manifest.csv"
+EVALUATION_SUFFIX = "-evaluation"
+DRAWN_ANEW, CHAINS_ANEW = 300, 48
+"""Latent points drawn anew for a map; fewer where each takes a chain of its own."""
+_CHAINS = ("walk", "hmc", "walk-paper", "walk-paper-code")
+
+
+class RemakeRequest(BaseModel):
+    """Make the report of OUT again.
+
+    Attributes
+    ----------
+    out : Path
+        Made by `riemaug augment` or `riemaug sample`.
+    real : Path, optional
+        The data that the model was fitted on: shows them, and the training samples nearest to synthetic ones.
+    model : Path, optional
+        The model's folder, where it is not OUT nor the one that OUT's run names.
+    evaluation : Path, optional
+        Made by `riemaug evaluate`; by default the folder beside OUT, if there is one.
+    real_in_report : bool
+        Show real pictures.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    out: Path
+    real: Path | None = None
+    model: Path | None = None
+    evaluation: Path | None = None
+    real_in_report: bool = True
+
+
+@dataclass(frozen=True)
+class Remade:
+    """What was made.
+
+    Attributes
+    ----------
+    path : Path
+        The report.
+    num_classes, num_samples : int
+    evaluation : Path or None
+        The evaluation that went into it.
+    notes : tuple of str
+        What the report lacks, and how to get it.
+    """
+
+    path: Path
+    num_classes: int
+    num_samples: int
+    evaluation: Path | None
+    notes: tuple[str, ...]
+
+
+def remake_report(request: RemakeRequest) -> Remade:
+    """Write OUT/report.html anew.
+
+    Raises
+    ------
+    InvalidInputError
+        OUT is not the finished output of a run, its model is missing, or `real` is other data.
+    """
+    run = _read_run(request.out)
+    folder = _model_folder(request, run)
+    generators = load_generators(folder)
+    rows = read_manifest(request.out / MANIFEST_NAME)
+    training_set = None
+    if request.real is not None:
+        training_set = read_training_set(request.real, _reading(run, folder), generators)
+    found, evaluation, notes = _evaluation(request, len(rows))
+    if training_set is None:
+        notes += ("real pictures and the pairs are left out: give --real DATA to show them",)
+    source = _Source(request, run, generators, rows, training_set)
+    try:
+        data = source.report_data(evaluation)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, InvalidInputError):
+            raise
+        raise InvalidInputError(
+            f"{RUN_NAME} must be as the run wrote it, that in {str(request.out)!r} is not "
+            f"({type(error).__name__}: {error}): run anew"
+        ) from error
+    path = request.out / REPORT_NAME
+    write_report(data, path)
+    return Remade(path, len(data.classes), len(rows), found, notes)
+
+
+def _read_run(out: Path) -> dict[str, Any]:
+    if unfinished_run(out):
+        raise InvalidInputError(
+            f"a report is of a finished run, that in {str(out)!r} is not: repeat its command with --resume"
+        )
+    if not os.path.isfile(out / RUN_NAME) or not os.path.isfile(out / MANIFEST_NAME):
+        what = "a model alone: draw from it with riemaug sample" if _is_model(out) else "no such: name one"
+        raise InvalidInputError(
+            f"OUT must be the output of riemaug augment or riemaug sample, {str(out)!r} is {what}"
+        )
+    try:
+        run = json.loads((out / RUN_NAME).read_text(encoding="utf-8"))
+        if not isinstance(run["request"], dict) or not isinstance(run["classes"], list):
+            raise ValueError("wrong types")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InvalidInputError(
+            f"{RUN_NAME} must be as the run wrote it, that in {str(out)!r} cannot be read ({error}): run anew"
+        ) from None
+    return run
+
+
+def _is_model(folder: Path) -> bool:
+    return os.path.isfile(folder / DESCRIPTION_NAME)
+
+
+def _model_folder(request: RemakeRequest, run: dict[str, Any]) -> Path:
+    if request.model is not None:
+        return request.model
+    if _is_model(request.out):
+        return request.out
+    told = run["request"].get("model")
+    if isinstance(told, str) and _is_model(Path(told)):
+        return Path(told)
+    raise InvalidInputError(
+        f"a report needs the model that the samples were drawn from, {told!r} is no longer there: name its "
+        "folder with --model MODEL"
+    )
+
+
+def _reading(run: dict[str, Any], model: Path) -> ReadOptions:
+    """Return how the training data were read: as the run or the model's own says."""
+    told = run
+    if "data" not in run["request"] and os.path.isfile(model / RUN_NAME):
+        told = _read_json(model / RUN_NAME)
+    fields = told.get("request", {}).get("reading", {})
+    return ReadOptions(**fields) if isinstance(fields, dict) else ReadOptions()
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _evaluation(
+    request: RemakeRequest, num_samples: int
+) -> tuple[Path | None, Evaluation | None, tuple[str, ...]]:
+    """Return the folder of an evaluation, what it holds, and what is to be said of it."""
+    folder = request.evaluation
+    if folder is None:
+        out = request.out.resolve()
+        folder = out.parent / (out.name + EVALUATION_SUFFIX)
+        if not os.path.isfile(folder / RESULT_NAME):
+            return (
+                None,
+                None,
+                ("no evaluation was found: riemaug evaluate measures what the samples are worth",),
+            )
+    evaluation = read_evaluation(folder)
+    judged = num_judged(evaluation)
+    if judged is None or judged == num_samples:
+        return folder, evaluation, ()
+    fault = f"it judged {judged:,} synthetic samples, OUT has {num_samples:,}"
+    if request.evaluation is not None:
+        raise InvalidInputError(
+            f"--evaluation must be of OUT, {str(folder)!r} is not ({fault}): evaluate OUT"
+        )
+    return None, None, (f"the evaluation in {folder} was left out: {fault}",)
+
+
+@dataclass(frozen=True, eq=False)
+class _Source:
+    """All that a report is made from."""
+
+    request: RemakeRequest
+    run: dict[str, Any]
+    generators: FittedGenerators
+    rows: Sequence[ManifestRow]
+    training_set: Dataset | None
+
+    def report_data(self, evaluation: Evaluation | None) -> ReportData:
+        run, asked = self.run, self.run["request"]
+        first = self.generators.classes[0].model.config
+        return ReportData(
+            title=self._title(),
+            created=datetime.fromisoformat(run["created"]).strftime("%Y-%m-%d %H:%M UTC"),
+            version=str(run["environment"]["riemaug"]),
+            command=str(asked["command"]),
+            config={k: v for k, v in asked.items() if k != "command"} | run.get("resolved", {}),
+            seed=int(self._sampling.seed),
+            classes=tuple(self._class(index) for index in range(len(self.generators.classes))),
+            notes=tuple(map(str, run.get("notes", ()))),
+            fingerprint=run.get("data") or self._known_data(),
+            sampler=self._sampling.sampler_for(first.kind),
+            model=first.kind,
+            model_hash=str(run["model_sha256"]),
+            total_seconds=float(run["seconds"]),
+            peak_memory_mb=float(run["peak_memory_mb"]),
+            environment=run["environment"],
+            show_real=self.request.real_in_report,
+            evaluation=evaluation,
+        )
+
+    @property
+    def _sampling(self) -> SamplingConfig:
+        return SamplingConfig(**self.run["request"]["sampling"])
+
+    def _title(self) -> str:
+        asked = self.run["request"]
+        if "data" in asked:
+            return f"Augmentation of {Path(asked['data']).name or 'data'}"
+        return f"Samples from {Path(asked['model']).name or 'a model'}"
+
+    def _known_data(self) -> dict[str, Any]:
+        """Return what the model tells of its training data."""
+        made = self.generators
+        names = [item.name for item in made.classes]
+        return {
+            "samples": sum(made.class_sizes),
+            "classes": dict(zip(names, made.class_sizes, strict=True)),
+            "shape": list(made.sample_format.shape),
+            "dtype": made.sample_format.dtype,
+            "sha256": made.data_fingerprint,
+        }
+
+    def _class(self, index: int) -> ClassReport:
+        item, fmt = self.generators.classes[index], self.generators.sample_format
+        rows = [row for row in self.rows if row.class_name == item.name]
+        entry = next(entry for entry in self.run["classes"] if entry["class"] == item.name)
+        compared = bool(rows) and rows[0].nearest_distance is not None
+        result = {
+            **entry,
+            "fit_seconds": entry.get("fit_seconds", 0.0),
+            "files": [row.file for row in rows],
+            "nearest": [row.nearest_file for row in rows] if compared else [],
+            "nearest_distance": [row.nearest_distance for row in rows] if compared else [],
+            "copy": [row.copy for row in rows],
+            "real_distance": self._real_distances(index),
+        }
+        shown = self._shown(index, rows)
+        draws = _draws(item, self._sampling, len(rows))
+        arrays = shown_arrays(item, shown, draws, fmt, self._sampling.seed)
+        return class_report(result, item, self.generators.class_sizes[index], arrays, fmt)
+
+    def _shown(self, index: int, rows: Sequence[ManifestRow]) -> ShownSamples:
+        scaler, fmt = self.generators.scaler, self.generators.sample_format
+        first = rows[:SHOWN_PICTURES]
+        synthetic = written_samples(self.request.out, [row.file for row in first], scaler, fmt)
+        data = self.training_set
+        if data is None:
+            return ShownSamples(synthetic)
+        real = scaler.transform(data.of_class(index)[:SHOWN_PICTURES])
+        place = {name: number for number, name in enumerate(data.names)}
+        known = [place[row.nearest_file] for row in first if row.nearest_file in place]
+        if len(known) < len(first) or not first:
+            return ShownSamples(synthetic, None, real)
+        return ShownSamples(synthetic, scaler.transform(np.asarray(data.samples[known])), real)
+
+    def _real_distances(self, index: int) -> list[float]:
+        """Return the distance of each training sample of a class to its nearest other one."""
+        data = self.training_set
+        if data is None or data.counts[index] < 2:
+            return []
+        rows = self.generators.scaler.transform(data.of_class(index)).reshape(data.counts[index], -1)
+        return nearest_neighbours(rows, rows, leave_one_out=True).distance.tolist()
+
+
+def _draws(item: ClassModel, config: SamplingConfig, count: int) -> Float[Tensor, "m dim"] | None:
+    """Return latent points for the map: draw i is the same as in the run, whatever their number."""
+    if item.metric is None or item.metric.dim < 2:
+        return None
+    most = CHAINS_ANEW if config.sampler in _CHAINS else DRAWN_ANEW
+    draws = item.sampler(config).sample(min(count, most), item.draw_stream(config.seed), None)
+    return draws.points

@@ -1,0 +1,100 @@
+"""The first samples of a class read back from an output folder, and scaled as the model saw them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32, Shaped
+
+from riemaug.data import RangeScaler, SampleFormat
+from riemaug.data.channels import with_channels
+from riemaug.data.images import decode_image
+from riemaug.data.nifti import read_volume_header, read_voxels
+from riemaug.data.resampling import resample
+from riemaug.data.stack_files import read_stack
+from riemaug.errors import InvalidInputError
+from riemaug.run.collect import SAMPLES_NAME
+
+
+def written_samples(
+    out: Path, names: Sequence[str], scaler: RangeScaler, fmt: SampleFormat
+) -> Float32[np.ndarray, "n ..."]:
+    """Return samples of an output folder in [0, 1], at the size that is modelled.
+
+    Parameters
+    ----------
+    out : Path
+    names : sequence of str
+        As the manifest has them: files relative to `out`, or "row 17" of its npz file.
+    scaler : RangeScaler
+    fmt : SampleFormat
+
+    Raises
+    ------
+    InvalidInputError
+        A file is missing, damaged, or no longer what was written.
+    """
+    if not names or fmt.kind == "table":  # rows of a table are no pictures
+        return np.empty((0, *fmt.model_shape), np.float32)
+    samples = _rows_of(out, names, fmt) if fmt.kind == "arrays" else _files_of(out, names, fmt)
+    return scaler.transform(samples)
+
+
+def _rows_of(out: Path, names: Sequence[str], fmt: SampleFormat) -> Shaped[np.ndarray, "n ..."]:
+    assert fmt.array_keys is not None
+    try:
+        rows = [int(name.removeprefix("row ")) for name in names]
+        with np.load(out / SAMPLES_NAME, allow_pickle=False) as arrays:
+            samples = arrays[fmt.array_keys[0]][rows]
+    except (OSError, ValueError, KeyError, IndexError) as error:
+        raise _changed(SAMPLES_NAME, error) from None
+    if samples.shape[1:] != fmt.model_shape:
+        raise _changed(SAMPLES_NAME, f"its samples have the shape {samples.shape[1:]}")
+    return samples
+
+
+def _files_of(out: Path, names: Sequence[str], fmt: SampleFormat) -> Shaped[np.ndarray, "n ..."]:
+    read = {"folder": _image, "volumes": _volume, "stacks": _stack, "npy": _array}[fmt.kind]
+    samples = []
+    for name in names:
+        path = out / name
+        if out.resolve() not in path.resolve().parents:  # a manifest may come from someone else
+            raise _changed(name, "it lies outside of the folder")
+        try:
+            sample = read(path, fmt)
+        except InvalidInputError as error:
+            raise _changed(name, error) from None
+        if sample.shape != fmt.model_shape:
+            raise _changed(name, f"it has the shape {sample.shape}")
+        samples.append(sample)
+    return np.stack(samples)
+
+
+def _image(path: Path, fmt: SampleFormat) -> np.ndarray:
+    # all of its pixels may happen to be grey, or opaque
+    return _fitted(with_channels(decode_image(path).pixels, fmt.model_channels), fmt)
+
+
+def _stack(path: Path, fmt: SampleFormat) -> np.ndarray:
+    return _fitted(read_stack(path), fmt)
+
+
+def _array(path: Path, fmt: SampleFormat) -> np.ndarray:
+    try:
+        return _fitted(np.load(path, allow_pickle=False), fmt)
+    except (OSError, ValueError, EOFError) as error:
+        raise InvalidInputError(str(error)) from None
+
+
+def _fitted(sample: np.ndarray, fmt: SampleFormat) -> np.ndarray:
+    return sample if fmt.fit_shape is None else resample(sample, fmt.fit_shape)
+
+
+def _volume(path: Path, fmt: SampleFormat) -> np.ndarray:
+    return read_voxels(path, read_volume_header(path), sides=fmt.fit_shape)
+
+
+def _changed(name: str, found: object) -> InvalidInputError:
+    return InvalidInputError(
+        f"a report needs the samples as they were written, {name!r} is not so ({found}): make them anew"
+    )
