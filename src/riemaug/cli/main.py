@@ -12,6 +12,7 @@ from riemaug.cli.evaluate import evaluate
 from riemaug.cli.fit import fit
 from riemaug.cli.inspect import inspect
 from riemaug.cli.interpolate import interpolate
+from riemaug.cli.report import report
 from riemaug.cli.sample import sample
 from riemaug.cli.split import split
 from riemaug.cli.study import app as study
@@ -33,6 +34,7 @@ app.command()(fit)
 app.command()(sample)
 app.command()(split)
 app.command()(evaluate)
+app.command()(report)
 app.command()(interpolate)
 app.command()(inspect)
 app.add_typer(study, name="study")

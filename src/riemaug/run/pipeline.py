@@ -24,7 +24,7 @@ from riemaug.run.jobs import ClassJob, SampleSpec
 from riemaug.run.plan import Plan, check_disk, disk_bytes, new_counts, plan_augment, plan_fit
 from riemaug.run.progress import Listener, ProgressWatch, TaskProgress
 from riemaug.run.provenance import fingerprint, log_lines, provenance
-from riemaug.run.reporting import class_report, model_name, sharing_note, training_notes
+from riemaug.run.reporting import class_report, kept_arrays, model_name, sharing_note, training_notes
 from riemaug.run.request import AugmentRequest, FitRequest, SampleRequest, identity_of
 from riemaug.run.sharing import Sharing
 from riemaug.run.stages import Stages
@@ -291,10 +291,18 @@ def _finish(
             "data": fingerprint(plan),
             "sharing": sharing.to_dict(),
             "tuning": tuning,
+            "resolved": resolved(fitted, work),
             "model_sha256": model_hash,
             IDENTITY_KEY: identity,
         },
     )
+
+
+def resolved(plan: Plan, work: WorkDir) -> dict[str, Any]:
+    """Return the model and its training as they were in the end: presets filled in, constants found."""
+    tuned = kept_tuning(work) or {}
+    parts = {"model": plan.model, "training": plan.training}
+    return {name: tuned.get(name, part.model_dump(mode="json")) for name, part in parts.items()}
 
 
 def _notes(
@@ -319,20 +327,18 @@ def _report_data(
     notes: tuple[str, ...],
 ) -> ReportData:
     classes = [
-        class_report(result, item.history, size, work, index)
+        class_report(result, item, size, kept_arrays(work.pictures(index)), generators.sample_format)
         for index, (result, item, size) in enumerate(
             zip(results, generators.classes, generators.class_sizes, strict=True)
         )
     ]
-    sampling, tuned = request.sampling, kept_tuning(work) or {}
-    parts = {"model": plan.model, "training": plan.training}
+    sampling = request.sampling
     return ReportData(
         title=f"Augmentation of {request.data.resolve().name}",
         created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         version=__version__,
         command=request.command,
-        config=request.model_dump(mode="json", exclude={"command"})
-        | {name: tuned.get(name, part.model_dump(mode="json")) for name, part in parts.items()},
+        config=request.model_dump(mode="json", exclude={"command"}) | resolved(plan, work),
         seed=request.generator.seed,
         classes=tuple(classes),
         notes=notes,
