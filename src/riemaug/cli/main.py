@@ -8,8 +8,10 @@ import typer
 from riemaug._version import __version__
 from riemaug.cli.augment import augment
 from riemaug.cli.demo import demo
+from riemaug.cli.doctor import doctor
 from riemaug.cli.evaluate import evaluate
 from riemaug.cli.fit import fit
+from riemaug.cli.import_model import import_model
 from riemaug.cli.inspect import inspect
 from riemaug.cli.interpolate import interpolate
 from riemaug.cli.report import report
@@ -37,6 +39,8 @@ app.command()(evaluate)
 app.command()(report)
 app.command()(interpolate)
 app.command()(inspect)
+app.command("import")(import_model)
+app.command()(doctor)
 app.add_typer(study, name="study")
 
 

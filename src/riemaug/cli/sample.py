@@ -40,6 +40,7 @@ def sample(
     jobs: options.Jobs = None,
     batch_size: options.BatchSize = 256,
     resume: options.Resume = False,
+    dry_run: options.DryRun = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
     config: options.Config = None,
@@ -58,6 +59,16 @@ def sample(
 
     request = build(SampleRequest, chosen, model=model_folder, out=out, real=real, drop_copies=drop_copies)
     console = Console(quiet, json)
+    if dry_run:
+        from riemaug.cli.sampling_plan import tell_dry_run
+        from riemaug.run.sampling_plan import plan_sample
+        from riemaug.run.training_set import read_training_set
+
+        plan = plan_sample(request)
+        if real is not None:
+            read_training_set(real, request.reading, plan.generators)
+        tell_dry_run(console, plan, out)
+        return
     with console.progress() as listener:
         outcome = run(request, listener)
     console.outcome(outcome)

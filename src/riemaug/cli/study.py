@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from riemaug.cli import options, study_figures
+from riemaug.cli.choices import check_value, completing
 from riemaug.errors import InterruptedRunError, InvalidInputError
 
 app = typer.Typer(
@@ -31,6 +32,7 @@ Reading = Annotated[
     typer.Option(
         help="draws (another draw of the real samples in each run) or paper (one draw, another seed).",
         metavar="draws|paper",
+        autocompletion=completing("reading"),
     ),
 ]
 Store = Annotated[Path, typer.Option(help="The folder of results.", metavar="FOLDER")]
@@ -60,6 +62,7 @@ Budget = Annotated[
     ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say which runs would be done and what they cost.")]
+_WHAT, _DOWNLOADED = "table or figure of the study", "data set of the study"
 DEFAULT_STORE, DEFAULT_CACHE = Path("docs/results"), Path(".riemaug-study")
 
 
@@ -155,6 +158,7 @@ def show(
         str,
         typer.Argument(
             help="table1, table2, table3, fig1, fig2, fig3, fig4; and ours: orderings, baselines, curve.",
+            autocompletion=completing(_WHAT),
             show_default=False,
         ),
     ],
@@ -168,7 +172,9 @@ def show(
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write to this file.", show_default=False)] = None,
-    classifier: Annotated[str, typer.Option(help="Of table2 and orderings.")] = "densenet",
+    classifier: Annotated[
+        str, typer.Option(help="Of table2 and orderings.", autocompletion=completing("classifier"))
+    ] = "densenet",
     data: Annotated[
         str | None,
         typer.Option(help="Of table1, table3, baselines and curve: the data set.", show_default=False),
@@ -188,6 +194,9 @@ def show(
 
     Example: riemaug study show table2 --classifier small-cnn --format html --out table2.html
     """
+    check_value("riemaug study show", what, _WHAT)
+    check_value("--reading", reading, "reading")
+    check_value("--classifier", classifier, "classifier")
     if what in study_figures.FIGURES:
         request = study_figures.FigureRequest(
             what, form, out, data_dir, seed, max_epochs, jobs or 1, not no_real_images
@@ -207,7 +216,12 @@ def show(
 @app.command()
 def download(
     names: Annotated[
-        list[str], typer.Argument(help="Data sets: mnist, emnist, fashion, oasis.", show_default=False)
+        list[str],
+        typer.Argument(
+            help="Data sets: mnist, emnist, fashion, oasis.",
+            autocompletion=completing(_DOWNLOADED),
+            show_default=False,
+        ),
     ],
     folder: Annotated[
         Path, typer.Option(envvar="RIEMAUG_DATA", help="Where to put the files.", metavar="FOLDER")
@@ -221,6 +235,8 @@ def download(
     from riemaug.cli.study_progress import transfers
     from riemaug.study.download import download as fetch
 
+    for name in names:
+        check_value("riemaug study download", name, _DOWNLOADED)
     try:
         with transfers(quiet) as tell:
             fetch(names, folder, tell)

@@ -1,6 +1,7 @@
 """From peers' models, one a class, to fitted generators that are saved and sampled as any of ours."""
 
 import copy
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from riemaug.config import GeneratorConfig
 from riemaug.data import check_class_names
 from riemaug.errors import InvalidInputError
 from riemaug.geometry import KernelMetric
-from riemaug.importing.layout import Output, OutputLayout, output_layout
+from riemaug.importing.layout import OutputLayout, output_layout
 from riemaug.importing.peer_folder import read_peer_folder
 from riemaug.importing.peer_model import PeerModel
 from riemaug.models import RHVAE, LatentModel, ModelConfig
@@ -27,7 +28,7 @@ UNKNOWN_DATA = "unknown"
 
 def import_models(
     folders: Mapping[str, str | Path],
-    output: Output = "arrays",
+    output: str = "arrays",
     shape: tuple[int, ...] | None = None,
     encoder: nn.Module | None = None,
     decoder: nn.Module | None = None,
@@ -69,13 +70,19 @@ def read_peers(folders: Mapping[str, str | Path]) -> dict[str, PeerModel]:
 
 def generators_of(
     peers: Mapping[str, PeerModel],
-    output: Output = "arrays",
+    output: str = "arrays",
     shape: tuple[int, ...] | None = None,
     given: Networks = NO_NETWORKS,
 ) -> FittedGenerators:
     """Return the generators of models that were read; raises as `import_models` does."""
     first = next(iter(peers.values()))
     _check_alike(peers)
+    if shape is None and len({peer.input_dim for peer in peers.values()}) > 1:
+        told = ", ".join(f"{name}: {peer.input_dim}" for name, peer in peers.items())
+        raise InvalidInputError(
+            f"models imported together must have samples of one shape, got {told}: say which, with --shape "
+            "or shape="
+        )
     layout = output_layout(first.input_dim, output, shape)
     classes = tuple(_class_model(name, peer, layout, given) for name, peer in peers.items())
     return FittedGenerators(
@@ -93,7 +100,7 @@ def _check_alike(peers: Mapping[str, PeerModel]) -> None:
     """Refuse models that do not make samples of one kind, in one way."""
     rules = {
         "kind": {name: peer.kind for name, peer in peers.items()},
-        "shape of samples": {name: peer.input_dim for name, peer in peers.items()},
+        "number of values a sample": {name: math.prod(peer.input_dim) for name, peer in peers.items()},
         "choice of networks": {name: "own" if peer.is_custom else "default" for name, peer in peers.items()},
     }
     for rule, found in rules.items():
@@ -140,7 +147,7 @@ def _model_config(peer: PeerModel, layout: OutputLayout) -> ModelConfig:
     shape = layout.sample_format.sample_shape
     chosen = {
         "kind": peer.kind,
-        "data_dim": int(np.prod(shape)),
+        "data_dim": math.prod(shape),
         "latent_dim": peer.latent_dim,
         "data_shape": shape,
         "likelihood": peer.likelihood,

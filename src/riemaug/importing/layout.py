@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -12,8 +11,7 @@ from torch import Tensor
 from riemaug.data import RangeScaler, SampleFormat
 from riemaug.errors import InvalidInputError
 
-Output = Literal["arrays", "png"]
-OUTPUTS: tuple[Output, ...] = ("arrays", "png")
+OUTPUTS = ("arrays", "png")
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +42,7 @@ class OutputLayout:
 
 
 def output_layout(
-    input_dim: tuple[int, ...], output: Output = "arrays", shape: tuple[int, ...] | None = None
+    input_dim: tuple[int, ...], output: str = "arrays", shape: tuple[int, ...] | None = None
 ) -> OutputLayout:
     """Return how samples of a peer's model are to be written.
 

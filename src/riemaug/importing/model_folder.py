@@ -10,7 +10,6 @@ from riemaug._version import __version__
 from riemaug.atomic import atomic_write_text
 from riemaug.data import prepare_output
 from riemaug.importing.generators import generators_of, read_peers
-from riemaug.importing.layout import Output
 from riemaug.importing.peer_model import PeerModel
 from riemaug.run.workdir import RUN_NAME
 from riemaug.serialization import save_generators
@@ -19,7 +18,7 @@ from riemaug.serialization import save_generators
 def write_imported(
     folders: Mapping[str, str | Path],
     out: str | Path,
-    output: Output = "arrays",
+    output: str = "arrays",
     shape: tuple[int, ...] | None = None,
     command: str = "",
 ) -> dict[str, Any]:

@@ -183,8 +183,21 @@ def with_search(estimate: Estimate, num_trials: int, most_seconds: float | None)
 
 def with_samples(estimate: Estimate, counts: tuple[int, ...]) -> Estimate:
     """Return the estimate with the time that making `counts` samples of each class takes."""
-    making = sum(counts) * SECONDS_PER_SAMPLE / min(estimate.num_jobs, _cores())
-    return replace(estimate, seconds=estimate.seconds + making + len(counts) * SECONDS_PER_REPORTED_CLASS)
+    making = drawing_seconds(counts, estimate.num_jobs) + len(counts) * SECONDS_PER_REPORTED_CLASS
+    return replace(estimate, seconds=estimate.seconds + making)
+
+
+def drawing_seconds(counts: tuple[int, ...], num_jobs: int) -> float:
+    """Return how long drawing, decoding and writing `counts` samples of each class takes."""
+    return sum(counts) * SECONDS_PER_SAMPLE / min(num_jobs, _cores())
+
+
+def drawing_memory(models: Sequence[ModelConfig], num_jobs: int, batch_bytes: float) -> float:
+    """Return the bytes of drawing from saved models, of which this process holds all and a job one."""
+    costs = [cost_of(model) for model in models]
+    per_job = max(_drawing_bytes(cost) for cost in costs) + 2.0 * batch_bytes
+    held = BYTES * sum(cost.num_weights for cost in costs)
+    return PROCESS_BYTES + held + _bytes_of(num_jobs, per_job)
 
 
 def _bytes_of(jobs: int, per_job: float) -> float:

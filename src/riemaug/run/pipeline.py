@@ -21,11 +21,12 @@ from riemaug.run.collect import (
     write_tables,
 )
 from riemaug.run.jobs import ClassJob, SampleSpec
-from riemaug.run.plan import Plan, check_disk, disk_bytes, new_counts, plan_augment, plan_fit
+from riemaug.run.plan import Plan, plan_augment, plan_fit
 from riemaug.run.progress import Listener, ProgressWatch, TaskProgress
 from riemaug.run.provenance import fingerprint, log_lines, provenance
 from riemaug.run.reporting import class_report, kept_arrays, model_name, sharing_note, training_notes
 from riemaug.run.request import AugmentRequest, FitRequest, SampleRequest, identity_of
+from riemaug.run.sampling_plan import plan_sample
 from riemaug.run.sharing import Sharing
 from riemaug.run.stages import Stages
 from riemaug.run.tasks import run_class_job
@@ -36,7 +37,6 @@ from riemaug.run.workdir import (
     RUN_NAME,
     WORK_NAME,
     WorkDir,
-    check_out,
     check_same_run,
     finished_run,
     open_run,
@@ -133,7 +133,7 @@ def augment(
         model_hash = save_generators(request.out, generators)
         real = _real_files(request, plan)
         write_tables(request.out, results, request.sampling.seed, model_hash, real, _groups(plan, real))
-        if plan.dataset.format.kind == "arrays":
+        if plan.dataset.format.is_one_file:
             write_sample_arrays(
                 request.out, work, plan.dataset.format, plan.dataset.label_values, len(generators.classes)
             )
@@ -145,11 +145,8 @@ def sample(request: SampleRequest, listener: Listener | None = None) -> Outcome:
     """Draw from a saved model into OUT. Raises as `fit` does."""
     started = time.monotonic()
     out = request.out
-    check_out(out, request.real, request.run.resume)
-    generators = load_generators(request.model)
-    request.sampling.check_against(generators.config.model)
-    counts = new_counts(request.amount, generators.class_sizes)
-    check_disk(out, disk_bytes(sum(counts), generators.sample_format))
+    plan = plan_sample(request)
+    generators, counts = plan.generators, plan.counts
     model_hash = file_hash(request.model / WEIGHTS_NAME)
     identity = identity_of(request, model_hash, __version__)
     if _is_finished(request, identity):
@@ -162,7 +159,7 @@ def sample(request: SampleRequest, listener: Listener | None = None) -> Outcome:
         with ProgressWatch([job.progress for job in jobs], listener):
             results = list(run_tasks(run_class_job, jobs, request.run.jobs or 1))
         write_tables(out, results, request.sampling.seed, model_hash, [])
-        if generators.sample_format.kind == "arrays":
+        if generators.sample_format.is_one_file:
             write_sample_arrays(
                 out, work, generators.sample_format, generators.label_values, len(generators.classes)
             )

@@ -1,0 +1,74 @@
+"""What drawing from a saved model will do and take, worked out before anything is written."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from riemaug.errors import InvalidInputError
+from riemaug.run.estimate import drawing_memory, drawing_seconds
+from riemaug.run.plan import check_disk, disk_bytes, new_counts
+from riemaug.run.request import SampleRequest
+from riemaug.run.workdir import check_out
+from riemaug.serialization import FittedGenerators, load_generators
+
+
+@dataclass(frozen=True, eq=False)
+class SamplingPlan:
+    """A job of `riemaug sample`, ready to start.
+
+    Attributes
+    ----------
+    generators : FittedGenerators
+    counts : tuple of int
+        New samples of each class; the most there can be where copies are dropped.
+    sampler : str
+    num_jobs : int
+    seconds, memory, disk_bytes : float
+        Estimates; memory without the training set, where that is compared with.
+    """
+
+    generators: FittedGenerators
+    counts: tuple[int, ...]
+    sampler: str
+    num_jobs: int
+    seconds: float
+    memory: float
+    disk_bytes: float
+
+
+def plan_sample(request: SampleRequest) -> SamplingPlan:
+    """Return what the job will do; nothing is written.
+
+    Raises
+    ------
+    InvalidInputError, ResourceError
+        OUT, the model, the sampler or the amount break a rule, or the samples cannot fit on the disk.
+    """
+    check_out(request.out, request.real, request.run.resume)
+    generators = load_generators(request.model)
+    kind, fmt = generators.config.model, generators.sample_format
+    request.sampling.check_against(kind)
+    if not all(generators.class_sizes) and request.amount.per_class is None:
+        raise InvalidInputError(
+            "--factor and --balance go by the number of real samples, which an imported model does not tell: "
+            "give --per-class"
+        )
+    counts = new_counts(request.amount, generators.class_sizes)
+    needed = disk_bytes(sum(counts), fmt)
+    check_disk(request.out, needed)
+    num_jobs = min(request.run.jobs or 1, len(counts))
+    sample_bytes = math.prod(fmt.shape) * np.dtype(fmt.dtype).itemsize
+    return SamplingPlan(
+        generators,
+        counts,
+        request.sampling.sampler_for(kind),
+        num_jobs,
+        drawing_seconds(counts, num_jobs),
+        drawing_memory(
+            [item.model.config for item in generators.classes],
+            num_jobs,
+            float(min(request.run.batch_size, max(counts)) * sample_bytes),
+        ),
+        needed,
+    )
