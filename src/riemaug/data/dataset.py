@@ -4,12 +4,13 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Int64, Shaped
 
+from riemaug.data.bids_names import BidsNames
 from riemaug.data.blocks import row_blocks
 from riemaug.data.channels import channel_axis, channel_count, has_alpha, is_coloured, num_channels
 from riemaug.data.grids import VolumeGrid
@@ -28,6 +29,7 @@ _SUFFIXES = {
 _NIFTI_DTYPES = frozenset(
     {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)} | {"float32", "float64"}
 )
+_LATER_FIELDS = frozenset({"opaque_alpha", "bids"})
 _MOST_NIFTI_AXES = 7
 _LONGEST_NIFTI_1_SIDE = 2**15 - 1
 
@@ -60,6 +62,8 @@ class SampleFormat:
         Of volumes: affine, units and scale factor, written back as they were read.
     opaque_alpha : bool
         The input's alpha channels are opaque: modelled without, written with one.
+    bids : BidsNames, optional
+        Of volumes that are written as a BIDS derivative.
     table : TableLayout, optional
         Of a table: its columns, and the labels.
     """
@@ -73,6 +77,7 @@ class SampleFormat:
     fit_shape: tuple[int, ...] | None = None
     grid: VolumeGrid | None = None
     opaque_alpha: bool = False
+    bids: BidsNames | None = None
     table: TableLayout | None = None
 
     @property
@@ -126,7 +131,8 @@ class SampleFormat:
         fields["shape"] = list(self.shape)
         fields["array_keys"] = None if self.array_keys is None else list(self.array_keys)
         fields["fit_shape"] = None if self.fit_shape is None else list(self.fit_shape)
-        return fields
+        # nor these two: they are there where they say something
+        return {key: value for key, value in fields.items() if key not in _LATER_FIELDS or value}
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "SampleFormat":
@@ -139,7 +145,7 @@ class SampleFormat:
         """
         try:
             keys = fields["array_keys"]
-            # models of earlier versions have none of these and no opaque_alpha
+            # models of earlier versions have none of these, no opaque_alpha and no bids
             fit_shape, grid, table = (fields.get(name) for name in ("fit_shape", "grid", "table"))
             fmt = cls(
                 kind=fields["kind"],
@@ -151,6 +157,7 @@ class SampleFormat:
                 fit_shape=None if fit_shape is None else tuple(fit_shape),
                 grid=None if grid is None else VolumeGrid.from_dict(grid),
                 opaque_alpha=fields.get("opaque_alpha", False),
+                bids=None if fields.get("bids") is None else BidsNames.from_dict(fields["bids"]),
                 table=None if table is None else TableLayout.from_dict(table),
             )
         except (KeyError, TypeError) as error:
@@ -172,6 +179,7 @@ class SampleFormat:
             "grey_as_rgb": self._is_flag(self.grey_as_rgb, is_coloured),
             "opaque_alpha": self._is_flag(self.opaque_alpha, has_alpha),
             "fit_shape": self.fit_shape is None or self._has_fit_shape(),
+            "bids": self.bids is None or self.kind == "volumes",
             "grid": (self.grid is not None) == (self.kind == "volumes"),
             "table": self._is_table() if self.kind == "table" else self.table is None,
         }
@@ -276,7 +284,8 @@ class Dataset:
         digest = hashlib.sha256()
         head = [self.samples.dtype.name, list(self.samples.shape), list(self.class_names)]
         if any(part is not None for part in (self.format.fit_shape, self.format.grid, self.format.table)):
-            head.append(self.format.to_dict())  # the grid and the columns are written too
+            # the grid and the columns are written too; in which folders is no part of the data
+            head.append(replace(self.format, bids=None).to_dict())
         digest.update(json.dumps(head).encode())
         little = self.samples.dtype.newbyteorder("<")
         for rows in row_blocks(self.samples.shape):

@@ -6,8 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from riemaug.data.array_files import read_array_files
+from riemaug.data.bids import NO_BIDS, BidsOptions, bids_groups, is_bids, list_bids
+from riemaug.data.bids_names import Layout, laid_out
 from riemaug.data.checks import check_variation, find_oddities
 from riemaug.data.dataset import Dataset
+from riemaug.data.dicom_files import list_series, read_series_files
 from riemaug.data.file_samples import FileSamples, class_names_of, labels_of
 from riemaug.data.groups import find_groups
 from riemaug.data.image_files import read_image_files
@@ -23,20 +26,28 @@ _READERS: dict[SampleKind, Callable[[Path, Listing, SizeOptions, bool], FileSamp
     "stacks": read_stack_files,
     "arrays": read_array_files,
     "volumes": read_volume_files,
+    "series": read_series_files,
 }
 
 
 def read_folder(
-    root: Path, size: SizeOptions, *, skip_bad: bool = False, group_from: str | None = None
+    root: Path,
+    size: SizeOptions,
+    *,
+    skip_bad: bool = False,
+    group_from: str | None = None,
+    bids: BidsOptions = NO_BIDS,
+    layout: Layout | None = None,
 ) -> Dataset:
     """Read a folder of images or volumes; see `riemaug.data.read_dataset` for the rules and errors."""
     size.check()
-    listing = list_folder(root)
+    listing = list_folder(root, bids, layout)
     class_names = class_names_of(listing)
     check_class_names(class_names)
     labels_of(listing.files, class_names, listing.kind)
-    groups, group_notes = find_groups(listing.files, group_from, listing.from_metadata)
+    groups, group_notes = groups_of(listing, group_from)
     found = _READERS[listing.kind](root, listing, size, skip_bad)
+    fmt = laid_out(found.format, layout, listing.bids, bids.suffix)
     files = [listing.files[row] for row in found.rows]
     labels = labels_of(files, class_names, listing.kind)
     names = tuple(file.name for file in files)
@@ -48,21 +59,36 @@ def read_folder(
         class_names=class_names,
         names=names,
         groups=None if groups is None else tuple(groups[row] for row in found.rows),
-        format=found.format,
+        format=fmt,
         label_values=None,
         notes=(*listing.notes, *group_notes, *found.notes, *oddities),
     )
 
 
-def list_folder(root: Path) -> Listing:
-    """List the samples of a data folder, by its metadata.csv or its class folders.
+def list_folder(root: Path, bids: BidsOptions = NO_BIDS, layout: Layout | None = None) -> Listing:
+    """List the samples of a data folder: of a BIDS data set, by a metadata.csv, or by class folders.
+
+    Files that together are one sample (DICOM) are one entry.
 
     Raises
     ------
     InvalidInputError
-        See `riemaug.data.listing` and `riemaug.data.metadata_table`.
+        See `riemaug.data.bids`, `riemaug.data.metadata_table`, `riemaug.data.listing` and
+        `riemaug.data.dicom_files`; or options for BIDS where there is none.
     """
+    if is_bids(root):
+        return list_bids(root, bids)
+    bids.check_unused(layout)
     listing = list_metadata(root) if os.path.isfile(root / METADATA_NAME) else list_class_folders(root)
+    if listing.kind == "series":
+        return list_series(root, listing)
     if listing.kind == "images" and are_stacks(root, listing):
         return replace(listing, kind="stacks")
     return listing
+
+
+def groups_of(listing: Listing, group_from: str | None) -> tuple[tuple[str, ...] | None, list[str]]:
+    """Return the group of each file, None if unknown, and notes; see `riemaug.data.groups.find_groups`."""
+    if listing.bids is not None and group_from in (None, "column"):
+        return bids_groups(listing)
+    return find_groups(listing.files, group_from, listing.from_metadata)

@@ -4,11 +4,12 @@ import os
 import stat
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
+from riemaug.data.bids_names import BidsNames
 from riemaug.data.images import IMAGE_SUFFIXES
 from riemaug.errors import InvalidInputError
 
@@ -48,12 +49,27 @@ class ListedFile:
 
 @dataclass(frozen=True)
 class Listing:
-    """The samples of a data folder, in an order that does not depend on the file system."""
+    """The samples of a data folder, in an order that does not depend on the file system.
+
+    Attributes
+    ----------
+    files : tuple of ListedFile
+    kind : SampleKind
+    from_metadata : bool
+        A table says the classes, not the first folder of each path.
+    notes : tuple of str
+    members : mapping of str to tuple of str
+        Of DICOM series: all files of each, by the file that it is named by.
+    bids : BidsNames, optional
+        Of a BIDS data set.
+    """
 
     files: tuple[ListedFile, ...]
     kind: SampleKind
     from_metadata: bool
     notes: tuple[str, ...]
+    members: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    bids: BidsNames | None = None
 
 
 def quote_some(names: list[str]) -> str:

@@ -17,7 +17,6 @@ from riemaug.data.channels import has_alpha, on_white
 from riemaug.data.dataset import SampleFormat
 from riemaug.data.grids import VolumeGrid, upright
 from riemaug.data.images import MAX_PIXELS
-from riemaug.data.resampling import resized
 from riemaug.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -101,9 +100,12 @@ def read_volume_header(path: Path) -> VolumeHeader:
 
 
 def _opened(path: Path) -> BufferedIOBase:
+    return gzip.GzipFile(path) if _is_packed(path) else path.open("rb")
+
+
+def _is_packed(path: Path) -> bool:
     with path.open("rb") as file:
-        packed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
-    return gzip.GzipFile(path) if packed else path.open("rb")
+        return file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
 
 
 def _damaged(error: object) -> InvalidInputError:
@@ -140,6 +142,8 @@ def _checked_header(block: bytes, version: int) -> VolumeHeader:
         raise _damaged(error) from None
     offset = float(header["vox_offset"])
     _check_shape(shape)
+    if stored.fields:
+        raise InvalidInputError("voxels in colour (RGB) cannot be read: save one number a voxel")
     if stored.kind not in "iuf" or stored.itemsize > 8:
         raise InvalidInputError(
             f"voxels of kind {stored} cannot be read: save them as numbers of up to 64 bits"
@@ -164,9 +168,7 @@ def _check_shape(shape: tuple[int, ...]) -> None:
         )
 
 
-def read_voxels(
-    path: Path, header: VolumeHeader, meant: bool = False, sides: tuple[int, ...] | None = None
-) -> Shaped[np.ndarray, "X Y Z"]:
+def read_voxels(path: Path, header: VolumeHeader, meant: bool = False) -> Shaped[np.ndarray, "X Y Z"]:
     """Read the voxels of one file.
 
     Parameters
@@ -177,33 +179,41 @@ def read_voxels(
         What it promises.
     meant : bool
         True: values with the header's slope and intercept applied, float32. False: as stored.
-    sides : tuple of int, optional
-        Sides to bring the volume to, in its own dtype and range.
 
     Raises
     ------
     InvalidInputError
         The file is cut off or damaged, or values are not finite; the message does not name the file.
     """
-    count = math.prod(header.shape)
-    try:
-        with _opened(path) as file:
-            file.seek(header.offset)
-            content = file.read(count * header.stored.itemsize)
-    except _READ_ERRORS as error:
-        raise _damaged(error) from None
-    if len(content) < count * header.stored.itemsize:
-        raise InvalidInputError(
-            f"damaged: {len(content)} of {count * header.stored.itemsize} bytes of voxels are there"
-        )
-    stored = np.frombuffer(content, header.stored).reshape(header.shape[:NUM_SIDES], order="F")
+    stored = _stored_voxels(path, header)
     voxels = stored.astype(header.dtype, order="C")
     if meant:
         voxels = _meant_values(voxels, header.grid)
     missing = int(voxels.size - np.count_nonzero(np.isfinite(voxels)))
     if missing:
         raise InvalidInputError(f"voxels must be finite numbers, {missing} are NaN or infinite: replace them")
-    return voxels if sides is None else resized(voxels, sides)
+    return voxels
+
+
+def _stored_voxels(path: Path, header: VolumeHeader) -> Shaped[np.ndarray, "X Y Z"]:
+    """Return the voxels as they are in the file; one that is not packed is mapped, not read."""
+    shape = header.shape[:NUM_SIDES]
+    needed = math.prod(shape) * header.stored.itemsize
+    try:
+        if not _is_packed(path):
+            there = path.stat().st_size - header.offset
+            if there >= needed:
+                return np.memmap(path, header.stored, "r", header.offset, shape, order="F")
+        else:
+            with gzip.GzipFile(path) as file:
+                file.seek(header.offset)
+                content = file.read(needed)
+            there = len(content)
+            if there >= needed:
+                return np.frombuffer(content, header.stored).reshape(shape, order="F")
+    except _READ_ERRORS as error:
+        raise _damaged(error) from None
+    raise InvalidInputError(f"damaged: {max(there, 0)} of {needed} bytes of voxels are there")
 
 
 def _meant_values(voxels: np.ndarray, grid: VolumeGrid) -> np.ndarray:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from riemaug.data.arrays import read_arrays
+from riemaug.data.bids import BidsOptions
+from riemaug.data.bids_names import Layout
 from riemaug.data.dataset import Dataset, SampleFormat
 from riemaug.data.folder import read_folder
 from riemaug.data.metadata_table import METADATA_NAME
@@ -27,6 +29,8 @@ def read_dataset(
     group_from: str | None = None,
     label_from: str | None = None,
     drop_columns: Sequence[str] = (),
+    bids_suffix: str | None = None,
+    layout: Layout | None = None,
     like: SampleFormat | None = None,
 ) -> Dataset:
     """Read a labelled data set.
@@ -34,7 +38,8 @@ def read_dataset(
     Parameters
     ----------
     path : path
-        A folder with one sub-folder of images or NIfTI volumes per class; a folder with a metadata.csv
+        A folder with one sub-folder per class of images, npy files, NIfTI volumes, multi-page TIFF or
+        DICOM series; a BIDS data set; a folder with a metadata.csv
         (columns file_name and label, optionally group and split); an npz file with X and y, or
         images and labels; or a table as .csv, .tsv or .parquet.
     resize : tuple of int, optional
@@ -57,6 +62,11 @@ def read_dataset(
         Of a table the column that holds the labels; by default the one called label, class, target or y.
     drop_columns : sequence of str
         Columns of a table that are not read, such as identifiers.
+    bids_suffix : str, optional
+        Of a BIDS folder: end of the names of the volumes to read, such as "T1w". With layout "bids" also
+        the suffix of those to write.
+    layout : {"folders", "bids"}, optional
+        How new volumes are to be laid out: in class folders or as a BIDS derivative; None: as the input.
     like : SampleFormat, optional
         Of the data that these are to be compared with: the rows of a table become the same numbers as
         theirs.
@@ -76,13 +86,15 @@ def read_dataset(
     source = Path(path)
     if os.path.isfile(source) and is_table(source) and source.name.casefold() != METADATA_NAME:
         _check_no_sizes(resize, pad, crop, fit_shape)
-        layout = None if like is None else like.table
+        _check_no_layout(bids_suffix, layout)
+        columns = None if like is None else like.table
         return read_table(
-            source, label_from=label_from, group_from=group_from, drop_columns=drop_columns, like=layout
+            source, label_from=label_from, group_from=group_from, drop_columns=drop_columns, like=columns
         )
     if os.path.isdir(source):
         size = SizeOptions(resize, pad, crop, fit_shape, resample)
-        return read_folder(source, size, skip_bad=skip_bad, group_from=group_from)
+        bids = BidsOptions(label_from, bids_suffix)
+        return read_folder(source, size, skip_bad=skip_bad, group_from=group_from, bids=bids, layout=layout)
     if not os.path.isfile(source):
         raise InvalidInputError(
             f"the data must be a folder, an npz file or a table, {str(source)!r} does not exist: check the"
@@ -91,6 +103,7 @@ def read_dataset(
     if source.suffix.casefold() != ".npz" and not _is_archive_of_arrays(source):
         raise InvalidInputError(_other_file(source))
     _check_no_sizes(resize, pad, crop, fit_shape)
+    _check_no_layout(bids_suffix, layout)
     return read_arrays(source, group_from=group_from)
 
 
@@ -99,6 +112,14 @@ def _check_no_sizes(resize: object, pad: bool, crop: bool, fit_shape: object) ->
         raise InvalidInputError(
             "--resize, --pad, --crop and --fit-shape are for folders of images or volumes, the samples of an"
             " npz file or a table have one shape: leave them out"
+        )
+
+
+def _check_no_layout(bids_suffix: str | None, layout: Layout | None) -> None:
+    if bids_suffix is not None or layout is not None:
+        raise InvalidInputError(
+            "--bids-suffix and --layout are for folders of volumes, npz files and tables have no layout:"
+            " leave them out"
         )
 
 

@@ -11,6 +11,7 @@ from jaxtyping import Int64, Shaped
 
 from riemaug.data.array_files import read_array_file
 from riemaug.data.arrays import TRAINING_KEYS, read_arrays, read_every_array
+from riemaug.data.bids import is_bids
 from riemaug.data.file_samples import class_names_of, labels_of, of_each, sort_out
 from riemaug.data.folder import list_folder
 from riemaug.data.groups import find_groups
@@ -122,7 +123,16 @@ def _read_folder(root: Path, skip_bad: bool, group_from: str | None) -> SplitSou
             f"{str(root / METADATA_NAME)!r} has a column split, so these data are split already: remove the"
             " column to split them anew"
         )
+    if is_bids(root):
+        raise InvalidInputError(
+            f"a split copies class folders or what a metadata.csv lists, {str(root)!r} is a BIDS data set:"
+            " add a metadata.csv (file_name,label,group) to it"
+        )
     listing = list_folder(root)
+    if listing.kind == "series":
+        raise InvalidInputError(
+            f"a split copies single files, {str(root)!r} holds DICOM series: convert them to NIfTI (dcm2niix)"
+        )
     class_names = class_names_of(listing)
     check_class_names(class_names)
     labels_of(listing.files, class_names, listing.kind)

@@ -1,10 +1,12 @@
 """NIfTI files as the samples of a data set."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Shaped
 
 from riemaug.data.dataset import SampleFormat
 from riemaug.data.file_samples import (
@@ -18,6 +20,8 @@ from riemaug.data.file_samples import (
 )
 from riemaug.data.listing import Listing
 from riemaug.data.nifti import VolumeHeader, read_volume_header, read_voxels
+from riemaug.data.regridding import onto_grid
+from riemaug.data.resampling import resized
 from riemaug.data.sizes import SizeOptions
 from riemaug.data.volumes import CommonGrid, check_volume_memory, common_grid
 
@@ -40,33 +44,65 @@ def read_volume_files(root: Path, listing: Listing, size: SizeOptions, skip_bad:
     size.check_axes(3, "volumes")
     names = names_of(listing)
     found = of_each(lambda row: read_volume_header(root / names[row]), len(names))
-    headers, rows, skip_notes = sort_out(listing, found, skip_bad)
+    headers, rows, notes = sort_out(listing, found, skip_bad)
     readable = part_of(listing, rows)
     kept = names_of(readable)
-    common = common_grid(headers, kept)
-    fmt = volume_format(headers[0], kept, common, size)
-    check_volume_memory(len(kept), fmt)
-    samples = np.empty((len(kept), *fmt.model_shape), fmt.dtype)
+
+    def load(row: int, meant: bool) -> np.ndarray:
+        return read_voxels(root / kept[row], headers[row], meant)
+
+    samples = read_volumes(readable, headers, load, size, skip_bad)
+    kept_rows = [rows[row] for row in samples.rows]
+    return replace(samples, rows=kept_rows, notes=(*notes, *samples.notes))
+
+
+def read_volumes(
+    listing: Listing,
+    headers: Sequence[VolumeHeader],
+    load: Callable[[int, bool], Shaped[np.ndarray, "X Y Z"]],
+    size: SizeOptions,
+    skip_bad: bool,
+) -> FileSamples:
+    """Read volumes whose headers are known, one after the other into one array.
+
+    Parameters
+    ----------
+    listing : Listing
+        The volumes.
+    headers : sequence of VolumeHeader
+        Of each.
+    load : callable
+        (row, meant) -> voxels, as stored or with slope and intercept applied; raises InvalidInputError.
+    size : SizeOptions
+    skip_bad : bool
+
+    Raises
+    ------
+    InvalidInputError, ResourceError
+        See `read_volume_files`.
+    """
+    names = names_of(listing)
+    common = common_grid(headers, names, size.resample)
+    fmt = volume_format(names, common, size)
+    check_volume_memory(len(names), fmt)
+    samples = np.empty((len(names), *fmt.model_shape), fmt.dtype)
 
     def fill(row: int) -> None:
-        path = root / kept[row]
-        samples[row] = read_voxels(path, headers[row], common.meant_values, fmt.fit_shape)
+        voxels = load(row, common.meant_values)
+        if row in common.elsewhere:
+            voxels = onto_grid(voxels, headers[row].affine, common.sides, common.header.affine)
+        samples[row] = voxels if fmt.fit_shape is None else resized(voxels, fmt.fit_shape)
 
-    _, good, more_notes = sort_out(readable, of_each(fill, len(kept), volumes_at_once(fmt)), skip_bad)
-    notes = (*skip_notes, *more_notes, *common.notes, *fit_notes(fmt, "volumes"))
-    whole = len(good) == len(kept)
-    return FileSamples(samples if whole else samples[good], [rows[row] for row in good], fmt, notes)
-
-
-def volumes_at_once(fmt: SampleFormat) -> int:
-    """Return how many volumes are unpacked at a time: so many threads, or fewer where they are large."""
-    return max(1, min(_MAX_THREADS, _VALUES_AT_ONCE // math.prod(fmt.shape)))
+    at_once = max(1, min(_MAX_THREADS, _VALUES_AT_ONCE // max(math.prod(item.shape) for item in headers)))
+    _, good, bad_notes = sort_out(listing, of_each(fill, len(names), at_once), skip_bad)
+    whole = len(good) == len(names)
+    notes = (*bad_notes, *common.notes, *fit_notes(fmt, "volumes"))
+    return FileSamples(samples if whole else samples[good], good, fmt, notes)
 
 
-def volume_format(
-    first: VolumeHeader, names: Sequence[str], common: CommonGrid, size: SizeOptions
-) -> SampleFormat:
-    """Return the format of volumes like `first` on their common grid."""
+def volume_format(names: Sequence[str], common: CommonGrid, size: SizeOptions) -> SampleFormat:
+    """Return the format of volumes on their common grid."""
+    first = common.header
     return SampleFormat(
         kind="volumes",
         shape=first.shape,
@@ -74,6 +110,6 @@ def volume_format(
         suffix=".nii" if all(name.casefold().endswith(".nii") for name in names) else ".nii.gz",
         array_keys=None,
         grey_as_rgb=False,
-        fit_shape=fit_shape_for(size.fit_shape, first.shape[:3]),
+        fit_shape=fit_shape_for(size.fit_shape, common.sides),
         grid=common.grid,
     )

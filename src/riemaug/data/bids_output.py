@@ -1,0 +1,63 @@
+"""The files at the top of an output that is a BIDS derivative."""
+
+import csv
+import json
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from riemaug._version import __version__
+from riemaug.atomic import atomic_path, atomic_write_text
+from riemaug.data.bids import DESCRIPTION_NAME, PARTICIPANTS_NAME
+from riemaug.data.bids_names import BidsNames
+from riemaug.data.cells import escape_cell
+
+BIDS_VERSION = "1.9.0"
+_IGNORED = ("manifest.csv", "report.html", "model.*", "run.*")
+"""What riemaug writes beside the data set: a BIDS validator is not to look at it."""
+
+
+def write_bids_tables(out: Path, names: BidsNames, entries: Iterable[tuple[str, str]]) -> None:
+    """Write dataset_description.json, participants.tsv with participants.json, and .bidsignore.
+
+    Parameters
+    ----------
+    out : Path
+        The output folder.
+    names : BidsNames
+        Its layout.
+    entries : iterable of (str, str)
+        Path of each synthetic volume relative to `out`, and its class.
+    """
+    rows = [(PurePosixPath(name).parts[0], escape_cell(label), "true") for name, label in entries]
+    with (
+        atomic_path(out / PARTICIPANTS_NAME) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
+        writer.writerow(("participant_id", names.column, "synthetic"))
+        writer.writerows(rows)
+    _write_json(out / "participants.json", _columns(names))
+    _write_json(out / DESCRIPTION_NAME, _description())
+    atomic_write_text(out / ".bidsignore", "\n".join(_IGNORED) + "\n")
+
+
+def _columns(names: BidsNames) -> dict[str, dict[str, str]]:
+    return {
+        names.column: {"Description": "Class of the training samples that the generator learned"},
+        "synthetic": {"Description": "true: drawn from a model, the scan of nobody"},
+    }
+
+
+def _description() -> dict[str, object]:
+    return {
+        "Name": "Synthetic volumes",
+        "BIDSVersion": BIDS_VERSION,
+        "DatasetType": "derivative",
+        "GeneratedBy": [
+            {"Name": "riemaug", "Version": __version__, "Description": "Drawn from generative models"}
+        ],
+    }
+
+
+def _write_json(path: Path, content: object) -> None:
+    atomic_write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
