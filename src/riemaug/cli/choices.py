@@ -56,5 +56,5 @@ def check_value(option: str, given: str, name: str) -> None:
     known = VALUES[name]
     if given not in known:
         raise InvalidInputError(
-            f"{option} takes {', '.join(known)}, got {given!r}{did_you_mean(given, known)}"
+            f"{option} takes one of {', '.join(known)}, got {given!r}{did_you_mean(given, known)}"
         )
