@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from riemaug.data.table_dtypes import Series, dtype_kind, integer_limits, load_pandas, with_dtype
+from riemaug.data.table_dtypes import (
+    Series,
+    dtype_kind,
+    integer_limits,
+    load_pandas,
+    stored_float,
+    with_dtype,
+)
 from riemaug.errors import InvalidInputError
 
 MOST_DECIMALS = 15
@@ -96,10 +103,11 @@ class NumberColumn(Column):
         return series.to_numpy(dtype=np.float64).reshape(-1, 1)[:, : self.width]
 
     def settled(self, numbers: Float64[np.ndarray, "n width"]) -> Float64[np.ndarray, "n width"]:
-        """Return numbers in the range, rounded."""
+        """Return numbers in the range, rounded, with the digits that the dtype stores."""
         inside = np.clip(numbers, self.low, self.high)
         # adding 0.0 turns a negative zero into the usual one
-        return inside if self.decimals is None else np.round(inside, self.decimals) + 0.0
+        rounded = inside if self.decimals is None else np.round(inside, self.decimals) + 0.0
+        return rounded.astype(stored_float(self.dtype)).astype(np.float64)
 
     def to_series(self, numbers: Float64[np.ndarray, "n width"]) -> Series:
         """Return the numbers in the column's dtype."""

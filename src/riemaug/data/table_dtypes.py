@@ -20,6 +20,13 @@ _KINDS: dict[DtypeKind, re.Pattern[str]] = {
     "time": re.compile(r"datetime64\[(s|ms|us|ns)(, [\w/+:\-]+)?\]"),
     "category": re.compile(r"category"),
 }
+_SHORT_FLOATS = {
+    "float16": "float16",
+    "halffloat[pyarrow]": "float16",
+    "float32": "float32",
+    "Float32": "float32",
+    "float[pyarrow]": "float32",
+}
 _BITS = re.compile(r"\d+")
 
 
@@ -51,6 +58,11 @@ def dtype_kind(name: object) -> DtypeKind | None:
     if not isinstance(name, str):
         return None
     return next((kind for kind, pattern in _KINDS.items() if pattern.fullmatch(name)), None)
+
+
+def stored_float(name: str) -> str:
+    """Return numpy's name of the floats that a dtype of real numbers stores: with their digits."""
+    return _SHORT_FLOATS.get(name, "float64")
 
 
 def integer_limits(name: str) -> tuple[int, int]:

@@ -19,20 +19,13 @@ from riemaug.data.table_columns import (
     TimeColumn,
     epoch_counts,
 )
-from riemaug.data.table_dtypes import Frame, Series, dtype_kind, load_pandas
+from riemaug.data.table_dtypes import Frame, Series, dtype_kind, load_pandas, stored_float
 from riemaug.errors import InvalidInputError
 
 MOST_LEVELS, FEW_LEVELS, ROWS_PER_LEVEL = 100, 20, 10
 """A column has at most 100 categories, and one for every ten rows where that is more than 20."""
 _TIME_TEXT = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2})?)?")
 _IDENTIFIER = re.compile(r"(.*[_\-. ])?(id|index|uuid|identifier)", re.IGNORECASE)
-_STORED_AS = {
-    "float16": "float16",
-    "halffloat[pyarrow]": "float16",
-    "float32": "float32",
-    "Float32": "float32",
-    "float[pyarrow]": "float32",
-}
 _DROP = "leave it out with --drop-columns"
 
 
@@ -136,7 +129,7 @@ def _float_column(series: Series, name: str | int, dtype: str) -> NumberColumn:
             f"columns must hold finite numbers, {name!r} holds {values[bad[0]]} in row {bad[0]}"
             f" ({len(bad)} in all): fill them in, drop the rows, or {_DROP}"
         )
-    decimals = decimals_of(values, _STORED_AS.get(dtype, "float64"))
+    decimals = decimals_of(values, stored_float(dtype))
     return NumberColumn(name, dtype, float(values.min()), float(values.max()), decimals)
 
 

@@ -79,9 +79,11 @@ class TableLayout:
             A field is missing, unknown, or holds what no table can have.
         """
         try:
-            plan, label = TablePlan.from_dict(fields), column_from_dict(fields["label"])
+            plan, label = TablePlan.from_dict(fields), column_from_dict(dict(fields["label"]))
             position, delimiter, decimal = (fields[key] for key in ("position", "delimiter", "decimal"))
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, InvalidInputError):
+                raise
             raise InvalidInputError(f"a table's layout lacks or misstates a field: {error}") from None
         rules = {
             "label": isinstance(label, CategoryColumn) and label.name not in plan.names,

@@ -198,6 +198,8 @@ class TablePlan:
             listed = list(fields["columns"])
         except (KeyError, TypeError) as error:
             raise InvalidInputError(f"a table's plan lacks or misstates its columns: {error}") from None
+        if not all(isinstance(item, dict) for item in listed):
+            raise InvalidInputError("a table's plan describes each of its columns, one is no description")
         plan = cls(tuple(map(column_from_dict, listed)))
         if len(set(plan.names)) < len(plan.names) or not plan.num_numbers:
             raise InvalidInputError("a table's plan needs columns of different names, of which one varies")
