@@ -142,7 +142,7 @@ def _custom_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {k: v.detach().contiguous() for k, v in state.items() if k.split(".")[0] in ("encoder", "decoder")}
 
 
-def _flow(config: dict[str, Any]) -> dict[str, float]:
+def _flow(config: dict[str, Any]) -> dict[str, int | float]:
     """Return the constants of the flow; what the peers call beta_zero is its square root."""
     return {
         "num_leapfrog_steps": _count(config["n_lf"]),

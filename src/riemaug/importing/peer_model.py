@@ -96,5 +96,5 @@ class PeerModel:
     weights: dict[str, Tensor]
     is_custom: bool
     metric: StoredMetric | None = None
-    flow: Mapping[str, float] = field(default_factory=dict)
+    flow: Mapping[str, int | float] = field(default_factory=dict)
     digest: str = ""

@@ -41,7 +41,7 @@ def provenance(
         {k: v for k, v in result.items() if k not in listed and k != "copy"}
         | {
             "epochs": item.history.num_epochs,
-            "best_elbo": item.history.best_elbo,
+            "best_elbo": item.history.best_elbo if item.history.elbo else None,  # not of an imported model
             "rollbacks": item.history.rollbacks,
             "stop_reason": item.history.stop_reason,
             "synthetic": len(result.get("files", ())),

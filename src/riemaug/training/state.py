@@ -98,8 +98,12 @@ class History:
 
     @classmethod
     def from_dict(cls, values: dict) -> "History":
-        """Return the history that `to_dict` described; None among the numbers of a list is NaN."""
-        return cls(**{name: _with_nan(value) for name, value in values.items()})
+        """Return the history that `to_dict` described.
+
+        None among the numbers of a list is NaN; as the best ELBO it says that there is none yet.
+        """
+        known = {name: value for name, value in values.items() if (name, value) != ("best_elbo", None)}
+        return cls(**{name: _with_nan(value) for name, value in known.items()})
 
 
 def _with_nan(value: object) -> Any:
