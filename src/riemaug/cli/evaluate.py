@@ -238,6 +238,8 @@ def evaluate(
     pad: options.Pad = False,
     crop: options.Crop = False,
     fit_shape: FitShape = None,
+    resample: options.Resample = False,
+    bids_suffix: options.BidsSuffix = None,
     skip_bad: options.SkipBad = False,
     group_from: GroupFrom = None,
     label_from: options.LabelFrom = None,
@@ -280,6 +282,10 @@ def evaluate(
     tell_outcome(console, prepared, evaluation, time.monotonic() - started)
 
 
+PLAIN_READING = ("pad", "crop", "resample", "skip_bad", "group_from", "label_from", "bids_suffix")
+"""Options of reading that need no parsing."""
+
+
 def _request(chosen: dict[str, Any]) -> Any:
     from riemaug.config import Amount, GeneratorConfig, SamplingConfig
     from riemaug.evaluation.settings import EvaluationConfig
@@ -308,7 +314,7 @@ def _request(chosen: dict[str, Any]) -> Any:
         **({} if cv is None else {"cv": cv}),
         **{name: chosen[name] for name in PLAIN_OPTIONS},
     )
-    reading = {name: chosen[name] for name in ("pad", "crop", "skip_bad", "group_from", "label_from")}
+    reading = {name: chosen[name] for name in PLAIN_READING}
     return options.build(
         EvaluateRequest,
         data=chosen["real"],

@@ -83,8 +83,8 @@ Config = Annotated[
 Data = Annotated[
     Path,
     typer.Argument(
-        help="A folder with one sub-folder of images or NIfTI volumes per class, a folder with metadata.csv, "
-        "an .npz file, or a .csv, .tsv or .parquet table.",
+        help="A folder with one sub-folder of images, volumes or DICOM series per class, a BIDS folder, "
+        "a folder with metadata.csv, an .npz file, or a .csv, .tsv or .parquet table.",
         show_default=False,
     ),
 ]
@@ -98,6 +98,32 @@ FitShape = Annotated[
         help="Model images or volumes at these sides, e.g. 46x55x46; new ones have the input's own.",
         metavar="HxW|XxYxZ",
         rich_help_panel=_DATA,
+    ),
+]
+Resample = Annotated[
+    bool,
+    typer.Option(
+        "--resample",
+        help="Bring volumes of different grids to the one that most have, by their affines, linearly.",
+        rich_help_panel=_DATA,
+    ),
+]
+BidsSuffix = Annotated[
+    str | None,
+    typer.Option(
+        help="Of a BIDS folder: which volumes to read, by the end of their names, e.g. T1w.",
+        metavar="SUFFIX",
+        rich_help_panel=_DATA,
+        show_default=False,
+    ),
+]
+Layout = Annotated[
+    str | None,
+    typer.Option(
+        help="Write volumes in class folders (folders) or as a BIDS derivative (bids); by default like DATA.",
+        metavar="folders|bids",
+        rich_help_panel=_AMOUNT,
+        show_default=False,
     ),
 ]
 Pad = Annotated[
@@ -121,7 +147,8 @@ GroupFrom = Annotated[
 LabelFrom = Annotated[
     str | None,
     typer.Option(
-        help="Column of a table that holds the labels; by default the one called label, class, target or y.",
+        help="Column of a table or of a BIDS folder's participants.tsv that holds the labels; by default the "
+        "one called label, class, target or y; of BIDS group, diagnosis or label.",
         metavar="COLUMN",
         rich_help_panel=_DATA,
         show_default=False,

@@ -156,6 +156,14 @@ def grid_distance(
     return float(np.sqrt(np.square(gaps).sum(0)).max())
 
 
+def is_same_grid(
+    affine: Float[np.ndarray, "4 4"], other: Float[np.ndarray, "4 4"], sides: tuple[int, ...]
+) -> bool:
+    """Tell whether two volumes of one shape lie in one place, but for a small share of a voxel."""
+    shortest = float(np.sqrt(np.square(affine[:3, :3]).sum(0)).min())
+    return grid_distance(affine, other, sides) <= SAME_GRID * shortest
+
+
 def upright(
     volumes: Shaped[np.ndarray, "n X Y Z"], affine: Float[np.ndarray, "4 4"]
 ) -> Shaped[np.ndarray, "n D H W"]:

@@ -15,8 +15,9 @@ from jaxtyping import Float, Shaped
 from riemaug.atomic import atomic_path
 from riemaug.data.channels import has_alpha, on_white
 from riemaug.data.dataset import SampleFormat
-from riemaug.data.grids import VolumeGrid, upright
+from riemaug.data.grids import VolumeGrid, is_same_grid, upright
 from riemaug.data.images import MAX_PIXELS
+from riemaug.data.regridding import onto_grid
 from riemaug.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -267,6 +268,23 @@ def _header_for(fmt: SampleFormat) -> "Nifti1Header":
     header["vox_offset"] = _HEADER_BYTES[grid.version] + 4
     header["magic"] = next(magic for magic, version in _MAGIC.items() if version == grid.version)
     return header
+
+
+def on_written_grid(source: Path, fmt: SampleFormat) -> Shaped[np.ndarray, "X Y Z"] | None:
+    """Return the voxels of a file as they lie on the format's grid; None if that is the file's own grid.
+
+    Raises
+    ------
+    InvalidInputError
+        The file can no longer be read.
+    """
+    header = read_volume_header(source)
+    target = np.asarray(_header_for(fmt).get_best_affine(), dtype=np.float64)
+    sides = fmt.shape[:NUM_SIDES]
+    if header.shape[:NUM_SIDES] == sides and is_same_grid(header.affine, target, sides):
+        return None
+    voxels = read_voxels(source, header, meant=header.dtype.name != fmt.dtype)
+    return onto_grid(voxels, header.affine, sides, target)
 
 
 def upright_samples(samples: Shaped[np.ndarray, "n ..."], fmt: SampleFormat) -> Shaped[np.ndarray, "n ..."]:

@@ -91,6 +91,10 @@ def read_dataset(
         return read_table(
             source, label_from=label_from, group_from=group_from, drop_columns=drop_columns, like=columns
         )
+    if drop_columns:
+        raise InvalidInputError(
+            f"--drop-columns is for tables (.csv, .tsv or .parquet), {str(source)!r} is none: leave it out"
+        )
     if os.path.isdir(source):
         size = SizeOptions(resize, pad, crop, fit_shape, resample)
         bids = BidsOptions(label_from, bids_suffix)
@@ -104,6 +108,12 @@ def read_dataset(
         raise InvalidInputError(_other_file(source))
     _check_no_sizes(resize, pad, crop, fit_shape)
     _check_no_layout(bids_suffix, layout)
+    if label_from is not None:
+        raise InvalidInputError(
+            "--label-from is for tables and BIDS data sets, the labels of an npz file are its array y or"
+            " labels:"
+            " leave it out"
+        )
     return read_arrays(source, group_from=group_from)
 
 

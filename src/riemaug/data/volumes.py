@@ -8,7 +8,7 @@ import numpy as np
 
 from riemaug.data.checks import check_memory
 from riemaug.data.dataset import SampleFormat
-from riemaug.data.grids import SAME_GRID, VolumeGrid, grid_distance
+from riemaug.data.grids import VolumeGrid, grid_distance, is_same_grid
 from riemaug.data.nifti import NUM_SIDES, VolumeHeader
 from riemaug.errors import InvalidInputError
 
@@ -104,8 +104,8 @@ def _grid_difference(first: VolumeHeader, other: VolumeHeader, first_name: str =
     if other.shape[:NUM_SIDES] != first.shape[:NUM_SIDES]:
         sides, others = ("x".join(map(str, header.shape)) for header in (first, other))
         return f"{first_name!r} has {sides} voxels, {name!r} {others}"
-    distance = grid_distance(first.affine, other.affine, first.shape[:NUM_SIDES])
-    if distance > SAME_GRID * _shortest_edge(first.affine):
+    if not is_same_grid(first.affine, other.affine, first.shape[:NUM_SIDES]):
+        distance = grid_distance(first.affine, other.affine, first.shape[:NUM_SIDES])
         return f"by their affines the voxels of {first_name!r} and {name!r} lie up to {distance:.3g} apart"
     return ""
 
@@ -116,10 +116,6 @@ def _check_numbers(first: VolumeHeader, other: VolumeHeader, first_name: str, na
             f"all volumes must have one kind of number, {first_name!r} has {first.dtype.name}, {name!r}"
             f" {other.dtype.name}: convert them to one"
         )
-
-
-def _shortest_edge(affine: np.ndarray) -> float:
-    return float(np.sqrt(np.square(affine[:3, :3]).sum(0)).min())
 
 
 def check_volume_memory(count: int, fmt: SampleFormat) -> None:

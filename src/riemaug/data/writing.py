@@ -18,8 +18,8 @@ from riemaug.data.array_files import write_array_file
 from riemaug.data.channels import num_channels, with_channels
 from riemaug.data.dataset import Dataset, SampleFormat
 from riemaug.data.images import decode_image
-from riemaug.data.listing import split_suffix
-from riemaug.data.nifti import write_volume
+from riemaug.data.listing import kind_of_name, split_suffix
+from riemaug.data.nifti import on_written_grid, write_volume
 from riemaug.data.output import check_class_names
 from riemaug.data.output import check_output_folder as check_output_folder
 from riemaug.data.output import prepare_output as prepare_output
@@ -35,6 +35,13 @@ _Result = TypeVar("_Result")
 def file_name(class_name: str, number: int, suffix: str) -> str:
     """Return the path of a class's `number`-th synthetic sample relative to the output folder."""
     return f"{class_name}/{_stem(class_name)}-{number:06d}{suffix}"
+
+
+def _sample_name(class_name: str, number: int, fmt: SampleFormat) -> str:
+    """Return where the `number`-th sample of an output lies; BIDS counts subjects, whatever their class."""
+    if fmt.bids is not None:
+        return fmt.bids.file_name(number, fmt.suffix)
+    return file_name(class_name, number, fmt.suffix)
 
 
 def _real_file_name(class_name: str, number: int) -> str:
@@ -117,7 +124,7 @@ def write_class_files(
     Returns
     -------
     list of str
-        Paths relative to `out`: "cat/cat-000001.png", ...
+        Paths relative to `out`: "cat/cat-000001.png", ..., or those of a BIDS derivative.
 
     Raises
     ------
@@ -126,8 +133,11 @@ def write_class_files(
     """
     check_class_names([class_name])
     _check_fits(samples, fmt, tuple(_WRITERS))
-    (out / class_name).mkdir(parents=True, exist_ok=True)
-    names = [file_name(class_name, start + row, fmt.suffix) for row in range(len(samples))]
+    if fmt.bids is None:
+        (out / class_name).mkdir(parents=True, exist_ok=True)
+    names = [_sample_name(class_name, start + row, fmt) for row in range(len(samples))]
+    for name in names if fmt.bids is not None else ():
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
     _in_threads(
         [partial(write_sample, out / name, sample, fmt) for name, sample in zip(names, samples, strict=True)]
     )
@@ -210,6 +220,21 @@ def include_real(data_root: Path, dataset: Dataset, out: Path, how: Literal["cop
     return _in_threads(jobs)
 
 
+def check_can_include_real(dataset: Dataset) -> None:
+    """Raise InvalidInputError for real samples that cannot lie beside the new ones as files of one kind."""
+    fmt = dataset.format
+    if fmt.bids is not None:
+        raise InvalidInputError(
+            "--include-real puts real samples into class folders, OUT becomes a BIDS derivative: give"
+            " --layout folders"
+        )
+    if fmt.kind == "volumes" and kind_of_name(dataset.names[0]) not in (None, "volumes"):
+        raise InvalidInputError(
+            "--include-real copies files as they are, DATA is DICOM and new volumes are NIfTI: convert DATA"
+            " to NIfTI (dcm2niix)"
+        )
+
+
 def _include_one(
     out: Path, stem: str, source: Path, sample: np.ndarray, fmt: SampleFormat, how: Literal["copy", "link"]
 ) -> str:
@@ -217,6 +242,11 @@ def _include_one(
         shown = sample if fmt.fit_shape is None else _at_own_size(source, fmt)
         if not _is_unchanged(source, shown, fmt):
             write_image(out / (stem + fmt.suffix), shown, fmt)
+            return stem + fmt.suffix
+    if fmt.kind == "volumes":
+        moved = on_written_grid(source, fmt)
+        if moved is not None:
+            write_volume(out / (stem + fmt.suffix), moved, fmt)
             return stem + fmt.suffix
     name = stem + split_suffix(source.name)[1]
     if how == "link":

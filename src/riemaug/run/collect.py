@@ -21,6 +21,8 @@ from riemaug.data import (
     write_metadata,
     write_table,
 )
+from riemaug.data.bids_names import BidsNames
+from riemaug.data.bids_output import write_bids_tables
 from riemaug.data.table_files import TABLE_SUFFIXES
 from riemaug.run.array_files import join_array_files
 from riemaug.run.workdir import WorkDir
@@ -39,10 +41,16 @@ def write_tables(
     model_hash: str,
     real: Sequence[tuple[str, str]] = (),
     groups: Mapping[str, str] | None = None,
+    bids: BidsNames | None = None,
 ) -> None:
-    """Write manifest.csv (one row a synthetic sample) and metadata.csv (synthetic and real ones)."""
+    """Write manifest.csv (one row a synthetic sample) and metadata.csv (synthetic and real ones).
+
+    Of a BIDS derivative participants.tsv stands in the place of metadata.csv.
+    """
     write_manifest(out / "manifest.csv", _manifest_rows(results, seed, model_hash))
-    if any(name for result in results for name in result["files"]):
+    if bids is not None:
+        write_bids_tables(out, bids, (entry[:2] for entry in _metadata_entries(results, ())))
+    elif any(name for result in results for name in result["files"]):
         write_metadata(out / "metadata.csv", _metadata_entries(results, real), groups)
 
 

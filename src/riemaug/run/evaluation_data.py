@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from riemaug.data import Dataset, SampleFormat, read_dataset, read_manifest
+from riemaug.data.bids import is_bids
 from riemaug.data.metadata_table import METADATA_NAME, read_plain_table
 from riemaug.errors import InvalidInputError
 from riemaug.evaluation.cross_validation import take
@@ -53,6 +54,10 @@ def read_synthetic(path: Path, reading: ReadOptions, like: SampleFormat | None =
         As `riemaug.data.read_dataset`; or none is marked as synthetic in a folder that marks them.
     """
     options = reading.model_copy(update={"group_from": None}).model_dump()
+    if not is_bids(path):  # the options of a BIDS folder are those of the real samples
+        options |= {"bids_suffix": None}
+        if os.path.isdir(path):
+            options |= {"label_from": None}
     whole = next((path / name for name in SAMPLES_NAMES if os.path.isfile(path / name)), None)
     if whole is not None and not os.path.isfile(path / METADATA_NAME):
         columns = {name: options[name] for name in ("label_from", "drop_columns")}

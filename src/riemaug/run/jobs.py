@@ -24,6 +24,8 @@ class SampleSpec:
         The whole training set, for the copying check; None when only the model is at hand.
     drop_copies : bool
         Write no sample that is flagged as a copy, but further draws in its place; needs a training set.
+    first_number : int
+        Number of the first file.
     """
 
     count: int
@@ -35,6 +37,7 @@ class SampleSpec:
     reference_labels: np.ndarray | None = None
     reference_names: tuple[str, ...] = ()
     drop_copies: bool = False
+    first_number: int = 1
 
 
 @dataclass(frozen=True, eq=False)

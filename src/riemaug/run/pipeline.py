@@ -10,6 +10,7 @@ from typing import Any
 from riemaug._version import __version__
 from riemaug.class_model import ClassModel
 from riemaug.data import Dataset, SampleFormat, include_real
+from riemaug.data.bids_names import first_numbers
 from riemaug.parallel import run_tasks
 from riemaug.report import ReportData, write_report
 from riemaug.run.collect import (
@@ -127,12 +128,20 @@ def augment(
         if announce is not None:
             announce(plan)
         spec = _sample_spec(request, plan.dataset.format, plan.dataset)
-        stages = Stages(plan, _absolute(work), tuple(replace(spec, count=count) for count in plan.counts))
+        stages = Stages(plan, _absolute(work), _of_classes(spec, plan.counts))
         sharing, results = stages.run(listener)
         generators = gathered(plan, stages.fitted(sharing))
         model_hash = save_generators(request.out, generators)
         real = _real_files(request, plan)
-        write_tables(request.out, results, request.sampling.seed, model_hash, real, _groups(plan, real))
+        write_tables(
+            request.out,
+            results,
+            request.sampling.seed,
+            model_hash,
+            real,
+            _groups(plan, real),
+            plan.dataset.format.bids,
+        )
         if plan.dataset.format.is_one_file:
             write_sample_arrays(
                 request.out, work, plan.dataset.format, plan.dataset.label_values, len(generators.classes)
@@ -158,7 +167,7 @@ def sample(request: SampleRequest, listener: Listener | None = None) -> Outcome:
         jobs = _sample_jobs(request, generators, counts, work, training_set)
         with ProgressWatch([job.progress for job in jobs], listener):
             results = list(run_tasks(run_class_job, jobs, request.run.jobs or 1))
-        write_tables(out, results, request.sampling.seed, model_hash, [])
+        write_tables(out, results, request.sampling.seed, model_hash, bids=generators.sample_format.bids)
         if generators.sample_format.is_one_file:
             write_sample_arrays(
                 out, work, generators.sample_format, generators.label_values, len(generators.classes)
@@ -193,7 +202,7 @@ def _sample_jobs(
     work: WorkDir,
     training_set: Dataset | None,
 ) -> list[ClassJob]:
-    spec = _sample_spec(request, generators.sample_format, training_set)
+    specs = _of_classes(_sample_spec(request, generators.sample_format, training_set), counts)
     return [
         ClassJob(
             index,
@@ -201,11 +210,19 @@ def _sample_jobs(
             _absolute(work),
             generators.scaler,
             model_folder=request.model.absolute(),
-            sample=replace(spec, count=count),
+            sample=spec,
             task=TaskProgress("waiting", name=item.name, fit_share=0.0),
         )
-        for index, (item, count) in enumerate(zip(generators.classes, counts, strict=True))
+        for index, (item, spec) in enumerate(zip(generators.classes, specs, strict=True))
     ]
+
+
+def _of_classes(spec: SampleSpec, counts: tuple[int, ...]) -> tuple[SampleSpec, ...]:
+    """Return what each class is to draw, and from which number on its files count."""
+    numbers = first_numbers(spec.sample_format, counts)
+    return tuple(
+        replace(spec, count=count, first_number=number) for count, number in zip(counts, numbers, strict=True)
+    )
 
 
 def _sample_spec(

@@ -13,6 +13,7 @@ import torch
 from riemaug.class_model import NO_NETWORKS, Networks
 from riemaug.config import Amount, GeneratorConfig, SamplingConfig
 from riemaug.data import Dataset, RangeScaler, SampleFormat, check_class_names, read_dataset
+from riemaug.data.writing import check_can_include_real
 from riemaug.errors import InvalidInputError
 from riemaug.models import ModelConfig
 from riemaug.models.defaults import is_binary
@@ -155,6 +156,8 @@ def plan_augment(request: AugmentRequest) -> Plan:
         raise InvalidInputError(
             "--include-real is for folders of images or volumes, DATA is one file: join the two yourself"
         )
+    if request.include_real is not None:
+        check_can_include_real(plan.dataset)
     check_disk(request.out, plan.disk_bytes)
     return replace(plan, drop_copies=request.drop_copies)
 

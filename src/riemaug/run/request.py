@@ -17,10 +17,13 @@ class ReadOptions(BaseModel):
     pad: bool = False
     crop: bool = False
     fit_shape: tuple[int, ...] | None = None
+    resample: bool = False
     skip_bad: bool = False
     group_from: str | None = None
     label_from: str | None = None
     drop_columns: tuple[str, ...] = ()
+    bids_suffix: str | None = None
+    layout: Literal["folders", "bids"] | None = None
 
 
 class RunOptions(BaseModel):

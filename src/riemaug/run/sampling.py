@@ -118,7 +118,7 @@ class _Writer:
             append_rows(self.job.work.samples(self.job.index), samples)
             self.files += [""] * len(samples)
             return
-        start = len(self.files) + 1
+        start = len(self.files) + self.spec.first_number
         self.files += write_class_files(self.spec.out, self.job.name, samples, self.spec.sample_format, start)
 
 
