@@ -110,9 +110,8 @@ def read_dataset(
     _check_no_layout(bids_suffix, layout)
     if label_from is not None:
         raise InvalidInputError(
-            "--label-from is for tables and BIDS data sets, the labels of an npz file are its array y or"
-            " labels:"
-            " leave it out"
+            "--label-from is for tables and BIDS data sets, the labels of an npz file are its array y"
+            " or labels: leave it out"
         )
     return read_arrays(source, group_from=group_from)
 

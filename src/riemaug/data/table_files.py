@@ -190,11 +190,17 @@ def _parse_csv(path: Path, delimiter: str, decimal: str, dtypes: dict[Any, str] 
                 dtype=dtypes,
                 encoding="utf-8-sig",
                 index_col=False,
-                float_precision="high" if decimal == "," else "round_trip",
                 low_memory=False,
+                **_exact_floats(pandas.__version__),
             )
     except (ValueError, OSError, OverflowError, pandas.errors.ParserWarning) as error:
         raise _csv_fault(path, error) from None
+
+
+def _exact_floats(version: str) -> dict[str, str]:
+    """Return what makes pandas read floats to the last bit: later versions do, and want no such option."""
+    later = tuple(map(int, version.split(".")[:2])) >= (3, 1)
+    return {} if later else {"float_precision": "round_trip"}
 
 
 def _is_plain_truth(path: Path, delimiter: str, name: str) -> bool:

@@ -10,6 +10,7 @@ from jaxtyping import Bool
 from riemaug.data import Dataset, SampleFormat, read_dataset, read_manifest
 from riemaug.data.bids import is_bids
 from riemaug.data.metadata_table import METADATA_NAME, read_plain_table
+from riemaug.data.table_files import is_table
 from riemaug.errors import InvalidInputError
 from riemaug.evaluation.cross_validation import take
 from riemaug.evaluation.sources import Source
@@ -60,8 +61,10 @@ def read_synthetic(path: Path, reading: ReadOptions, like: SampleFormat | None =
             options |= {"label_from": None}
     whole = next((path / name for name in SAMPLES_NAMES if os.path.isfile(path / name)), None)
     if whole is not None and not os.path.isfile(path / METADATA_NAME):
-        columns = {name: options[name] for name in ("label_from", "drop_columns")}
+        columns = {"label_from": reading.label_from} if is_table(whole) else {}
         return Source(read_dataset(whole, **columns, like=like), repr(str(whole)))
+    if not is_table(path):
+        options |= {"drop_columns": ()}
     data, made = read_dataset(path, **options, like=like), _synthetic_names(path)
     if made is None:
         return Source(data, repr(str(path)))
