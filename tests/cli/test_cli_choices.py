@@ -2,12 +2,16 @@
 
 import json
 import os
+from pathlib import Path
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
 from cli_runs import QUICK, digit_arrays, read_image_folder, run_for_real, same_bytes, write_digits
 from PIL import Image
+from typer.main import get_command
 
+from riemaug.cli.main import app
 from riemaug.data import read_dataset, read_manifest
 
 VAE = ("--model", "vae", *QUICK)
@@ -154,6 +158,27 @@ def test_a_pipe_that_cannot_show_a_name_gets_escapes(tmp_path):
     assert "\\u4f60\\u597d" in done.out
 
 
+VALUES_IN_TOML = {
+    bool: ("true", True, None),
+    int: ("3", 3, 4),
+    float: ("0.5", 0.5, 0.25),
+    str: ('"0.5"', "0.5", "0.25"),
+    Path: ('"some/where"', Path("some/where"), Path("else/where")),
+}
+"""By the type of an option: a value as it is written, as it is read, and another one."""
+
+
+def _kind_of(hint):
+    """Return the type of an option's value; a list's is that of its items."""
+    parts = {hint, *get_args(hint)}
+    return next((kind for kind in VALUES_IN_TOML if kind in parts), str)
+
+
+def _one(taken):
+    """Return the only value of an option, of a repeatable one too."""
+    return taken[0] if isinstance(taken, list | tuple) else taken
+
+
 class TestConfig:
     def test_a_file_gives_defaults_and_the_command_line_wins(self, cli, digits, tmp_path):
         config = tmp_path / "job.toml"
@@ -179,7 +204,7 @@ class TestConfig:
     @pytest.mark.parametrize(
         ("text", "parts"),
         [
-            ("max-epoch = 3", ["'max_epoch'", "did you mean max-epochs?"]),
+            ("max-epoch = 3", ["'max-epoch'", "did you mean max-epochs?"]),
             ("colour = 3", ["'colour'"]),
             ("seed 3", ["TOML"]),
             ("seed = ", ["TOML"]),
@@ -199,6 +224,44 @@ class TestConfig:
         refused = cli("augment", digits, tmp_path / "out", "--config", tmp_path / "none.toml")
         assert refused.code == 2
         assert "none.toml" in refused.message
+
+    @pytest.mark.parametrize(
+        ("text", "told"), [("pad = 1", "true or false"), ("seed = true", "seed = VALUE")]
+    )
+    def test_a_flag_is_true_or_false_and_nothing_else_is(self, cli, digits, tmp_path, text, told):
+        (tmp_path / "job.toml").write_text(text)
+        refused = cli("augment", digits, tmp_path / "out", "--config", tmp_path / "job.toml")
+        assert refused.code == 2
+        assert told in refused.message
+
+    @pytest.mark.parametrize("command", ["augment", "fit", "sample", "evaluate", "split"])
+    def test_every_option_of_a_command_can_stand_in_the_file(self, tmp_path, command):
+        """And what is given on the command line wins."""
+        found = get_command(app).commands[command]
+        hints = get_type_hints(
+            next(it.callback for it in app.registered_commands if it.callback.__name__ == command)
+        )
+        places = ["x"] * sum(part.param_type_name == "argument" and part.required for part in found.params)
+        options = [part for part in found.params if part.param_type_name == "option"]
+        for option in options:
+            if option.name in ("config", "help"):
+                continue
+            assert f"--{option.name.replace('_', '-')}" in option.opts
+            written, value, other = VALUES_IN_TOML[_kind_of(hints[option.name])]
+            file = tmp_path / f"{option.name}.toml"
+            file.write_text(f"{option.name.replace('_', '-')} = {written}\n")
+            arguments = [*places, "--config", str(file)]
+            taken = found.make_context(command, [*arguments]).params[option.name]
+            assert _one(taken) == value, option.name
+            if not option.is_flag:
+                arguments += [max(option.opts, key=len), str(other)]
+                assert _one(found.make_context(command, arguments).params[option.name]) == other
+
+    def test_a_repeatable_option_may_be_a_list(self, tmp_path):
+        file = tmp_path / "job.toml"
+        file.write_text('classifier = ["mlp", "logistic"]\n')
+        context = get_command(app).commands["evaluate"].make_context("evaluate", ["x", "--config", str(file)])
+        assert context.params["classifier"] == ["mlp", "logistic"]
 
     def test_a_value_of_the_wrong_kind_names_the_option(self, cli, digits, tmp_path):
         (tmp_path / "job.toml").write_text('per-class = "many"')

@@ -8,13 +8,22 @@ from cli_runs import EXECUTABLE, run_for_real
 
 import riemaug
 from riemaug.cli.main import app
+from riemaug.cli.study import app as study
 
-COMMANDS = sorted(command.callback.__name__ for command in app.registered_commands if command.callback)
+COMMANDS = sorted(
+    command.name or command.callback.__name__ for command in app.registered_commands if command.callback
+)
+STUDY = sorted(
+    command.name or command.callback.__name__ for command in study.registered_commands if command.callback
+)
+WITHOUT_QUIET = {"inspect"}
+"""Commands that do nothing but answer."""
 ONE_LINE = {**os.environ, "COLUMNS": "300"}
 
 
-def test_the_commands_of_the_first_release_are_there():
-    assert COMMANDS == ["augment", "demo", "evaluate", "fit", "inspect", "interpolate", "sample", "split"]
+def test_the_commands_are_there():
+    first = {"augment", "demo", "evaluate", "fit", "inspect", "interpolate", "sample", "split"}
+    assert set(COMMANDS) == first | {"doctor", "import", "report"}
 
 
 def test_help_takes_less_than_0_4_seconds():
@@ -54,6 +63,23 @@ def test_every_command_shows_an_example_that_it_would_take(command):
     assert words[:2] == ["riemaug", command]
     options = [word for word in words if word.startswith("--")]
     assert all(option in done.out.replace(examples[0], "") for option in options)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_speaks_to_machines_and_can_be_quiet(cli, command):
+    told = cli(command, "--help").out
+    assert "--json" in told
+    assert ("--quiet" in told) != (command in WITHOUT_QUIET)
+
+
+@pytest.mark.parametrize("command", STUDY)
+def test_every_command_of_the_study_shows_an_example(cli, monkeypatch, command):
+    monkeypatch.setenv("COLUMNS", "300")
+    told = cli("study", command, "--help").out
+    (example,) = [line for line in told.splitlines() if "Example: " in line]
+    assert f"riemaug study {command}" in example
+    options = [word for word in example.split() if word.startswith("--")]
+    assert all(option in told.replace(example, "") for option in options)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

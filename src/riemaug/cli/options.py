@@ -14,6 +14,7 @@ from riemaug.errors import InvalidInputError
 
 _DATA, _MODEL, _TRAINING, _AMOUNT = "Data", "Model", "Training", "Amount"
 _SAMPLING, _RUN = "Sampling", "Run"
+_NOT_IN_A_FILE = ("config", "help")
 
 
 def read_config(context: Any, path: Path | None) -> Path | None:
@@ -42,9 +43,6 @@ def read_config(context: Any, path: Path | None) -> Path | None:
     return path
 
 
-_NOT_IN_A_FILE = ("config", "help")
-
-
 def _value_of(option: Any, key: str, value: object, path: Path) -> object:
     """Return the value of an option in a configuration file; of a repeatable one a list."""
     may_repeat = getattr(option, "multiple", False)
@@ -56,18 +54,9 @@ def _value_of(option: Any, key: str, value: object, path: Path) -> object:
         )
     is_flag = getattr(option, "is_flag", False)
     if is_flag != isinstance(value, bool):
-        wanted = "true or false" if is_flag else "a value"
-        raise InvalidInputError(
-            f"{path}: {key} takes {wanted}, it has {value!r}: write {key} = {_example_of(option, is_flag)}"
-        )
+        wanted, example = ("true or false", "true") if is_flag else ("a value", "VALUE")
+        raise InvalidInputError(f"{path}: {key} takes {wanted}, it has {value!r}: write {key} = {example}")
     return [str(value)] if may_repeat else value
-
-
-def _example_of(option: Any, is_flag: bool) -> str:
-    """Return how a value of the option looks in TOML."""
-    if is_flag:
-        return "true"
-    return "1" if getattr(option.type, "name", "") in ("integer", "float", "int") else '"..."'
 
 
 Config = Annotated[

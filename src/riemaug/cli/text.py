@@ -15,7 +15,7 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-def size(num_bytes: float) -> str:
+def size(num_bytes: float | int) -> str:
     """Return a number of bytes in words."""
     for unit, scale in (("GB", 1e9), ("MB", 1e6)):
         if num_bytes >= scale:
