@@ -185,7 +185,7 @@ def _pairs(report: ClassReport, shown: list[int], sprites: Mapping[str, Sprite])
             synthetic[i],
             nearest[i] if nearest else None,
             formats.number(distances[i]),
-            some[place] if place < len(some) else None,
+            some[place % len(some)] if some else None,
         )
         for place, i in enumerate(order)
     )

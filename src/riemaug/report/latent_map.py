@@ -90,7 +90,7 @@ def latent_view(latent: LatentMap, key: str, budget: int) -> MapView:
     frame = _Frame(_ends(latent.x), _ends(latent.y), round(inner * ratio) + TOP + BOTTOM)
     low, high = _range(latent.log_volume)
     parts = [_background(latent, frame, low, high), _support(latent, frame), _axes(latent, frame)]
-    parts += [_points(latent, frame), _geodesics(latent, frame, key)]
+    parts += [_clip(frame, key), _points(latent, frame), _geodesics(latent, frame, key), "</g>"]
     parts.append('<g class="here" hidden="hidden"><circle class="halo" r="11"/><circle r="11"/></g>')
     head = f'<svg viewBox="0 0 {WIDTH} {frame.height}" role="img" aria-label="{escape(_words(latent))}">'
     figure = Markup(head + "".join(parts) + "</svg>")
@@ -209,6 +209,13 @@ def _number(value: float) -> str:
     return f"{value:.4g}".replace("-", MINUS)
 
 
+def _clip(frame: _Frame, key: str) -> str:
+    """Return the opening of a group that keeps to the plane: geodesics and projected draws may leave it."""
+    left, top, width, height = frame.box
+    rect = f'<rect x="{left}" y="{top}" width="{width}" height="{height}"/>'
+    return f'<clipPath id="{key}-clip">{rect}</clipPath><g clip-path="url(#{key}-clip)">'
+
+
 def _points(latent: LatentMap, frame: _Frame) -> str:
     draws = frame.place(_some(latent.draws, MAX_DRAWS))
     centroids = frame.place(_some(latent.centroids, MAX_CENTROIDS))
@@ -225,9 +232,6 @@ def _geodesics(latent: LatentMap, frame: _Frame, key: str) -> str:
     shafts = "".join(_line(frame.place(np.stack(pair))) for pair in zip(starts, arrows, strict=True))
     dots = "".join(f"M{x:.1f} {y:.1f}h0" for x, y in frame.place(starts))
     parts = []
-    clip = "{} {} {} {}".format(*frame.box).split()
-    box = 'x="{}" y="{}" width="{}" height="{}"'.format(*clip)
-    parts.append(f'<clipPath id="{key}-clip"><rect {box}/></clipPath><g clip-path="url(#{key}-clip)">')
     if lines:
         parts.append(f'<path class="geodesics-halo" d="{lines}"/><path class="geodesics" d="{lines}"/>')
     if shafts:
@@ -239,7 +243,7 @@ def _geodesics(latent: LatentMap, frame: _Frame, key: str) -> str:
             f'<path class="velocities" marker-end="url(#{key}-tip)" d="{part}"/>' for part in _split(shafts)
         ]
         parts.append(f'<path class="starts-halo" d="{dots}"/><path class="starts" d="{dots}"/>')
-    return "".join(parts) + "</g>"
+    return "".join(parts)
 
 
 def _arrows(latent: LatentMap) -> tuple[np.ndarray, np.ndarray]:

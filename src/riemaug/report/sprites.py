@@ -49,12 +49,12 @@ class Sprite:
     @property
     def zoom(self) -> int:
         """Whole factor by which the tiles are enlarged on a wide screen."""
-        return max(1, round(SHOWN_SIDE / max(self.width, self.height)))
+        return max(1, round(SHOWN_SIDE / math.sqrt(self.width * self.height)))
 
     @property
     def phone_zoom(self) -> int:
         """Whole factor by which the tiles are enlarged on a phone."""
-        return max(1, round(PHONE_SIDE / max(self.width, self.height)))
+        return max(1, round(PHONE_SIDE / math.sqrt(self.width * self.height)))
 
 
 def make_sprites(stacks: tuple[Pictures, ...], budget: int) -> tuple[Sprite, ...]:

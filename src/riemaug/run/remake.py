@@ -33,6 +33,7 @@ REPORT_NAME, MANIFEST_NAME = "report.html", "manifest.csv"
 EVALUATION_SUFFIX = "-evaluation"
 DRAWN_ANEW, CHAINS_ANEW = 300, 48
 """Latent points drawn anew for a map; fewer where each takes a chain of its own."""
+_PARTS = ("fit", "sample", "write")
 _CHAINS = ("walk", "hmc", "walk-paper", "walk-paper-code")
 
 
@@ -102,16 +103,7 @@ def remake_report(request: RemakeRequest) -> Remade:
     found, evaluation, notes = _evaluation(request, len(rows))
     if training_set is None:
         notes += ("real pictures and the pairs are left out: give --real DATA to show them",)
-    source = _Source(request, run, generators, rows, training_set)
-    try:
-        data = source.report_data(evaluation)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        if isinstance(error, InvalidInputError):
-            raise
-        raise InvalidInputError(
-            f"{RUN_NAME} must be as the run wrote it, that in {str(request.out)!r} is not "
-            f"({type(error).__name__}: {error}): run anew"
-        ) from error
+    data = _Source(request, run, generators, rows, training_set).report_data(evaluation)
     path = request.out / REPORT_NAME
     write_report(data, path)
     return Remade(path, len(data.classes), len(rows), found, notes)
@@ -210,27 +202,50 @@ class _Source:
     training_set: Dataset | None
 
     def report_data(self, evaluation: Evaluation | None) -> ReportData:
+        try:
+            told, entries = self._told(), self._entries()
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InvalidInputError(
+                f"{RUN_NAME} must be as the run wrote it, that in {str(self.request.out)!r} is not "
+                f"({type(error).__name__}: {error}): run anew"
+            ) from error
+        classes = tuple(self._class(index, entry) for index, entry in enumerate(entries))
+        show = self.request.real_in_report
+        return ReportData(**told, classes=classes, show_real=show, evaluation=evaluation)
+
+    def _told(self) -> dict[str, Any]:
+        """Return what run.json tells of the whole run, by the fields of the report's data."""
         run, asked = self.run, self.run["request"]
-        first = self.generators.classes[0].model.config
-        return ReportData(
-            title=self._title(),
-            created=datetime.fromisoformat(run["created"]).strftime("%Y-%m-%d %H:%M UTC"),
-            version=str(run["environment"]["riemaug"]),
-            command=str(asked["command"]),
-            config={k: v for k, v in asked.items() if k != "command"} | run.get("resolved", {}),
-            seed=int(self._sampling.seed),
-            classes=tuple(self._class(index) for index in range(len(self.generators.classes))),
-            notes=tuple(map(str, run.get("notes", ()))),
-            fingerprint=run.get("data") or self._known_data(),
-            sampler=self._sampling.sampler_for(first.kind),
-            model=first.kind,
-            model_hash=str(run["model_sha256"]),
-            total_seconds=float(run["seconds"]),
-            peak_memory_mb=float(run["peak_memory_mb"]),
-            environment=run["environment"],
-            show_real=self.request.real_in_report,
-            evaluation=evaluation,
-        )
+        kind = self.generators.classes[0].model.config.kind
+        return {
+            "title": self._title(),
+            "created": datetime.fromisoformat(run["created"]).strftime("%Y-%m-%d %H:%M UTC"),
+            "version": str(run["environment"]["riemaug"]),
+            "command": str(asked["command"]),
+            "config": {k: v for k, v in asked.items() if k != "command"} | dict(run.get("resolved", {})),
+            "seed": self._sampling.seed,
+            "notes": tuple(map(str, run.get("notes", ()))),
+            "fingerprint": dict(run.get("data") or self._known_data()),
+            "sampler": self._sampling.sampler_for(kind),
+            "model": kind,
+            "model_hash": str(run["model_sha256"]),
+            "total_seconds": float(run["seconds"]),
+            "peak_memory_mb": float(run["peak_memory_mb"]),
+            "environment": dict(run["environment"]),
+        }
+
+    def _entries(self) -> list[dict[str, Any]]:
+        """Return what run.json tells of each class, in the model's order."""
+        told = {entry["class"]: entry for entry in self.run["classes"]}
+        return [
+            {
+                "class": item.name,
+                "diagnostics": dict(told[item.name]["diagnostics"]),
+                "dropped": told[item.name].get("dropped"),
+                **{f"{part}_seconds": float(told[item.name].get(f"{part}_seconds", 0)) for part in _PARTS},
+            }
+            for item in self.generators.classes
+        ]
 
     @property
     def _sampling(self) -> SamplingConfig:
@@ -254,14 +269,12 @@ class _Source:
             "sha256": made.data_fingerprint,
         }
 
-    def _class(self, index: int) -> ClassReport:
+    def _class(self, index: int, entry: dict[str, Any]) -> ClassReport:
         item, fmt = self.generators.classes[index], self.generators.sample_format
         rows = [row for row in self.rows if row.class_name == item.name]
-        entry = next(entry for entry in self.run["classes"] if entry["class"] == item.name)
         compared = bool(rows) and rows[0].nearest_distance is not None
         result = {
             **entry,
-            "fit_seconds": entry.get("fit_seconds", 0.0),
             "files": [row.file for row in rows],
             "nearest": [row.nearest_file for row in rows] if compared else [],
             "nearest_distance": [row.nearest_distance for row in rows] if compared else [],

@@ -22,7 +22,7 @@ SHOWN_VOLUMES = 3
 LONGEST_VOLUME_SIDE = 64
 LONGEST_DECODED_SIDE = 144
 
-Unit = Float32[np.ndarray, "n ..."]
+Unit = Float32[np.ndarray, "_ ..."]
 """Samples of the modelled shape, scaled to [0, 1]."""
 
 

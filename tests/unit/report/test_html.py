@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from PIL import Image
+from tests.report_records import evaluation, verdict, volume_class
 
 from riemaug.report import html, write_report
 
@@ -47,12 +48,12 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def text(report):
     return html.render(report)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def page(text):
     return Page(text)
 
@@ -81,12 +82,14 @@ def holds(sheets, picture):
 def test_nothing_is_loaded_from_elsewhere(text, page):
     assert "http://" not in text
     assert "https://" not in text
-    assert not re.search(r"@import|url\((?!data:image/png;base64,|#|&#|\{)", text)
+    assert not re.search(r"@import|url\((?!data:image/(?:png|jpeg);base64,|#|&#|\{)", text)
     assert not page.all("link")
     assert not [tag for tag in ("iframe", "object", "embed", "form", "video") if page.all(tag)]
     sources = [value for _, attributes in page.tags for name, value in attributes.items() if name == "src"]
-    assert sources
     assert all(source.startswith("data:image/png;base64,") for source in sources)
+    pictures = [item["href"] for item in page.all("image")]
+    assert pictures
+    assert all(picture.startswith("data:image/png;base64,") for picture in pictures)
     links = [attributes["href"] for attributes in page.all("a")]
     assert all(link.startswith("#") for link in links)
     policy = next(item["content"] for item in page.all("meta") if "http-equiv" in item)
@@ -121,7 +124,7 @@ def test_page_is_accessible(page):
     assert all(image.get("alt") for image in page.all("img"))
     assert all(svg.get("role") == "img" and svg.get("aria-label") for svg in page.all("svg"))
     tiles = [item for item in page.all("span") if item.get("class", "").startswith("tile")]
-    assert len(tiles) == 12 + 6 + 6 + 5 + 4 + 4
+    assert len(tiles) == 3 * 6 + 3 * 4  # triplets: some real one, a synthetic one, the one nearest to it
     assert all(tile["role"] == "img" and tile["aria-label"] for tile in tiles)
     classes = [item for item in page.all("details") if item.get("class") == "class"]
     assert ["open" in item for item in classes] == [True, False, False]
@@ -131,7 +134,8 @@ def test_page_is_accessible(page):
 def test_page_says_what_it_must(page):
     for sentence in (
         "211 synthetic images for 3 classes",
-        "Not known yet: whether these images make a classifier better.",
+        "It is not known whether these images make a classifier better.",
+        "riemaug evaluate REAL SYNTHETIC --test TEST",
         "held-out real data",
         "did not converge for 1 of 3 classes",
         "--no-real-images",
@@ -152,7 +156,7 @@ def test_unknown_values_are_dashes(page):
 
 def test_pictures_are_shown_pixel_by_pixel(text, image_class):
     sheets = embedded(text)
-    assert all(holds(sheets, picture) for picture in image_class.real)
+    assert all(holds(sheets, picture) for picture in image_class.real)  # also those in no triplet
     assert all(holds(sheets, picture) for picture in image_class.nearest)
 
 
@@ -170,7 +174,7 @@ def test_no_real_pixel_without_real_pictures(report, image_class, color_class):
     page = Page(text)
     assert "1 synthetic image(s) that equal a real one are not shown here." in page.text
     assert "Real pictures are left out of this report" in page.text
-    assert "Real, from the training data" not in page.text
+    assert "some real image of the class" not in page.text
 
 
 def test_closest_pair_comes_first(report, image_class):
@@ -219,3 +223,70 @@ def test_text_has_the_contrast_of_wcag_aa(text, scheme):
             (relative_luminance(colors[ink]), relative_luminance(colors[ground])), reverse=True
         )
         assert (light + 0.05) / (dark + 0.05) >= 4.5, (ink, ground)
+
+
+def test_an_evaluation_comes_first_and_is_told_in_full(report):
+    text = html.render(replace(report, evaluation=evaluation()))
+    page = Page(text)
+    assert "These synthetic images make the classifier better: +2.3 points of balanced accuracy" in page.text
+    assert "Not measured; riemaug evaluate" not in page.text
+    assert "It is not known whether" not in page.text
+    order = ["verdict", "warnings", "data", "classes", "fidelity", "diversity", "copying", "gain"]
+    order += ["provenance", "privacy"]
+    places = [text.index(f'<section id="{name}"') for name in order]
+    assert places == sorted(places)
+    assert "1 of 211 synthetic samples equals a training sample." in page.text
+    assert all(later - earlier <= 1 for earlier, later in zip(page.headings, page.headings[1:], strict=False))
+
+
+def test_several_classifiers_have_a_verdict_each(report):
+    two = evaluation(verdict(0.02, 0.01, 0.03), verdict(-0.02, -0.03, -0.01, classifier="small-cnn"))
+    page = Page(html.render(replace(report, evaluation=two)))
+    assert "make the classifier better" in page.text
+    assert "make the classifier worse" in page.text
+    assert "Classifier: small-cnn" in page.text
+
+
+def test_volumes_have_labelled_sliders_and_slices(report):
+    page = Page(html.render(replace(report, classes=(volume_class(),))))
+    sliders = page.all("input")
+    assert [(item["type"], item["min"], item["max"]) for item in sliders] == [
+        ("range", "0", "19"),
+        ("range", "0", "23"),
+        ("range", "0", "15"),
+    ]
+    assert page.tags.count(("label", {})) == 3
+    slices = page.all("canvas")
+    assert len(slices) == 12
+    assert all(item["role"] == "img" and "slice across" in item["aria-label"] for item in slices)
+    without = Page(html.render(replace(report, classes=(volume_class(),), show_real=False)))
+    assert len(without.all("canvas")) == 6
+
+
+def test_a_plane_of_a_larger_space_is_called_one(report, image_class, latent):
+    above = replace(image_class, latent=replace(latent, latent_dim=5, plane_share=0.834))
+    page = Page(html.render(replace(report, classes=(above,))))
+    assert "The latent space of this class has 5 dimensions. The map is a plane in it" in page.text
+    assert "83.4 % of their variance lies in this plane" in page.text
+    assert "1st axis" in page.text
+
+
+def test_the_fingerprint_is_readable():
+    found = dict(
+        html.fingerprint_rows(
+            {
+                "samples": 1300,
+                "classes": {"a": 1000, "b": 300},
+                "shape": [8, 8],
+                "model shape": [8, 8],
+                "range": [0.0, 255.0],
+                "groups": None,
+            }
+        )
+    )
+    assert found == {
+        "samples": "1,300",
+        "classes": "2: a (1,000), b (300)",
+        "shape": "8 × 8",
+        "range": "0 to 255",
+    }

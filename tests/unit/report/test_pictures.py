@@ -1,16 +1,19 @@
 import base64
 import io
+import json
 import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
+from tests.report_records import volume_class
 
 from riemaug.errors import InvalidInputError
 from riemaug.report.figures import curve_svg, distance_svg
-from riemaug.report.latent_map import latent_png
-from riemaug.report.sprites import MAX_TILES, make_sprites
+from riemaug.report.latent_map import latent_view
+from riemaug.report.sprites import MAX_TILES, make_sheet, make_sprites
+from riemaug.report.volumes import volumes_view
 
 
 def decode(uri):
@@ -100,12 +103,56 @@ def test_single_epoch_is_drawn():
     assert curve_svg(np.array([3.0]), None, 1, "t", "k") is not None
 
 
-def test_latent_map_shows_draws_and_velocities(latent):
-    everything = decode_rgb(latent_png(latent, 60))
-    bare = decode_rgb(latent_png(replace(latent, draws=np.empty((0, 2)), velocities=np.zeros((2, 2))), 60))
-    blue, orange = [22, 103, 217], [240, 140, 0]
-    assert near(everything, blue) > 20 > near(bare, blue)
-    assert near(everything, orange) > 20 > near(bare, orange)
+@pytest.mark.parametrize(("longest", "form"), [(10**6, "png"), (50_000, "jpeg")])
+def test_a_sheet_holds_its_pictures_side_by_side_within_the_budget(rng, longest, form):
+    stack = rng.integers(0, 256, (36, 40, 30), dtype=np.uint8)
+    sheet = make_sheet(stack, longest)
+    assert sheet.uri.startswith(f"data:image/{form};base64,")
+    assert len(sheet.uri) <= longest
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(sheet.uri.split(",")[1])))).astype(int)
+    assert shown.shape == (6 * sheet.height, 6 * sheet.width)
+    if form == "png":
+        row, column = 4, 2
+        tile = shown[row * 40 : (row + 1) * 40, column * 30 : (column + 1) * 30]
+        np.testing.assert_array_equal(tile, stack[row * 6 + column])
+
+
+def test_a_sheet_that_cannot_fit_leaves_every_other_picture_out(rng):
+    sheet = make_sheet(rng.integers(0, 256, (24**2, 48, 48), dtype=np.uint8), 1000)
+    assert sheet.columns == 12
+    assert sheet.reach == pytest.approx(22 / 23)
+
+
+def facts_of(view):
+    return json.loads(view.facts)
+
+
+def test_latent_map_tells_the_script_where_things_are(latent):
+    view = latent_view(latent, "m0", 10**6)
+    facts = facts_of(view)
+    assert (facts["x"], facts["y"]) == ([-3, 3], [-2, 2])
+    assert facts["side"] == 6
+    levels = np.frombuffer(base64.b64decode(facts["levels"]), np.uint8).reshape(facts["size"][::-1])
+    np.testing.assert_array_equal(levels > 127, latent.inside_support[::2, ::2])
+    low, high = facts["range"]
+    told = low + (levels & 127) / 127 * (high - low)
+    np.testing.assert_allclose(told, latent.log_volume[::2, ::2], atol=(high - low) / 250)
+
+
+def test_latent_map_draws_every_centroid_and_draw_where_it_lies(latent):
+    view = latent_view(latent, "m0", 10**6)
+    left, top, width, height = facts_of(view)["box"]
+    drawn = re.search(r'class="draws" d="([^"]+)"', view.figure)
+    assert drawn
+    dots = np.array([part.split() for part in drawn[1].replace("h0", "").split("M")[1:]], dtype=float)
+    wanted = np.stack(
+        [left + width * (latent.draws[:, 0] + 3) / 6, top + height * (2 - latent.draws[:, 1]) / 4], 1
+    )
+    np.testing.assert_allclose(dots, wanted, atol=0.06)
+    crosses = re.search(r'class="centroids" d="([^"]+)"', view.figure)
+    assert crosses
+    assert crosses[1].count("M") == len(latent.centroids)
+    assert view.figure.count('class="velocities"') == 2
 
 
 def test_latent_map_without_extremes(latent):
@@ -116,13 +163,30 @@ def test_latent_map_without_extremes(latent):
         inside_support=np.ones(flat.shape, bool),
         geodesics=(),
         draws=np.full((3, 2), np.nan),
+        velocities=np.zeros((2, 2)),
+        decoded=None,
     )
-    assert decode_rgb(latent_png(odd, 40)).ndim == 3
+    view = latent_view(odd, "m0", 10**6)
+    assert view.sheet is None
+    assert "nan" not in view.figure
+    assert "NaN" not in view.facts
+    assert 'class="velocities"' not in view.figure
 
 
-def decode_rgb(uri):
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))).convert("RGB")).astype(int)
+def test_decoded_pictures_fill_a_square(latent):
+    with pytest.raises(InvalidInputError, match="square"):
+        replace(latent, decoded=np.zeros((35, 8, 8), np.uint8))
 
 
-def near(picture, color):
-    return int((np.abs(picture - color).max(axis=-1) < 40).sum())
+def test_volumes_of_a_class_keep_to_the_budget():
+    report = volume_class()
+    everything = volumes_view(report, [0, 1], True, 10**6)
+    assert everything is not None
+    assert [len(pair) for pair in everything.pairs] == [2, 2]
+    few = volumes_view(report, [0, 1], True, 10)
+    assert few is not None
+    assert len(few.pairs) == 1
+    without = volumes_view(report, [1], False, 10**6)
+    assert without is not None
+    assert [item.kind for pair in without.pairs for item in pair] == ["synthetic"]
+    assert without.pairs[0][0].title == "second.nii.gz"

@@ -1,11 +1,22 @@
+import math
+
 import numpy as np
 import pytest
 import torch
 
 from riemaug.geometry import KernelMetric
 from riemaug.random import Stream
-from riemaug.run.latent_map import GRID_SIDE, NUM_GEODESICS, SHOWN_DRAWS, latent_map_arrays
+from riemaug.run.latent_map import (
+    DECODED_VALUES,
+    GRID_SIDE,
+    MOST_DECODED,
+    NUM_GEODESICS,
+    SHOWN_DRAWS,
+    LatentPlane,
+    latent_map_arrays,
+)
 from riemaug.run.pictures import as_pictures
+from riemaug.run.shown import as_volumes
 
 
 @pytest.mark.parametrize(
@@ -78,6 +89,7 @@ def test_the_latent_map_has_the_arrays_of_the_report(metric):
         "geodesics": (arrays["geodesics"].shape[0], NUM_GEODESICS, 2),
         "starts": (NUM_GEODESICS, 2),
         "velocities": (NUM_GEODESICS, 2),
+        "share": (),
     }
     assert all(np.isfinite(array).all() for array in arrays.values())
     assert (np.diff(arrays["x"]) > 0).all()
@@ -110,3 +122,92 @@ def test_the_same_stream_gives_the_same_map_and_few_centroids_few_geodesics(metr
     assert not np.array_equal(first["starts"], other["starts"])
     small = KernelMetric(metric.centroids[:3], metric.factors[:3], 0.8, 0.01)
     assert latent_map_arrays(small, draws, Stream(0))["starts"].shape == (3, 2)
+
+
+def test_decoded_nodes_lie_row_by_row_from_the_lowest_corner(metric):
+    def decode(points):
+        seen.append(points)
+        return np.zeros((len(points), 8, 8), np.uint8)
+
+    seen = []
+    arrays = latent_map_arrays(metric, torch.zeros(1, 2), Stream(0), decode)
+    nodes = seen[-1].reshape(MOST_DECODED, MOST_DECODED, 2)
+    assert arrays["decoded"].shape == (MOST_DECODED**2, 8, 8)
+    assert np.allclose(nodes[0, :, 0], np.linspace(arrays["x"][0], arrays["x"][-1], MOST_DECODED), atol=1e-5)
+    assert np.allclose(nodes[:, 0, 1], np.linspace(arrays["y"][0], arrays["y"][-1], MOST_DECODED), atol=1e-5)
+
+
+def test_large_samples_are_decoded_at_fewer_nodes(metric):
+    def decode(points):
+        return np.zeros((len(points), 300, 300), np.uint8)
+
+    arrays = latent_map_arrays(metric, torch.zeros(1, 2), Stream(0), decode)
+    assert len(arrays["decoded"]) == math.isqrt(DECODED_VALUES // 90_000) ** 2
+
+
+@pytest.fixture
+def flat_in_five():
+    """Centroids in five dimensions that lie in a plane, but for a little noise."""
+    generator = torch.Generator().manual_seed(1)
+    axes = torch.linalg.qr(torch.randn(5, 2, generator=generator)).Q.T
+    centroids = torch.randn(20, 2, generator=generator) @ axes * 3 + 1
+    centroids += 0.01 * torch.randn(20, 5, generator=generator)
+    factors = torch.eye(5).expand(20, 5, 5).contiguous()
+    return KernelMetric(centroids, factors, 0.8, 0.01), axes
+
+
+def test_above_two_dimensions_the_map_is_the_principal_plane(flat_in_five):
+    metric, axes = flat_in_five
+    plane = LatentPlane.of_centroids(metric.centroids)
+    assert torch.allclose(plane.axes @ plane.axes.T, torch.eye(2), atol=1e-5)
+    # the two planes are one: each axis of the one lies in the other
+    assert torch.allclose((plane.axes @ axes.T).square().sum(1), torch.ones(2), atol=1e-3)
+    assert plane.share > 0.999
+    assert torch.allclose(plane.points(plane.project(metric.centroids)), metric.centroids, atol=0.05)
+
+
+def test_what_the_map_shows_above_two_dimensions_is_of_the_plane(flat_in_five):
+    metric, _ = flat_in_five
+    seen = []
+
+    def decode(points):
+        seen.append(points)
+        return np.zeros((len(points), 8, 8), np.uint8)
+
+    arrays = latent_map_arrays(metric, metric.centroids[:4], Stream(0), decode)
+    plane = LatentPlane.of_centroids(metric.centroids)
+    assert arrays["centroids"].shape == (20, 2)
+    assert np.allclose(arrays["draws"], plane.project(metric.centroids[:4]), atol=1e-5)
+    assert np.allclose(plane.points(plane.project(seen[-1])), seen[-1], atol=1e-4)
+    row, column = 10, 90
+    point = plane.points(torch.tensor([[arrays["x"][column], arrays["y"][row]]]))
+    assert arrays["log_volume"][row, column] == pytest.approx(float(metric.log_volume_element(point)), 1e-3)
+    assert np.allclose(arrays["geodesics"][0], arrays["starts"], atol=1e-5)
+    assert (arrays["centroids"] > [arrays["x"][0], arrays["y"][0]]).all()
+    assert (arrays["centroids"] < [arrays["x"][-1], arrays["y"][-1]]).all()
+
+
+def test_two_centroids_span_a_plane():
+    centroids = torch.tensor([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
+    plane = LatentPlane.of_centroids(centroids)
+    assert torch.allclose(plane.axes @ plane.axes.T, torch.eye(2), atol=1e-6)
+    assert plane.share == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("shape", "wanted"),
+    [
+        ((20, 24, 16), (20, 24, 16)),
+        ((128, 64, 32), (64, 32, 16)),
+        ((1, 9, 9, 9), (9, 9, 9)),
+        ((9, 9, 9, 1), (9, 9, 9)),
+        ((8, 8), None),
+        ((8, 8, 3), None),
+        ((3, 8, 8), None),
+        ((7,), None),
+    ],
+)
+def test_volumes_are_told_from_images(shape, wanted):
+    volumes = as_volumes(np.full((2, *shape), 0.5, np.float32))
+    assert (None if volumes is None else volumes.shape) == (None if wanted is None else (2, *wanted))
+    assert volumes is None or (volumes == 128).all()
