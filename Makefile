@@ -36,6 +36,8 @@ figures: $(STAMP)
 study-tables: $(STAMP)
 	$(BIN)/riemaug study show table2 --classifier small-cnn --out docs/results/table2_small_cnn.md
 	$(BIN)/riemaug study show orderings --classifier small-cnn --out docs/results/orderings_small_cnn.md
+	$(BIN)/riemaug study show gains --classifier small-cnn --out docs/results/gains_small_cnn.md
+	$(BIN)/riemaug study show curve --out docs/results/curve_mnist.md
 	$(BIN)/riemaug study show baselines --data mnist_balanced --out docs/results/baselines_mnist.md
 	$(BIN)/riemaug study show baselines --data fashion_balanced --out docs/results/baselines_fashion.md
 

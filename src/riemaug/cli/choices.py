@@ -29,7 +29,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "data set of the study": ("mnist", "fashion", "emnist", "oasis"),
     "reading": ("draws", "paper"),
     "table or figure of the study": (
-        *("table1", "table2", "table3", "orderings", "baselines", "curve"),
+        *("table1", "table2", "table3", "orderings", "gains", "baselines", "curve"),
         *("fig1", "fig2", "fig3", "fig4"),
     ),
 }

@@ -157,7 +157,7 @@ def show(
     what: Annotated[
         str,
         typer.Argument(
-            help="table1, table2, table3, fig1, fig2, fig3, fig4; and ours: orderings, baselines, curve.",
+            help="table1, table2, table3, fig1, fig2, fig3, fig4; and ours: orderings, gains, baselines, curve.",
             autocompletion=completing(_WHAT),
             show_default=False,
         ),
@@ -173,7 +173,7 @@ def show(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write to this file.", show_default=False)] = None,
     classifier: Annotated[
-        str, typer.Option(help="Of table2 and orderings.", autocompletion=completing("classifier"))
+        str, typer.Option(help="Of table2, orderings and gains.", autocompletion=completing("classifier"))
     ] = "densenet",
     data: Annotated[
         str | None,

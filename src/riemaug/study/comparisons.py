@@ -11,6 +11,7 @@ from riemaug.study.cells import (
     TABLE3_DATA,
     Cell,
     sized,
+    table2_cells,
 )
 from riemaug.study.store import Result
 from riemaug.study.summaries import PairedDifference, Scores, adjusted
@@ -81,6 +82,29 @@ def _tested(gap: PairedDifference | None, p_value: float) -> Entry:
     if gap is None or math.isnan(p_value):
         return gap_entry(gap)
     return Entry(f"{gap_entry(gap).text}, p {p_value:.2g}", is_shaded=p_value < LEVEL)
+
+
+def gains(results: Iterable[Result], classifier: str, reading: str = "draws") -> Table:
+    """Return what each row of Table 2 gains over the real samples alone, beside them, per data set."""
+    scores = Scores(results, "accuracy", reading)
+    names = [cell.row for cell in table2_cells(TABLE2_DATA[0], classifier) if cell.trained_on == "both"]
+    rows = [
+        [
+            Entry(name),
+            *(
+                gap_entry(
+                    scores.difference(
+                        Cell(data, classifier, name, "both"), Cell(data, classifier, "raw", "real")
+                    )
+                )
+                for data in TABLE2_DATA
+            ),
+        ]
+        for name in names
+    ]
+    title = f"Real and new samples over real ones alone, {classifier}"
+    header = ["", *(data.replace("_", " ") for data in TABLE2_DATA)]
+    return Table(title, header, rows, ["Accuracy in %.", _PAIRED, f"Runs: {_READING[reading]}."])
 
 
 def baselines(results: Iterable[Result], data: str = "mnist_balanced", reading: str = "draws") -> Table:

@@ -5,7 +5,7 @@ from pathlib import Path
 from riemaug.errors import InvalidInputError
 from riemaug.evaluation.classifiers import CLASSIFIERS
 from riemaug.study.cells import READINGS
-from riemaug.study.comparisons import baselines, learning_curve, orderings
+from riemaug.study.comparisons import baselines, gains, learning_curve, orderings
 from riemaug.study.demographic_table import demographic_table
 from riemaug.study.settings import current
 from riemaug.study.store import ResultStore
@@ -20,7 +20,7 @@ DATA_OF = {
     "orderings": ("toy", "oasis"),
 }
 """What --data may name, the default first."""
-TABLES = ("table1", "table2", "table3", "orderings", "baselines", "curve")
+TABLES = ("table1", "table2", "table3", "orderings", "gains", "baselines", "curve")
 
 
 def table_named(
@@ -41,7 +41,7 @@ def table_named(
     store : Path
         The folder of results.
     classifier : str
-        Of "table2" and "orderings".
+        Of "table2", "orderings" and "gains".
     data : str, optional
         Which one; see `DATA_OF`.
     reading : "draws" or "paper"
@@ -67,6 +67,8 @@ def table_named(
         return table2(results, classifier, reading)
     if name == "orderings":
         return orderings(results, classifier, reading, is_oasis=(data or "").startswith("oasis"))
+    if name == "gains":
+        return gains(results, classifier, reading)
     if name == "table3":
         return table3(results, data or "oasis_paper", reading, folder)
     build = baselines if name == "baselines" else learning_curve

@@ -13,6 +13,8 @@ FOLDER = Path(__file__).parents[3] / "docs" / "results"
 PAGES = {
     "table2_small_cnn.md": ("table2", {"classifier": "small-cnn"}),
     "orderings_small_cnn.md": ("orderings", {"classifier": "small-cnn"}),
+    "gains_small_cnn.md": ("gains", {"classifier": "small-cnn"}),
+    "curve_mnist.md": ("curve", {}),
     "baselines_mnist.md": ("baselines", {"data": "mnist_balanced"}),
     "baselines_fashion.md": ("baselines", {"data": "fashion_balanced"}),
 }

@@ -10,7 +10,7 @@ from scipy import stats
 
 from riemaug.errors import InvalidInputError
 from riemaug.study.cells import Cell, Run
-from riemaug.study.comparisons import baselines, learning_curve, orderings
+from riemaug.study.comparisons import baselines, gains, learning_curve, orderings
 from riemaug.study.settings import settings_of
 from riemaug.study.showing import table_named
 from riemaug.study.store import Result, ResultStore
@@ -143,6 +143,16 @@ def test_orderings_name_the_differences(results: list[Result]) -> None:
     assert row[1].text.startswith("+22.0 (")
     assert row[1].is_shaded
     assert row[2].text == ""
+
+
+def test_gains_are_over_raw_beside_the_real_samples() -> None:
+    rows = [
+        result("emnist_unbalanced", "small-cnn", "raw", "real", 0, 0.7),
+        result("emnist_unbalanced", "small-cnn", "manifold_200", "both", 0, 0.72),
+        result("emnist_unbalanced", "small-cnn", "manifold_200", "synthetic", 0, 0.5),
+    ]
+    table = gains(rows, "small-cnn")
+    assert [entry.text for entry in entries_of(table, "manifold_200", 0)[1:]] == ["", "", "+2.0 (one pair)"]
 
 
 def test_baselines_and_the_curve_are_over_raw() -> None:
