@@ -18,7 +18,7 @@ from riemaug.data import RangeScaler
 from riemaug.data.arrays import dataset_of_arrays
 from riemaug.errors import InvalidInputError, NotFittedError
 from riemaug.estimator_draws import TrainingSet, counts_of, drawn_samples
-from riemaug.estimator_input import Containers, array_of_labels, array_of_samples, is_table
+from riemaug.estimator_input import Containers, array_of_labels, array_of_samples, check_size, is_table
 from riemaug.estimator_parameters import RandomStateLike, num_jobs_of, seed_of, validated
 from riemaug.run.pipeline import gathered
 from riemaug.run.plan import plan_for
@@ -174,6 +174,7 @@ class Augmentor(BaseEstimator):
         sampling = self._sampling_config(seed)
         sampling.check_against(generator.model)
         containers, samples = Containers.of(X, y), array_of_samples(X)
+        check_size(samples)
         dataset = dataset_of_arrays(samples, array_of_labels(y))
         networks = self._networks()
         no_samples = (0,) * len(dataset.class_names)

@@ -110,7 +110,7 @@ def array_of_samples(X: Any) -> Shaped[np.ndarray, "n ..."]:
     Raises
     ------
     InvalidInputError
-        A sparse matrix, complex numbers, objects that are no numbers, or too few rows or columns.
+        A sparse matrix, complex numbers, or objects that are no numbers.
     """
     if issparse(X):
         raise InvalidInputError(
@@ -119,13 +119,17 @@ def array_of_samples(X: Any) -> Shaped[np.ndarray, "n ..."]:
     samples = _numbers_of(X) if is_table(X) else np.asarray(X)
     if samples.dtype.kind == "c":
         raise InvalidInputError("Complex data not supported: X must hold real numbers, give X.real")
+    return samples if samples.dtype.kind != "O" else _numbers_of_objects(samples)
+
+
+def check_size(samples: Shaped[np.ndarray, "n ..."]) -> None:
+    """Refuse to learn from one sample or from none of its values; InvalidInputError."""
     if samples.ndim > 1 and len(samples) and 0 in samples.shape:
         raise InvalidInputError(
             f"X has 0 feature(s) (shape={samples.shape}) while a minimum of 1 is required: give some"
         )
     if samples.ndim > 1 and len(samples) == 1:
         raise InvalidInputError("X must hold several samples of each class, it holds 1 sample: add others")
-    return samples if samples.dtype.kind != "O" else _numbers_of_objects(samples)
 
 
 def _numbers_of_objects(samples: Shaped[np.ndarray, "n ..."]) -> Shaped[np.ndarray, "n ..."]:

@@ -138,6 +138,7 @@ class ManifoldOverSampler(BaseOverSampler):
         self._columns = table_columns(X) if is_table(X) else None
         axes = _axes_of_samples(X)
         flat = X if axes is None else np.asarray(X).reshape(len(X), math.prod(axes))
+        samples: Any
         try:
             samples, labels, is_one_hot = super()._check_X_y(flat, y, accept_sparse)
         except ValueError as error:
@@ -145,13 +146,16 @@ class ManifoldOverSampler(BaseOverSampler):
         self.sample_shape_ = _modelled_shape(self.image_shape, axes, samples.shape[1])
         return samples if axes is None else samples.reshape(-1, *axes), labels, is_one_hot
 
-    def _fit_resample(self, X: Any, y: Shaped[np.ndarray, " n"], **params: Any) -> tuple[Any, Any]:
+    def _fit_resample(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, X: Any, y: Shaped[np.ndarray, " n"], **params: Any
+    ) -> tuple[Any, Any]:
         """Return X and y with new samples of the classes of `sampling_strategy_` after them."""
-        wanted = {label: count for label, count in self.sampling_strategy_.items() if count}
+        wanted = {label: int(num) for label, num in dict(self.sampling_strategy_ or {}).items() if num}
         self.augmentor_ = None
         if not wanted:
             return X.copy(), y.copy()
         samples = _dense(X).reshape(X.shape[0], *self.sample_shape_)
+        _check_classes(samples, y, list(wanted))
         augmentor, rows = self._augmentor_for(y, list(wanted))
         made, labels = augmentor.fit(samples[rows], y[rows]).sample(wanted)
         self.augmentor_ = augmentor
@@ -208,6 +212,24 @@ def _modelled_shape(
             f" {math.prod(image_shape)}: correct it"
         )
     return tuple(image_shape)
+
+
+def _check_classes(
+    samples: Shaped[np.ndarray, "n ..."], y: Shaped[np.ndarray, " n"], wanted: list[Any]
+) -> None:
+    """Refuse to over-sample a class with fewer than two rows, or of rows that are all the same."""
+    for label in wanted:
+        own = samples[y == label]
+        if len(own) < MIN_PER_CLASS:
+            raise InvalidInputError(
+                f"a class that is over-sampled needs at least {MIN_PER_CLASS} rows, class {label} has"
+                f" {len(own)}: add rows or leave it out of sampling_strategy"
+            )
+        if (own == own[:1]).all():
+            raise InvalidInputError(
+                f"the rows of a class that is over-sampled must differ, all {len(own)} of class {label} are"
+                " identical: add others or leave it out of sampling_strategy"
+            )
 
 
 def _in_one_line(error: ValueError) -> str:

@@ -1,0 +1,202 @@
+"""Real and synthetic samples in PyTorch: items, labels, and the ratio of the two in batches."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+
+from riemaug.datasets import MixedDataset, RatioSampler
+from riemaug.errors import InvalidInputError
+
+
+def mixed(num_real: int = 6, num_synthetic: int = 4, **settings: Any) -> MixedDataset:
+    """Samples of one value: 0, 1, 2, ... the real ones, 100, 101, ... the synthetic ones."""
+    real = np.arange(num_real, dtype=np.float32)[:, None]
+    made = 100 + np.arange(num_synthetic, dtype=np.float32)[:, None]
+    labels = np.arange(num_real) % 3, np.arange(num_synthetic) % 3
+    return MixedDataset(real, labels[0], made, labels[1], **settings)
+
+
+# items
+
+
+def test_items_are_sample_label_and_flag_in_order() -> None:
+    dataset = mixed()
+    assert len(dataset) == 10
+    assert [float(sample) for sample, _, _ in (dataset[i] for i in range(10))] == [
+        *range(6),
+        *range(100, 104),
+    ]
+    assert [int(dataset[i][1]) for i in range(10)] == [0, 1, 2, 0, 1, 2, 0, 1, 2, 0]
+    assert [dataset[i][2] for i in range(10)] == [False] * 6 + [True] * 4
+    assert dataset.is_synthetic.tolist() == [False] * 6 + [True] * 4
+    assert float(dataset[-1][0]) == 103
+    with pytest.raises(IndexError, match="10 samples"):
+        dataset[10]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "float64", ">f4", "bool"])
+def test_samples_keep_shape_dtype_and_the_data_stay_untouched(dtype: str) -> None:
+    data = (np.random.default_rng(0).uniform(0, 200, (3, 2, 4))).astype(dtype)
+    data.flags.writeable = False
+    kept = data.copy()
+    dataset = MixedDataset(data, [0, 1, 0], data, [1, 1, 0])
+    sample, _, _ = dataset[1]
+    assert np.array_equal(sample.numpy(), data[1])
+    assert sample.numpy().dtype == data.dtype.newbyteorder("=")
+    sample.zero_()
+    assert np.array_equal(data, kept)
+    assert np.array_equal(dataset[1][0].numpy(), data[1])
+
+
+def test_tensors_frames_and_memory_mapped_files_are_taken(tmp_path: Path) -> None:
+    values = np.arange(8.0).reshape(4, 2)
+    np.save(tmp_path / "x.npy", values)
+    for data in (
+        torch.from_numpy(values),
+        pd.DataFrame(values, columns=["a", "b"]),
+        np.load(tmp_path / "x.npy", mmap_mode="r"),
+        values.tolist(),
+    ):
+        dataset = MixedDataset(data, torch.tensor([0, 1, 0, 1]), values, pd.Series([1, 1, 0, 0]))
+        assert dataset[2][0].tolist() == [4.0, 5.0]
+        assert [int(dataset[i][1]) for i in range(8)] == [0, 1, 0, 1, 1, 1, 0, 0]
+
+
+@pytest.mark.parametrize("kind", [object, str, "S3"])
+def test_text_labels_become_their_place_among_the_sorted(kind: Any) -> None:
+    data = np.zeros((3, 1))
+    real, made = np.array(["dog", "cat", "dog"], dtype=kind), np.array(["eel", "dog", "cat"], dtype=kind)
+    dataset = MixedDataset(data, real, data, made)
+    assert dataset.classes == ("cat", "dog", "eel")
+    assert [int(dataset[i][1]) for i in range(6)] == [1, 0, 1, 2, 1, 0]
+    assert dataset[0][1].dtype == torch.int64
+
+
+def test_a_transform_is_applied_to_samples_of_both_kinds() -> None:
+    dataset = mixed(transform=lambda sample: sample * 2)
+    assert float(dataset[1][0]) == 2
+    assert float(dataset[6][0]) == 200
+
+
+def test_two_datasets_are_joined_as_they_are() -> None:
+    real = TensorDataset(torch.arange(3.0), torch.tensor([0, 1, 0]), torch.zeros(3))
+    made = TensorDataset(torch.arange(10.0, 12.0), torch.tensor([1, 1]))
+    dataset = MixedDataset.from_datasets(real, made, transform=lambda sample: sample + 1)
+    assert [tuple(map(float, dataset[i])) for i in range(5)] == [
+        (1, 0, 0), (2, 1, 0), (3, 0, 0), (11, 1, 1), (12, 1, 1),
+    ]  # fmt: skip
+    assert dataset.classes is None
+
+
+def test_folders_are_read_and_their_classes_matched(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    pictures = {}
+    for folder, names in (("real", ["ant", "bee"]), ("made", ["bee"])):
+        for name in names:
+            (tmp_path / folder / name).mkdir(parents=True)
+            for number in range(2):
+                pixels = rng.integers(0, 256, (4, 5), dtype=np.uint8)
+                pictures[folder, name, number] = pixels
+                Image.fromarray(pixels).save(tmp_path / folder / name / f"{number}.png")
+    dataset = MixedDataset.from_folders(tmp_path / "real", tmp_path / "made")
+    assert dataset.classes == ("ant", "bee")
+    assert [(int(label), flag) for _, label, flag in (dataset[i] for i in range(6))] == [
+        (0, False), (0, False), (1, False), (1, False), (1, True), (1, True),
+    ]  # fmt: skip
+    assert np.array_equal(dataset[5][0].numpy(), pictures["made", "bee", 1])
+
+
+class _Stream(IterableDataset[int]):
+    def __iter__(self) -> Any:
+        return iter(())
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: MixedDataset(np.zeros((2, 3)), [0, 1], np.zeros((2, 4)), [0, 1]), "one shape"),
+        (lambda: MixedDataset(np.zeros((2, 3)), [0, 1], np.zeros((2, 3), "u1"), [0, 1]), "one dtype"),
+        (lambda: MixedDataset(np.zeros((2, 3)), [0, 1], np.zeros((2, 3)), [0]), "synthetic .* as many"),
+        (lambda: MixedDataset(np.zeros((2, 3)), [0, 1], np.zeros((2, 3)), ["a", "b"]), "numbers in both"),
+        (lambda: MixedDataset.from_datasets(_Stream(), _Stream()), "map-style"),
+        (lambda: RatioSampler(mixed(num_synthetic=0)), "samples of both kinds"),
+        (lambda: RatioSampler(mixed(), real=0), "1 or more"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_one_line(make: Any, words: str) -> None:
+    with pytest.raises(InvalidInputError, match=words) as caught:
+        make()
+    assert "\n" not in str(caught.value)
+
+
+# the ratio
+
+
+@pytest.mark.parametrize(("real", "synthetic"), [(1, 1), (2, 1), (1, 3), (3, 2)])
+@pytest.mark.parametrize("sizes", [(6, 4), (7, 50), (30, 2), (1, 1)])
+def test_every_stretch_of_an_epoch_has_the_ratio(real: int, synthetic: int, sizes: tuple[int, int]) -> None:
+    dataset = mixed(*sizes)
+    sampler = RatioSampler(dataset, real, synthetic)
+    order = list(sampler)
+    assert len(order) == len(sampler)
+    made = np.array(order) >= sizes[0]
+    whole = sizes[0] // real
+    groups = made[: whole * (real + synthetic)].reshape(whole, real + synthetic)
+    assert (groups.sum(1) == synthetic).all()
+    assert made.sum() == max(1, round(sizes[0] * synthetic / real))
+    assert sorted(np.array(order)[~made]) == list(range(sizes[0]))
+    uses = np.bincount(np.array(order)[made] - sizes[0], minlength=sizes[1])
+    assert uses.max() - uses.min() <= 1
+
+
+def test_the_order_is_that_of_the_seed_and_the_epoch() -> None:
+    dataset = mixed(20, 20)
+    sampler = RatioSampler(dataset, random_state=1)
+    state = torch.get_rng_state()
+    first, second = list(sampler), list(sampler)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert first != second
+    sampler.set_epoch(0)
+    assert list(sampler) == first
+    later = RatioSampler(dataset, random_state=1)
+    later.set_epoch(1)
+    assert list(later) == second
+    assert list(RatioSampler(dataset, random_state=2)) != first
+
+
+def test_places_of_synthetic_samples_are_random() -> None:
+    sampler = RatioSampler(mixed(400, 400))
+    firsts = np.array(list(sampler))[::2] >= 400
+    # 400 fair coins: outside 150..250 with a probability below 1e-6
+    assert 150 < firsts.sum() < 250
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
+def test_batches_of_a_loader_have_the_ratio_in_any_number_of_workers(workers: int) -> None:
+    dataset = mixed(12, 30)
+    loader = DataLoader(
+        dataset, batch_size=6, sampler=RatioSampler(dataset, real=1, synthetic=1), num_workers=workers
+    )
+    expected = RatioSampler(dataset)
+    for _ in range(2):
+        seen = []
+        for samples, labels, is_synthetic in loader:
+            assert (samples.shape, labels.dtype, is_synthetic.dtype) == ((6, 1), torch.int64, torch.bool)
+            assert int(is_synthetic.sum()) == 3
+            assert torch.equal(samples[:, 0] >= 100, is_synthetic)
+            seen += [int(value) if value < 100 else int(value) - 100 + 12 for value in samples[:, 0]]
+        assert seen == list(expected)
+
+
+def test_a_dataset_goes_to_another_process_whole() -> None:
+    dataset: Dataset[Any] = mixed()
+    twin = pickle.loads(pickle.dumps(dataset))
+    assert [float(twin[i][0]) for i in range(10)] == [float(dataset[i][0]) for i in range(10)]
