@@ -145,7 +145,8 @@ def test_folders_without_images_say_what_they_hold(tmp_path):
     ("name", "fix"),
     [
         ("data.npy", "numpy.savez"),
-        ("data.csv", "numpy.savez"),
+        ("data.xlsx", "save it as CSV"),
+        ("data.csv.gz", "unpack"),
         ("metadata.csv", "give its folder"),
         ("data.zip", "unpack"),
         ("data.pt", "give the folder"),
@@ -153,7 +154,7 @@ def test_folders_without_images_say_what_they_hold(tmp_path):
 )
 def test_other_files_are_refused(tmp_path, name, fix):
     (tmp_path / name).write_bytes(b"x")
-    refused(tmp_path / name, "folder or an npz file", fix)
+    refused(tmp_path / name, "folder, an npz file or a table", fix)
 
 
 @pytest.mark.parametrize("name", ["nowhere", "a\0b", "x" * 5000])
