@@ -157,7 +157,12 @@ def _slice_of(found: "FileDataset") -> Slice:
         directions=None if directions is None else np.array(directions).reshape(2, 3),
     )
     values = [slice_.slope, slice_.intercept, slice_.thickness, *slice_.spacing]
-    if not all(map(math.isfinite, values)) or min(slice_.spacing) <= 0 or slice_.slope == 0:
+    if (
+        not all(map(math.isfinite, values))
+        or min(slice_.spacing) <= 0
+        or slice_.slope == 0
+        or slice_.bits < 1
+    ):
         raise InvalidInputError("damaged: its scale or pixel spacing is no usable number")
     return slice_
 

@@ -132,7 +132,9 @@ def _kind_of_file(path: str | os.PathLike[str]) -> SampleKind | None:
     name = os.path.basename(path)
     kind = kind_of_name(name)
     suffix = PurePosixPath(name).suffix[1:]
-    if kind is not None or (suffix and not suffix.isdecimal()) or name.casefold() == "dicomdir":
+    has_suffix = suffix and not suffix.isdecimal()
+    # a pipe would wait for a writer for ever
+    if kind is not None or has_suffix or name.casefold() == "dicomdir" or not os.path.isfile(path):
         return kind
     try:
         with open(path, "rb") as file:
@@ -303,21 +305,21 @@ def _check_layout(
 
 
 def _nothing_found(root: Path, others: list[str]) -> str:
-    readable = "png, jpg, tiff, bmp or gif"
+    readable = "png, jpg, tiff, bmp, gif, npy, NIfTI or DICOM files"
     arrays = [name for name in others if name.casefold().endswith(".npz")]
     if arrays:
         first = min(arrays, key=lambda name: Path(name).stem.casefold() not in TRAIN_NAMES)
-        return f"{str(root)!r} holds no {readable} images: to read its arrays give {str(root / first)!r}"
+        return f"{str(root)!r} holds no {readable}: to read its arrays give {str(root / first)!r}"
     if any(name.casefold().endswith(_OTHER_VOLUME_SUFFIXES) for name in others):
         return (
-            f"{str(root)!r} holds scans in a format that is not read and no {readable} images: convert them"
-            " to NIfTI (.nii.gz)"
+            f"{str(root)!r} holds scans in a format that is not read and no {readable}: convert them to NIfTI"
+            " (.nii.gz)"
         )
     if not others:
         return f"{str(root)!r} is empty: give a folder with one sub-folder of images per class"
     suffixes = Counter(Path(name).suffix.casefold() or "no suffix" for name in others)
     found = ", ".join(f"{count} of {suffix}" for suffix, count in suffixes.most_common(3))
-    return f"{str(root)!r} holds no {readable} images, only other files ({found}): convert them to png"
+    return f"{str(root)!r} holds no {readable}, only other files ({found}): convert them to png"
 
 
 def _check_class_folders(samples_of: dict[str, list[str]], kind: SampleKind) -> None:

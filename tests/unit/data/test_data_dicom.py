@@ -1,5 +1,6 @@
 """DICOM series as volumes: order, values, grid, refusals; NIfTI out, and nothing of the patient."""
 
+import os
 import sys
 from dataclasses import replace
 
@@ -19,7 +20,7 @@ from dicom_files import (
     series_folder,
     stored_values,
 )
-from pydicom.uid import JPEG2000Lossless, RLELossless
+from pydicom.uid import BasicTextSRStorage, ExplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
 from riemaug.data import read_dataset, write_class_files
 from riemaug.data.dataset import SampleFormat
@@ -175,6 +176,33 @@ def test_damaged_files_are_named(tmp_path):
         path.write_bytes(content[:keep])
         message = refused(tmp_path, "'ill/case0/")
         assert len(message) < 600
+
+
+def test_other_files_beside_the_slices_do_no_harm(tmp_path):
+    series_folder(tmp_path)
+    (tmp_path / "ill" / "case0" / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
+    (tmp_path / "ill" / "case0" / "NOTES").write_bytes(b"a text")
+    (tmp_path / "ill" / "case0" / "12").write_bytes(b"x")
+    os.mkfifo(tmp_path / "ill" / "case0" / "PIPE")
+    report = pydicom.Dataset()
+    report.file_meta = pydicom.dataset.FileMetaDataset()
+    report.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    report.file_meta.MediaStorageSOPClassUID = report.SOPClassUID = BasicTextSRStorage
+    report.SOPInstanceUID = report.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
+    report.SeriesInstanceUID = "1.2"
+    report.save_as(tmp_path / "ill" / "case0" / "report.dcm", enforce_file_format=True)
+    data = read_dataset(tmp_path)
+    assert data.counts == (2, 2)
+    assert any("1 DICOM files without a picture were left out" in note for note in data.notes)
+
+
+def test_a_single_slice_is_a_thin_volume(tmp_path):
+    for index in range(2):
+        path = tmp_path / "a" / f"{index}.dcm"
+        save_slice(path, stored_values(index)[0], ORIGIN, f"1.2.{index}", ImagePositionPatient=None)
+    data = read_dataset(tmp_path)
+    assert data.samples.shape == (2, 5, 7, 1)
+    np.testing.assert_allclose(data.format.grid.pixdim[1:4], (0.75, 0.5, 1.0))
 
 
 def test_dicom_and_nifti_are_not_mixed(tmp_path):

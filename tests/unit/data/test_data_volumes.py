@@ -23,7 +23,7 @@ from riemaug.data import (
     upright_samples,
     write_class_files,
 )
-from riemaug.data.nifti import read_volume_header, read_voxels
+from riemaug.data.nifti import _stored_voxels, read_volume_header, read_voxels
 from riemaug.errors import InvalidInputError, ResourceError
 
 TWO_255 = (2 / 255, 0.0)
@@ -252,6 +252,14 @@ def test_flipped_bytes_never_escape_as_other_errors(tmp_path, suffix, places, va
     except InvalidInputError:
         return
     assert voxels.shape == header.shape[:3]
+
+
+def test_only_what_is_packed_is_read_whole(tmp_path):
+    for suffix, mapped in ((".nii", True), (".nii.gz", False)):
+        path = save_volume(tmp_path / f"a{suffix}", blob(1, dtype="float32"))
+        voxels = _stored_voxels(path, read_volume_header(path))
+        assert isinstance(voxels, np.memmap) == mapped
+        np.testing.assert_array_equal(voxels, blob(1, dtype="float32"))
 
 
 @pytest.mark.parametrize(

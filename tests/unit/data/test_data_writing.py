@@ -224,7 +224,7 @@ def test_real_images_that_vanish_are_one_line(two_classes, tmp_path):
 
 def test_real_rows_of_arrays_are_not_images(tmp_path):
     np.savez(tmp_path / "in.npz", X=noise(1, (4, 3)), y=[0, 0, 1, 1])
-    with pytest.raises(InvalidInputError, match="npz file"):
+    with pytest.raises(InvalidInputError, match="one file"):
         include_real(tmp_path, read_dataset(tmp_path / "in.npz"), tmp_path / "out", "copy")
 
 
