@@ -21,7 +21,7 @@ from riemaug.report.formats import MINUS
 from riemaug.report.sprites import Sheet, make_sheet, png_uri
 
 MAX_DRAWS, MAX_CENTROIDS, MAX_GEODESICS = 300, 1000, 12
-WIDTH, LEFT, RIGHT, BOTTOM, TOP = 600, 52, 14, 44, 12
+WIDTH, LEFT, RIGHT, BOTTOM, TOP = 600, 66, 14, 44, 12
 """The drawing and its margins, in units of its own."""
 _ARROW_SHARE = 0.1  # the longest arrow, as a share of the map's width
 _LEVELS = 127  # of the log volume element that the script tells; the eighth bit is the support
@@ -206,7 +206,11 @@ def _ticks(ends: tuple[float, float]) -> list[float]:
 
 
 def _number(value: float) -> str:
-    return f"{value:.4g}".replace("-", MINUS)
+    """Return a number short enough for an axis."""
+    if value == 0 or 0.01 <= abs(value) < 10_000:
+        return f"{value:.3g}".replace("-", MINUS)
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa.removesuffix('.0')}e{int(exponent)}".replace("-", MINUS)
 
 
 def _clip(frame: _Frame, key: str) -> str:

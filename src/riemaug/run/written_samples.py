@@ -91,7 +91,7 @@ def _fitted(sample: np.ndarray, fmt: SampleFormat) -> np.ndarray:
 
 
 def _volume(path: Path, fmt: SampleFormat) -> np.ndarray:
-    return read_voxels(path, read_volume_header(path), sides=fmt.fit_shape)
+    return _fitted(read_voxels(path, read_volume_header(path)), fmt)
 
 
 def _changed(name: str, found: object) -> InvalidInputError:

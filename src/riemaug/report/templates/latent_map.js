@@ -14,8 +14,11 @@
     var at = [0, 0];
 
     function clamp(value) { return Math.min(1, Math.max(0, value)); }
-    function plain(value) { return value.toFixed(2).replace("-", "\u2212"); }
     function between(ends, share) { return ends[0] + share * (ends[1] - ends[0]); }
+    function plain(value, ends) {
+      var digits = Math.min(9, Math.max(0, 2 - Math.floor(Math.log10(ends[1] - ends[0]))));
+      return value.toFixed(digits).replace(/^-(?=[0.]*$)/, "").replace("-", "\u2212");
+    }
 
     function show(across, up) {
       at = [clamp(across), clamp(up)];
@@ -27,8 +30,8 @@
       var row = Math.round(at[1] * (facts.size[1] - 1));
       var level = levels.charCodeAt(row * facts.size[0] + column);
       var inside = level > 127;
-      words[0].textContent = plain(between(facts.x, at[0]));
-      words[1].textContent = plain(between(facts.y, at[1]));
+      words[0].textContent = plain(between(facts.x, at[0]), facts.x);
+      words[1].textContent = plain(between(facts.y, at[1]), facts.y);
       words[2].textContent = "about " + between(facts.range, (level & 127) / 127).toFixed(1).replace("-", "\u2212");
       words[3].textContent = inside ? "inside: samples are drawn here" : "outside: nothing is drawn here";
       words[3].className = inside ? "inside" : "outside";
