@@ -117,6 +117,14 @@ def test_a_group_note_names_an_option_that_the_command_has(cli, tmp_path):
         assert cli(command, data, tmp_path / "out", "--dry-run", "--group-from", "folder").code == 0
 
 
+def test_a_dry_run_of_fit_tells_time_memory_and_disk(cli, digits, tmp_path):
+    told = cli("fit", digits, tmp_path / "model", *VAE, "--dry-run")
+    assert all(word in told.err for word in ("of disk; about ", "of memory", "dry run: nothing was done"))
+    fields = cli("fit", digits, tmp_path / "model", *VAE, "--dry-run", "--json").document
+    assert fields["disk_bytes"] > 4 * 2 * 64 * 400  # the weights of the first layers alone
+    assert not (tmp_path / "model").exists()
+
+
 NAMES = (
     "two words",
     "v1.0.final",

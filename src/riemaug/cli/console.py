@@ -55,7 +55,14 @@ class Console:
             return
         for note in plan.notes:
             self.say(f"[yellow]note[/yellow] {_plain(note)}")
-        estimate, dataset = plan.estimate, plan.dataset
+        self._say_what_is_modelled(plan)
+        self._say_cost(plan)
+        if dry:
+            self._table_of_classes(plan)
+            self.say("dry run: nothing was done")
+
+    def _say_what_is_modelled(self, plan: Plan) -> None:
+        dataset = plan.dataset
         shape = "x".join(map(str, dataset.format.shape))
         fitted = "x".join(map(str, dataset.format.fit_shape or ()))
         modelled = f", modelled at {fitted}," if fitted else ""
@@ -68,22 +75,14 @@ class Console:
             self.say("first it is measured on a part of the data whether one model of all classes is better")
         if plan.generator.tune is not None:
             self.say(f"constants are searched on a part of the data, in {plan.generator.tune} trials")
+
+    def _say_cost(self, plan: Plan) -> None:
+        estimate = plan.estimate
         most = "up to " if plan.drop_copies else ""
-        made = (
-            f"{most}{sum(plan.counts):,} new samples, up to {size(plan.disk_bytes)} of disk; "
-            if any(plan.counts)
-            else ""
-        )
-        if plan.has_fixed_length:
-            ends = "training takes a fixed number of steps"
-            if estimate.more_seconds_apart > 0:
-                apart = duration(estimate.seconds + estimate.more_seconds_apart)
-                ends += f"; {apart} if it is found that each class needs a model of its own"
-        else:
-            ends = "training stops by itself"
+        made = f"{most}{sum(plan.counts):,} new samples, " if any(plan.counts) else ""
         self.say(
-            f"{made}about {duration(estimate.seconds)} ({ends}) and "
-            f"{size(estimate.memory)} of memory with {estimate.num_jobs} "
+            f"{made}up to {size(plan.disk_bytes)} of disk; about {duration(estimate.seconds)} "
+            f"({_how_training_ends(plan)}) and {size(estimate.memory)} of memory with {estimate.num_jobs} "
             f"{'job' if estimate.num_jobs == 1 else 'jobs'}"
         )
         if plan.drop_copies:
@@ -92,14 +91,11 @@ class Console:
                 f"{DRAWS_PER_SAMPLE} draws a sample ({LEAST_LIMIT} a class where that is more); the time "
                 "above is for no copies"
             )
-        if estimate.seconds > LONG_SECONDS and dataset.format.kind != "arrays":
-            sides = dataset.format.model_shape[: dataset.format.num_sides]
+        if estimate.seconds > LONG_SECONDS and plan.dataset.format.kind != "arrays":
+            sides = plan.dataset.format.model_shape[: plan.dataset.format.num_sides]
             half = "x".join(str(max(1, side // 2)) for side in sides)
             part = "an eighth" if len(sides) == 3 else "a quarter"
             self.say(f"to be faster: --fit-shape {half} takes about {part} of it; or --max-epochs 300")
-        if dry:
-            self._table_of_classes(plan)
-            self.say("dry run: nothing was done")
 
     @contextmanager
     def progress(self) -> Iterator[Listener | None]:
@@ -300,6 +296,20 @@ def status(item: TaskProgress) -> str:
 def _weights(plan: Plan) -> str:
     whose = "that all classes share" if plan.shares else "a class"
     return f"{plan.model.network} networks of {plan.model.num_parameters():,} weights {whose}"
+
+
+def _how_training_ends(plan: Plan) -> str:
+    """Return in words what the estimate of the time rests on."""
+    if not plan.has_fixed_length:
+        return "training stops by itself"
+    more = plan.estimate.more_seconds_apart
+    if more <= 0:
+        return "training takes a fixed number of steps"
+    apart = duration(plan.estimate.seconds + more)
+    return (
+        f"training takes a fixed number of steps; {apart} if it is found that each class needs a model of "
+        "its own"
+    )
 
 
 def _plan_fields(plan: Plan) -> dict[str, Any]:
