@@ -8,11 +8,13 @@ import pytest
 from data_files import noise, refused, save_image
 from volume_files import AFFINE, blob, save_volume, stored, volume_folder
 
-from riemaug.data import read_dataset, write_class_files
+from riemaug.data import ManifestRow, read_dataset, write_class_files, write_manifest
 from riemaug.data.bids_names import BidsNames, first_numbers
 from riemaug.data.bids_output import write_bids_tables
 from riemaug.data.dataset import SampleFormat
 from riemaug.errors import InvalidInputError
+from riemaug.run.evaluation_data import read_synthetic
+from riemaug.run.request import ReadOptions
 
 LABELS = {"sub-01": "ill", "sub-02": "well", "sub-03": "ill", "sub-04": "well"}
 
@@ -157,3 +159,16 @@ def test_class_folders_become_a_derivative_if_asked(tmp_path):
 def test_names_from_a_foreign_model_folder_stay_inside_the_output(fields):
     with pytest.raises(InvalidInputError, match="BIDS names"):
         BidsNames.from_dict(fields)
+
+
+@pytest.mark.parametrize("layout", ["bids", "folders"])
+def test_the_options_of_the_real_samples_do_not_keep_synthetic_ones_from_being_read(tmp_path, layout):
+    reading = ReadOptions(label_from="status", bids_suffix="T1w", group_from="column")
+    data = read_dataset(save_bids(tmp_path / "in", column="status"), label_from="status", layout=layout)
+    names = write_class_files(tmp_path / "out", "ill", data.of_class(0), data.format)
+    write_manifest(tmp_path / "out" / "manifest.csv", [ManifestRow(name, "ill") for name in names])
+    if data.format.bids is not None:
+        write_bids_tables(tmp_path / "out", data.format.bids, [(name, "ill") for name in names])
+    source = read_synthetic(tmp_path / "out", reading)
+    assert source.data.class_names == ("ill",)
+    np.testing.assert_array_equal(source.data.samples, data.of_class(0))

@@ -287,3 +287,31 @@ def test_fingerprint_is_stable_across_versions():
     samples = np.arange(12, dtype=np.uint8).reshape(4, 3)
     known = "afecbd3d93944b83a881b823711ac9e257a59b73e8a3d54e72b1955e1ece0f35"
     assert dataset(samples, np.array([0, 0, 1, 1])).fingerprint() == known
+
+
+@pytest.mark.parametrize("bands", [2, 4])
+@pytest.mark.parametrize("opaque", [False, True])
+@pytest.mark.parametrize("fit_shape", [None, (3, 3)])
+def test_real_pictures_with_alpha_are_included_as_they_are(tmp_path, bands, opaque, fit_shape):
+    for index in range(2):
+        pixels = noise(index, (6, 5, bands))
+        if opaque:
+            pixels[..., -1] = 255
+        save_image(tmp_path / "in" / "a" / f"{index}.png", pixels)
+    data = read_dataset(tmp_path / "in", fit_shape=fit_shape)
+    names = include_real(tmp_path / "in", data, tmp_path / "out", "link")
+    for name, source in zip(names, data.names, strict=True):
+        assert (tmp_path / "out" / name).is_symlink()
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "in" / source).read_bytes()
+
+
+def test_real_pictures_with_a_transparent_colour_get_an_alpha_channel(tmp_path):
+    for index in range(2):
+        image = Image.fromarray(noise(index, (6, 5, 3))).convert("P")
+        save_image(tmp_path / "in" / "a" / f"{index}.png", image, transparency=image.getpixel((0, 0)))
+    data = read_dataset(tmp_path / "in")
+    names = include_real(tmp_path / "in", data, tmp_path / "out", "copy")
+    for name, source in zip(names, data.names, strict=True):
+        with Image.open(tmp_path / "out" / name) as image, Image.open(tmp_path / "in" / source) as before:
+            assert image.mode == "RGBA"
+            np.testing.assert_array_equal(np.array(image), np.array(before.convert("RGBA")))
