@@ -21,6 +21,8 @@ ARRAY_SUFFIX = ".npy"
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 _DICOM_MAGIC_AT, _DICOM_MAGIC = 128, b"DICM"
 _OTHER_VOLUME_SUFFIXES = (".mha", ".mhd", ".nrrd", ".mgz", ".hdr", ".img")
+_WHOLE_SUFFIXES = (".npz", ".csv", ".tsv", ".parquet")
+"""Of files that are a data set each."""
 _SHOWN = 5
 
 SampleKind = Literal["images", "stacks", "arrays", "volumes", "series"]
@@ -306,10 +308,10 @@ def _check_layout(
 
 def _nothing_found(root: Path, others: list[str]) -> str:
     readable = "png, jpg, tiff, bmp, gif, npy, NIfTI or DICOM files"
-    arrays = [name for name in others if name.casefold().endswith(".npz")]
+    arrays = [name for name in others if name.casefold().endswith(_WHOLE_SUFFIXES)]
     if arrays:
         first = min(arrays, key=lambda name: Path(name).stem.casefold() not in TRAIN_NAMES)
-        return f"{str(root)!r} holds no {readable}: to read its arrays give {str(root / first)!r}"
+        return f"{str(root)!r} holds no {readable}: to read one of its files give {str(root / first)!r}"
     if any(name.casefold().endswith(_OTHER_VOLUME_SUFFIXES) for name in others):
         return (
             f"{str(root)!r} holds scans in a format that is not read and no {readable}: convert them to NIfTI"

@@ -1,7 +1,9 @@
 """CSV and Parquet files as tables, and tables as such files."""
 
 import csv
+import re
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,9 @@ TABLE_SUFFIXES = (*CSV_SUFFIXES, PARQUET_SUFFIX)
 ROWS_AT_ONCE = 2**15
 _CSV_GROWTH = 6
 """Bytes in memory for one of a CSV file, as text and as numbers."""
-_HEAD_LINES = 50
+_HEAD_LINES = 200
+_CODE = re.compile(r"[+-]?0\d+")
+"""Whole numbers that begin with a zero are codes: they are read as text."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +52,14 @@ def is_table(path: Path) -> bool:
     return path.suffix.casefold() in TABLE_SUFFIXES
 
 
-def read_table_file(path: Path) -> ReadTable:
+def read_table_file(path: Path, texts: Collection[str | int] = ()) -> ReadTable:
     """Read a .csv, .tsv or .parquet file.
+
+    Parameters
+    ----------
+    path : Path
+    texts : collection of str or int
+        Columns of a CSV file that hold text, whatever it looks like.
 
     Raises
     ------
@@ -59,7 +69,8 @@ def read_table_file(path: Path) -> ReadTable:
         It does not fit the memory.
     """
     load_pandas()
-    table = _read_parquet(path) if path.suffix.casefold() == PARQUET_SUFFIX else _read_csv(path)
+    is_parquet = path.suffix.casefold() == PARQUET_SUFFIX
+    table = _read_parquet(path) if is_parquet else _read_csv(path, texts)
     if not len(table.frame):
         raise InvalidInputError(f"a table needs rows, {str(path)!r} has none: check the export")
     return table
@@ -123,30 +134,36 @@ def _delimiter(path: Path) -> str:
     return max(DELIMITERS, key=header.count)
 
 
-def _read_csv(path: Path) -> ReadTable:
+def _read_csv(path: Path, texts: Collection[str | int]) -> ReadTable:
     check_memory(_CSV_GROWTH * path.stat().st_size, "rows", "give a part of them")
     delimiter = _delimiter(path)
-    header, decimal = _read_head(path, delimiter)
-    frame = _parse_csv(path, delimiter, decimal)
-    truths = [name for name, column in frame.items() if str(column.dtype) == "bool"]
-    as_typed = [name for name in truths if not _is_plain_truth(path, delimiter, str(name))]
-    if as_typed:  # "true" or "TRUE" would come back as "True": as a category it comes back as it is
-        frame = _parse_csv(path, delimiter, decimal, dict.fromkeys(as_typed, "object"))
-    nameless = [name for name, cell in zip(frame.columns, header, strict=True) if not cell.strip()]
-    notes = []
-    for name in nameless:
-        if not _only_numbers_rows(frame[name]):
-            place = frame.columns.get_loc(name) + 1
-            raise InvalidInputError(
-                f"every column needs a name, column {place} of {str(path)!r} has none: give it one"
-            )
-        frame = frame.drop(columns=name)
-        notes.append("The column without a name only numbers the rows: it was left out.")
-    return ReadTable(frame, delimiter, decimal, tuple(notes))
+    header, *head = _read_head(path, delimiter)
+    decimal = _decimal_sign(head, delimiter)
+    known = [name for name in header if name in texts]
+    frame = _parse_csv(path, delimiter, decimal, dict.fromkeys(known, "object"))
+    as_typed = [
+        name
+        for place, (name, column) in enumerate(frame.items())
+        if (str(column.dtype) == "bool" and not _is_plain_truth(path, delimiter, str(name)))
+        or (str(column.dtype) == "int64" and any(_CODE.fullmatch(row[place].strip()) for row in head))
+    ]
+    if as_typed:  # "true" would come back as "True", and "007" as 7: categories come back as they are
+        frame = _parse_csv(path, delimiter, decimal, dict.fromkeys([*known, *as_typed], "object"))
+    nameless = [place for place, cell in enumerate(header) if not cell.strip()]
+    if not nameless:
+        return ReadTable(frame, delimiter, decimal)
+    first = frame.iloc[:, 0]
+    if nameless != [0] or str(first.dtype) != "int64" or not first.is_unique:
+        raise InvalidInputError(
+            f"every column needs a name, column {nameless[-1] + 1} of {str(path)!r} has none: give it one, or"
+            " remove it"
+        )
+    note = "The column without a name only numbers the rows: it was left out."
+    return ReadTable(frame.iloc[:, 1:], delimiter, decimal, (note,))
 
 
-def _read_head(path: Path, delimiter: str) -> tuple[list[str], str]:
-    """Return the header and the decimal sign; commas are taken for such only between other delimiters."""
+def _read_head(path: Path, delimiter: str) -> list[list[str]]:
+    """Return the header and some rows that are as long, as they were typed."""
     rows: list[list[str]] = []
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -164,10 +181,15 @@ def _read_head(path: Path, delimiter: str) -> tuple[list[str], str]:
         raise InvalidInputError(
             f"columns must have different names, {quote_some(twice)} is there twice: rename one"
         )
-    cells = [cell.strip().lstrip("+-") for row in rows[1:] for cell in row]
+    return [row for row in rows if len(row) == len(rows[0])]
+
+
+def _decimal_sign(rows: list[list[str]], delimiter: str) -> str:
+    """Return the sign before the decimals: a comma only between other delimiters, and without points."""
+    cells = [cell.strip().lstrip("+-") for row in rows for cell in row]
     with_comma = any(_is_number(cell, ",") for cell in cells)
     with_point = any(_is_number(cell, ".") for cell in cells)
-    return rows[0], "," if delimiter != "," and with_comma and not with_point else "."
+    return "," if delimiter != "," and with_comma and not with_point else "."
 
 
 def _is_number(cell: str, sign: str) -> bool:
@@ -175,7 +197,7 @@ def _is_number(cell: str, sign: str) -> bool:
     return bool(found) and whole.isdecimal() and part.isdecimal()
 
 
-def _parse_csv(path: Path, delimiter: str, decimal: str, dtypes: dict[Any, str] | None = None) -> Frame:
+def _parse_csv(path: Path, delimiter: str, decimal: str, dtypes: dict[Any, str]) -> Frame:
     import warnings
 
     pandas = load_pandas()
@@ -193,7 +215,9 @@ def _parse_csv(path: Path, delimiter: str, decimal: str, dtypes: dict[Any, str] 
                 low_memory=False,
                 **_exact_floats(pandas.__version__),
             )
-    except (ValueError, OSError, OverflowError, pandas.errors.ParserWarning) as error:
+    except pandas.errors.ParserWarning:
+        raise _csv_fault(path, ValueError("a row has more cells than the header")) from None
+    except (ValueError, OSError, OverflowError) as error:
         raise _csv_fault(path, error) from None
 
 
@@ -208,10 +232,6 @@ def _is_plain_truth(path: Path, delimiter: str, name: str) -> bool:
         path, sep=delimiter, encoding="utf-8-sig", index_col=False, usecols=[name], dtype="object"
     )[name]
     return set(texts.tolist()) <= {"True", "False"}
-
-
-def _only_numbers_rows(column: Any) -> bool:
-    return str(column.dtype) == "int64" and column.is_unique
 
 
 def write_table(

@@ -25,7 +25,7 @@ from riemaug.errors import InvalidInputError
 MOST_LEVELS, FEW_LEVELS, ROWS_PER_LEVEL = 100, 20, 10
 """A column has at most 100 categories, and one for every ten rows where that is more than 20."""
 _TIME_TEXT = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2})?)?")
-_IDENTIFIER = re.compile(r"(.*[_\-. ])?(id|index|uuid|identifier)", re.IGNORECASE)
+_IDENTIFIER = re.compile(r"(.*[_\-. ])?(id|index|uuid|identifier)|unnamed: \d+", re.IGNORECASE)
 _DROP = "leave it out with --drop-columns"
 
 

@@ -14,7 +14,7 @@ from riemaug.data.checks import check_class_sizes, check_variation, find_odditie
 from riemaug.data.dataset import Dataset, SampleFormat
 from riemaug.data.listing import quote_some
 from riemaug.data.table_columns import CategoryColumn
-from riemaug.data.table_dtypes import Frame, Series
+from riemaug.data.table_dtypes import Frame, Series, dtype_kind
 from riemaug.data.table_files import ReadTable, read_table_file
 from riemaug.data.table_fit import check_complete, check_names, level_column
 from riemaug.data.table_layout import TableLayout
@@ -65,7 +65,7 @@ def read_table(
     ResourceError
         It does not fit the memory.
     """
-    table = read_table_file(path)
+    table = read_table_file(path, () if like is None else _text_columns(like))
     frame = table.frame
     check_names(frame)
     roles = find_roles(frame, label_from, group_from, drop_columns, strict=like is None)
@@ -80,6 +80,13 @@ def read_table(
     notes += _unknown_levels(frame, layout) if like is not None else []
     groups, group_notes = _groups(frame, roles)
     return _dataset(numbers, labels, names, values, groups, layout, path, (*notes, *group_notes))
+
+
+def _text_columns(layout: TableLayout) -> list[str | int]:
+    """Return the columns of text: in another file they may look like numbers."""
+    return [
+        column.name for column in (*layout.plan.columns, layout.label) if dtype_kind(column.dtype) == "text"
+    ]
 
 
 def _dataset(

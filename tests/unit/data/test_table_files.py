@@ -182,6 +182,12 @@ def test_cells_that_look_like_formulas_stay_the_categories_that_they_are(tmp_pat
     assert (tmp_path / "copy.csv").read_text() == text
 
 
+def test_codes_with_leading_zeros_stay_as_they_are(tmp_path: Path) -> None:
+    text = "zip,y\n00123,0\n45678,0\n00123,1\n00999,1\n45678,0\n"
+    written_again(write(tmp_path / "table.csv", text), pd.read_csv)
+    assert (tmp_path / "copy.csv").read_text() == text
+
+
 def test_a_nameless_column_that_numbers_the_rows_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     pd.DataFrame({"x": [1.5, 2.5, 3.5, 1.0], "y": [0, 0, 1, 1]}).to_csv(path)
@@ -208,6 +214,14 @@ def test_rows_of_another_table_become_the_same_numbers(tmp_path: Path) -> None:
     assert other.samples.tolist() == [[9, 0, 0], [2, 0, 1], [3, 0, 1], [4, 0, 1]]
     assert any("1 cells of column 'arm'" in note for note in other.notes)
     assert other.format == real.format
+
+
+def test_texts_of_another_table_stay_texts_where_they_look_like_numbers(tmp_path: Path) -> None:
+    text = "code,y\nx,a\n1,a\nx,10\n1,10\n"
+    real = read_dataset(write(tmp_path / "real.csv", text))
+    other = read_dataset(write(tmp_path / "other.csv", "code,y\n1,10\n2,10\n"), like=real.format)
+    assert other.samples.tolist() == [[1, 0], [0, 0]]
+    assert other.class_names == ("10",)
 
 
 def test_many_rows_are_written_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,6 +262,8 @@ def test_many_rows_are_written_in_blocks(tmp_path: Path, monkeypatch: pytest.Mon
         (PLAIN.replace("arm", "dose"), {}, r"'dose' is there twice"),
         (PLAIN.replace("arm", ""), {}, r"column 2 of .* has none: give it one"),
         ("dose,arm,y\n", {}, r"a table needs rows"),
+        (PLAIN.replace("dose", "Unnamed: 0").replace(".", "0"), {}, r"'Unnamed: 0' only numbers"),
+        ("x,,y\n1.5,3,0\n2.5,9,0\n3.5,1,1\n4.5,2,1\n", {}, r"column 2 of .* has none"),
         ("", {}, r"is empty"),
         (PLAIN, {"resize": (4, 4)}, r"--resize.*have one shape: leave them out"),
         (PLAIN + "9,a,2\n", {}, r"a class needs at least 2 rows, '2' has fewer"),
