@@ -43,7 +43,8 @@ def read_folder(
     size.check()
     listing = list_folder(root, bids, layout)
     class_names = class_names_of(listing)
-    check_class_names(class_names)
+    if layout == "folders" or (layout is None and listing.bids is None):
+        check_class_names(class_names)
     labels_of(listing.files, class_names, listing.kind)
     groups, group_notes = groups_of(listing, group_from)
     found = _READERS[listing.kind](root, listing, size, skip_bad)

@@ -131,9 +131,9 @@ def write_class_files(
     InvalidInputError
         Samples of another shape or dtype than the format, or an impossible class name.
     """
-    check_class_names([class_name])
     _check_fits(samples, fmt, tuple(_WRITERS))
     if fmt.bids is None:
+        check_class_names([class_name])
         (out / class_name).mkdir(parents=True, exist_ok=True)
     names = [_sample_name(class_name, start + row, fmt) for row in range(len(samples))]
     for name in names if fmt.bids is not None else ():

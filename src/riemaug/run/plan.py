@@ -171,7 +171,7 @@ def make_plan(request: FitRequest, sampling: SamplingConfig, amount: Amount | No
         The data or options break a rule, or the job cannot fit; nothing was written.
     """
     dataset = read_dataset(request.data, **request.reading.model_dump())
-    if not dataset.format.is_one_file:
+    if not dataset.format.is_one_file and dataset.format.bids is None:
         check_class_names(dataset.class_names)
     counts = (0,) * len(dataset.class_names) if amount is None else new_counts(amount, dataset.counts)
     return plan_for(dataset, request.generator, sampling, counts, request.run.jobs)

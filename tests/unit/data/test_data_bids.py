@@ -75,6 +75,17 @@ def test_a_derivative_is_read_back_as_bids(tmp_path):
     assert any("4 of the 4 volumes are marked as synthetic" in note for note in again.notes)
 
 
+def test_a_class_may_have_any_name_where_it_is_no_folder(tmp_path):
+    labels = dict(zip(LABELS, ("MCI/AD", "=1+1", "MCI/AD", "=1+1"), strict=True))
+    data = read_dataset(save_bids(tmp_path / "in", labels))
+    assert data.class_names == ("=1+1", "MCI/AD")
+    names = write_class_files(tmp_path / "out", "=1+1", data.of_class(0), data.format)
+    write_bids_tables(tmp_path / "out", data.format.bids, [(name, "=1+1") for name in names])
+    assert "\t'=1+1\t" in (tmp_path / "out" / "participants.tsv").read_text()
+    assert read_dataset(tmp_path / "out").class_names == ("=1+1",)
+    refused(tmp_path / "in", "'MCI/AD' is no single folder", layout="folders")
+
+
 def test_the_column_is_asked_for_where_it_is_not_clear(tmp_path):
     save_bids(tmp_path, column="status")
     refused(tmp_path, "--label-from", "'age', 'status'")
