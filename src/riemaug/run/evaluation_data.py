@@ -61,8 +61,8 @@ def read_synthetic(path: Path, reading: ReadOptions, like: SampleFormat | None =
             options |= {"label_from": None}
     whole = next((path / name for name in SAMPLES_NAMES if os.path.isfile(path / name)), None)
     if whole is not None and not os.path.isfile(path / METADATA_NAME):
-        columns = {"label_from": reading.label_from} if is_table(whole) else {}
-        return Source(read_dataset(whole, **columns, like=like), repr(str(whole)))
+        label_from = reading.label_from if is_table(whole) else None
+        return Source(read_dataset(whole, label_from=label_from, like=like), repr(str(whole)))
     if not is_table(path):
         options |= {"drop_columns": ()}
     data, made = read_dataset(path, **options, like=like), _synthetic_names(path)
