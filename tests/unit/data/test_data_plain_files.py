@@ -50,7 +50,7 @@ def pages_of(path):
         return np.stack([np.array(page) for page in ImageSequence.Iterator(image)])
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     shape=st.lists(st.integers(1, 6), min_size=2, max_size=3).map(tuple).filter(lambda s: np.prod(s) > 3),
     dtype=st.sampled_from(DTYPES),
@@ -76,7 +76,7 @@ def test_npy_files_come_back_as_they_were(tmp_path_factory, shape, dtype, classe
             np.testing.assert_array_equal(again, before)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     shape=st.tuples(st.integers(2, 5), st.integers(1, 7), st.integers(2, 7)),
     dtype=st.sampled_from(["uint8", "uint16", "float32"]),

@@ -74,7 +74,7 @@ def special_cases(pixels: np.ndarray, case: str) -> np.ndarray:
     return pixels
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     mode=st.sampled_from(list(MODES)),
     size=st.tuples(st.integers(1, 7), st.integers(2, 7)),
@@ -108,7 +108,7 @@ def test_pictures(tmp_path_factory, mode, size, num_classes, case):
         row["image"].close()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     dtype=st.sampled_from(NIFTI_DTYPES),
     shape=st.tuples(st.integers(1, 5), st.integers(1, 5), st.integers(2, 5)),
