@@ -15,10 +15,9 @@ from torch import nn
 from riemaug.class_model import Networks
 from riemaug.config import GeneratorConfig, SamplingConfig
 from riemaug.data import RangeScaler
-from riemaug.data.arrays import dataset_of_arrays
 from riemaug.errors import InvalidInputError, NotFittedError
 from riemaug.estimator_draws import TrainingSet, counts_of, drawn_samples
-from riemaug.estimator_input import Containers, array_of_labels, array_of_samples, check_size, is_table
+from riemaug.estimator_input import Containers, is_table
 from riemaug.estimator_parameters import RandomStateLike, num_jobs_of, seed_of, validated
 from riemaug.run.pipeline import gathered
 from riemaug.run.plan import plan_for
@@ -161,7 +160,8 @@ class Augmentor(BaseEstimator):
         X : array-like or DataFrame (n, ...)
             Samples of any shape and real dtype. Two axes: a table, scaled column by column; more:
             images or volumes, scaled as a whole. Of three or four axes a sample, the last one, or else
-            the first, holds channels if it is at most 4 long.
+            the first, holds channels if it is at most 4 long. Columns of a DataFrame may also hold
+            categories, text of few values and points in time; see `riemaug.data.TablePlan`.
         y : array-like or Series (n,)
             Labels; at least two samples each.
 
@@ -173,9 +173,8 @@ class Augmentor(BaseEstimator):
         generator = self._generator_config(seed)
         sampling = self._sampling_config(seed)
         sampling.check_against(generator.model)
-        containers, samples = Containers.of(X, y), array_of_samples(X)
-        check_size(samples)
-        dataset = dataset_of_arrays(samples, array_of_labels(y))
+        containers = Containers.of(X, y)
+        dataset = containers.dataset(X, y)
         networks = self._networks()
         no_samples = (0,) * len(dataset.class_names)
         plan = plan_for(dataset, generator, sampling, no_samples, num_jobs_of(self.n_jobs), networks)
@@ -187,7 +186,7 @@ class Augmentor(BaseEstimator):
         self.classes_ = _labels(self.generators_)
         self.random_state_ = seed
         self._containers = containers
-        self._remember_features(X, samples.shape)
+        self._remember_features(X, dataset.samples.shape)
         return self
 
     def sample(
@@ -214,8 +213,8 @@ class Augmentor(BaseEstimator):
         -------
         (X, y) : ndarray (m, ...), ndarray (m,)
             Grouped by class, in the shape, dtype and range of the training data. A DataFrame with the
-            same columns and dtypes, a Series with the same name and dtype, where `fit` was given those;
-            a loaded augmentor gives arrays.
+            same columns and dtypes, a Series with the same name and dtype, where `fit` was given those; of
+            a loaded augmentor labels are an array.
 
         Raises
         ------
@@ -224,7 +223,7 @@ class Augmentor(BaseEstimator):
         fitted = self._fitted()
         counts = counts_of(num_samples, self.classes_)
         config = self._sampling_config(self.random_state_ if random_state is None else seed_of(random_state))
-        training = None if drop_copies is None else TrainingSet.of(*drop_copies, fitted, self.classes_)
+        training = None if drop_copies is None else self._training_set(*drop_copies)
         parts = drawn_samples(fitted, counts, config, training)
         labels = np.repeat(self.classes_, [len(part) for part in parts])
         return self._containers.restore(np.concatenate(parts), labels)
@@ -269,6 +268,7 @@ class Augmentor(BaseEstimator):
             random_state=config.seed,
         )
         augmentor.generators_ = generators
+        augmentor._containers = Containers.of_format(generators.sample_format)
         augmentor.random_state_ = config.seed
         augmentor.classes_ = _labels(generators)
         return augmentor
@@ -291,12 +291,15 @@ class Augmentor(BaseEstimator):
             )
         return self.generators_
 
+    def _training_set(self, X: ArrayLike, y: ArrayLike) -> TrainingSet:
+        return TrainingSet.of(self._containers.numbers_of(X), y, self._fitted(), self.classes_)
+
     def _remember_features(self, X: Any, shape: tuple[int, ...]) -> None:
         """Keep number and names of a table's columns as scikit-learn does, and none of a former fit."""
         for name in ("n_features_in_", "feature_names_in_"):
             vars(self).pop(name, None)
         if len(shape) == 2:
-            self.n_features_in_ = shape[1]
+            self.n_features_in_ = X.shape[1] if is_table(X) else shape[1]
         if is_table(X) and all(isinstance(name, str) for name in X.columns):
             self.feature_names_in_ = np.asarray(X.columns, dtype=object)
 

@@ -1,7 +1,7 @@
 """What estimators take beside arrays: lists and pandas tables; and the way back."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any
 
@@ -9,37 +9,11 @@ import numpy as np
 from jaxtyping import Bool, Shaped
 from scipy.sparse import issparse
 
+from riemaug.data import Dataset, SampleFormat, TablePlan
+from riemaug.data.arrays import dataset_of_arrays
+from riemaug.data.table_fit import level_column
+from riemaug.data.table_layout import TableLayout
 from riemaug.errors import InvalidInputError
-
-
-@dataclass(frozen=True, eq=False)
-class TableColumns:
-    """The columns of a pandas DataFrame of numbers.
-
-    Attributes
-    ----------
-    names : pandas Index (D,)
-    dtypes : pandas Series (D,)
-        Each column's dtype.
-    are_whole : ndarray (D,) of bool
-        Columns of integers and of True and False.
-    """
-
-    names: Any
-    dtypes: Any
-    are_whole: Bool[np.ndarray, " D"]
-
-    def table(self, rows: Shaped[np.ndarray, "n D"]) -> Any:
-        """Return rows as a DataFrame with these columns, whole numbers rounded."""
-        pandas = sys.modules["pandas"]
-        rounded = self.rounded(rows)
-        return pandas.DataFrame(rounded, columns=self.names).astype(self.dtypes)
-
-    def rounded(self, rows: Shaped[np.ndarray, "n D"]) -> Shaped[np.ndarray, "n D"]:
-        """Return rows with the columns of whole numbers rounded."""
-        if rows.dtype.kind != "f":
-            return rows
-        return np.where(self.are_whole, np.rint(rows), rows).astype(rows.dtype, copy=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,25 +22,48 @@ class Containers:
 
     Attributes
     ----------
-    columns : TableColumns, optional
-        Of a DataFrame; None for arrays and lists.
+    plan : TablePlan, optional
+        How the columns of a DataFrame become numbers; None for arrays and lists.
     label_name, label_dtype : optional
         Of labels in a pandas Series; a dtype of None stands for arrays and lists.
     """
 
-    columns: TableColumns | None = None
+    plan: TablePlan | None = None
     label_name: Any = None
     label_dtype: Any = None
 
     @classmethod
     def of(cls, X: Any, y: Any) -> "Containers":
-        """Return the containers of samples and labels; InvalidInputError where a column is no numbers."""
-        columns = table_columns(X) if is_table(X) else None
-        return cls(columns, y.name, y.dtype) if _is_series(y) else cls(columns)
+        """Return the containers of both; InvalidInputError where a column cannot be modelled."""
+        plan = TablePlan.fit(X) if is_table(X) else None
+        return cls(plan, y.name, y.dtype) if _is_series(y) else cls(plan)
+
+    @classmethod
+    def of_format(cls, fmt: SampleFormat) -> "Containers":
+        """Return the containers of samples of a model that was saved."""
+        return cls(None if fmt.table is None else fmt.table.plan)
+
+    def numbers_of(self, X: Any) -> Shaped[np.ndarray, "n ..."]:
+        """Return samples as the array that is modelled."""
+        return self.plan.to_numbers(X) if self.plan is not None and is_table(X) else array_of_samples(X)
+
+    def dataset(self, X: Any, y: Any) -> Dataset:
+        """Return samples and labels as a data set; see `riemaug.data.arrays.dataset_of_arrays`."""
+        samples, labels = self.numbers_of(X), array_of_labels(y)
+        check_size(samples)
+        dataset = dataset_of_arrays(samples, labels)
+        if self.plan is None:
+            return dataset
+        name = "label" if self.label_name is None or self.label_name in self.plan.names else self.label_name
+        column = level_column(sys.modules["pandas"].Series(labels.reshape(-1), name=name), name)
+        layout = TableLayout(self.plan, column, len(self.plan.columns))
+        # a saved model gives, and the command line writes, such tables
+        fmt = SampleFormat("table", samples.shape[1:], "float64", ".csv", None, False, table=layout)
+        return replace(dataset, format=fmt)
 
     def restore(self, X: Shaped[np.ndarray, "n ..."], y: Shaped[np.ndarray, " n"]) -> tuple[Any, Any]:
         """Return samples and labels in such containers; the rows of pandas are numbered from 0."""
-        samples = X if self.columns is None else self.columns.table(X)
+        samples = X if self.plan is None else self.plan.to_table(X)
         if self.label_dtype is None:
             return samples, y
         return samples, sys.modules["pandas"].Series(y, name=self.label_name, dtype=self.label_dtype)
@@ -84,8 +81,8 @@ def _is_series(y: Any) -> bool:
     return pandas is not None and isinstance(y, pandas.Series)
 
 
-def table_columns(X: Any) -> TableColumns:
-    """Return the columns of a DataFrame.
+def whole_columns(X: Any) -> Bool[np.ndarray, " D"]:
+    """Return which columns of a DataFrame of numbers hold integers or truth values.
 
     Raises
     ------
@@ -101,7 +98,7 @@ def table_columns(X: Any) -> TableColumns:
                 f"columns must hold real numbers, {name!r} holds {dtype}: encode it as numbers or drop it"
             )
         whole.append(is_whole)
-    return TableColumns(X.columns, X.dtypes, np.array(whole, dtype=bool))
+    return np.array(whole, dtype=bool)
 
 
 def array_of_samples(X: Any) -> Shaped[np.ndarray, "n ..."]:
@@ -143,9 +140,9 @@ def _numbers_of_objects(samples: Shaped[np.ndarray, "n ..."]) -> Shaped[np.ndarr
 
 def _numbers_of(table: Any) -> np.ndarray:
     """Return a DataFrame as one array of the dtype that holds all its columns; gaps become NaN."""
-    columns = table_columns(table)
-    kinds = {dtype for dtype in columns.dtypes if isinstance(dtype, np.dtype)}
-    if len(kinds) == len(set(columns.dtypes)):
+    whole_columns(table)
+    kinds = {dtype for dtype in table.dtypes if isinstance(dtype, np.dtype)}
+    if len(kinds) == len(set(table.dtypes)):
         return table.to_numpy(dtype=np.result_type(*kinds) if kinds else None)
     # pandas' own dtypes, which may have gaps, or columns of zeros left out
     return table.to_numpy(dtype=np.float64, na_value=np.nan)

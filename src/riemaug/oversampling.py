@@ -12,7 +12,7 @@ from riemaug.augmentor import Augmentor
 from riemaug.config import GeneratorConfig
 from riemaug.data.checks import MIN_PER_CLASS, check_memory
 from riemaug.errors import InvalidInputError
-from riemaug.estimator_input import TableColumns, is_table, table_columns
+from riemaug.estimator_input import is_table, whole_columns
 from riemaug.estimator_parameters import RandomStateLike, seed_of, validated
 
 try:
@@ -82,7 +82,7 @@ class ManifoldOverSampler(BaseOverSampler):
     sampling".
     """
 
-    _columns: TableColumns | None = None
+    _whole_columns: np.ndarray | None = None
 
     def __init__(
         self,
@@ -135,7 +135,7 @@ class ManifoldOverSampler(BaseOverSampler):
 
     def _check_X_y(self, X: Any, y: Any, accept_sparse: Any = None) -> tuple[Any, Any, bool]:
         """Return X and y as arrays, X flat or with its axes, and whether y was one column a class."""
-        self._columns = table_columns(X) if is_table(X) else None
+        self._whole_columns = whole_columns(X) if is_table(X) else None
         axes = _axes_of_samples(X)
         flat = X if axes is None else np.asarray(X).reshape(len(X), math.prod(axes))
         samples: Any
@@ -160,8 +160,8 @@ class ManifoldOverSampler(BaseOverSampler):
         made, labels = augmentor.fit(samples[rows], y[rows]).sample(wanted)
         self.augmentor_ = augmentor
         made = made.reshape(len(made), *X.shape[1:])
-        if self._columns is not None:
-            made = self._columns.rounded(made)
+        if self._whole_columns is not None:
+            made = np.where(self._whole_columns, np.rint(made), made).astype(made.dtype, copy=False)
         joined = _with_sparse(X, made) if issparse(X) else np.concatenate([X, made])
         return joined, np.concatenate([y, labels.astype(y.dtype)])
 

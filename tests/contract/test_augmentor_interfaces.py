@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,17 +53,45 @@ def test_tables_keep_columns_dtypes_ranges_and_the_labels_their_name(dtype: str 
     assert made["weight"].nunique() > 2
 
 
-def test_a_frame_of_one_dtype_is_what_its_array_is() -> None:
+def test_pixels_as_columns_keep_their_dtype_and_constant_ones_their_value() -> None:
     data, labels = digits()
-    rows = data.reshape(len(data), -1)
-    frame = pd.DataFrame(rows)
-    one, two = quick(model="vae"), quick(model="vae")
-    made, new_labels = one.fit(frame, labels).sample(3)
-    array, _ = two.fit(rows, labels).sample(3)
-    assert np.array_equal(made.to_numpy(), array)
+    frame = pd.DataFrame(data.reshape(len(data), -1))
+    augmentor = quick(model="vae").fit(frame, labels)
+    made, new_labels = augmentor.sample(3)
     assert set(made.dtypes) == {np.dtype(np.uint8)}
+    assert (made[0] == frame[0][0]).all()
+    assert frame[0].nunique() == 1
     assert isinstance(new_labels, np.ndarray)
-    assert not hasattr(one, "feature_names_in_")  # the columns' names are numbers
+    assert augmentor.n_features_in_ == 64
+    assert not hasattr(augmentor, "feature_names_in_")  # the columns' names are numbers
+
+
+def test_categories_text_and_dates_are_drawn_too_and_saved(tmp_path: Path) -> None:
+    frame, state = table()
+    frame = frame.assign(
+        arm=pd.Categorical(["a", "b", "c", "b"] * 4, categories=["c", "b", "a"], ordered=True),
+        town=["Bern", "Genf"] * 8,
+        seen=pd.date_range("2020-01-01", periods=16),
+    )
+    augmentor = quick(model="vae").fit(frame, state)
+    made, labels = augmentor.sample(9)
+    assert made.dtypes.equals(frame.dtypes)
+    assert set(made["town"]) <= {"Bern", "Genf"}
+    assert set(made["arm"]) <= set("abc")
+    assert made["seen"].between(frame["seen"].min(), frame["seen"].max()).all()
+    assert augmentor.n_features_in_ == 8
+    augmentor.save(tmp_path)
+    again, same = Augmentor.load(tmp_path).sample(9)
+    pd.testing.assert_frame_equal(again, made)
+    assert same.tolist() == labels.tolist()
+
+
+@pytest.mark.parametrize("labels", [[0, 1], [True, False], [2.0, 10.0], ["b", "a"]])
+def test_labels_of_a_table_are_those_of_arrays(labels: list[Any]) -> None:
+    frame, _ = table()
+    augmentor = quick(model="vae").fit(frame, np.array(labels * 8))
+    assert augmentor.sample({labels[1]: 2})[1].tolist() == [labels[1]] * 2
+    assert augmentor.generators_.sample_format.table.label.name == "label"
 
 
 def test_none_of_no_samples_is_a_frame_too() -> None:
@@ -75,14 +104,14 @@ def test_none_of_no_samples_is_a_frame_too() -> None:
 @pytest.mark.parametrize(
     ("column", "words"),
     [
-        (pd.Series(["a"] * 16, index=range(100, 116)), "'new' holds"),
-        (pd.Series(pd.date_range("2020", periods=16), index=range(100, 116)), "'new' holds datetime64"),
-        (pd.Series([1.0] * 15 + [np.nan], index=range(100, 116)), "finite numbers, 1 values are NaN"),
-        (pd.Series([1] * 15 + [None], index=range(100, 116), dtype="Int64"), "finite numbers, 1 values"),
+        (pd.Series([1.0] * 15 + [np.nan], index=range(100, 116)), "missing or NaN in 'new'"),
+        (pd.Series([1] * 15 + [None], index=range(100, 116), dtype="Int64"), "missing or NaN in 'new'"),
+        (pd.Series([object()] * 16, index=range(100, 116)), "'new'"),
+        (pd.Series([1j] * 16, index=range(100, 116)), "'new' holds complex128"),
     ],
-    ids=["text", "dates", "nan", "NA"],
+    ids=["nan", "NA", "objects", "complex"],
 )
-def test_columns_of_no_numbers_and_gaps_are_refused(column: pd.Series, words: str) -> None:
+def test_columns_that_cannot_be_modelled_are_refused(column: pd.Series, words: str) -> None:
     frame, state = table()
     with pytest.raises(InvalidInputError, match=words) as caught:
         quick().fit(frame.assign(new=column), state)
