@@ -154,7 +154,7 @@ def test_what_does_not_go_together_is_refused(cli: Command, real: Path, made: Pa
         ((real, "--cv", 2, "--model", "gan"), "--model: input should be"),
         ((real, made, "--test", test, "--seeds", 0), "--seeds: input should be greater"),
         ((real, made, "--test", test, "--classifier", "forest"), "small-cnn"),
-        ((real, made, "--test", test, "--trained-on", "fake"), "--trained-on takes real, synthetic"),
+        ((real, made, "--test", test, "--trained-on", "fake"), "--trained-on takes one of real, synthetic"),
         ((real, made, "--test", test, "--classic", "x3"), "--classic: input should be 'x5'"),
         ((real, "--cv", 50), "use fewer folds"),
     ]

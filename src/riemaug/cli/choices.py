@@ -19,6 +19,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "sampler": ("mixture", "walk", "hmc", "prior", "walk-paper", "walk-paper-code"),
     "device": ("auto", "cpu", "cuda"),
     "include_real": ("copy", "link"),
+    "layout": ("folders", "bids"),
     "classifier": ("small-cnn", "cnn", "mlp", "densenet", "logistic", "boosted-trees"),
     "trained_on": ("real", "synthetic", "both", "classic", "all"),
     "classic": ("x5", "x10", "x15"),

@@ -3,60 +3,17 @@
 import csv
 import math
 import re
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from riemaug.cli.choices import completing, did_you_mean
+from riemaug.cli.configuration import read_config
 from riemaug.errors import InvalidInputError
 
 _DATA, _MODEL, _TRAINING, _AMOUNT = "Data", "Model", "Training", "Amount"
 _SAMPLING, _RUN = "Sampling", "Run"
-_NOT_IN_A_FILE = ("config", "help")
-
-
-def read_config(context: Any, path: Path | None) -> Path | None:
-    """Take the options' defaults from a TOML file; what stands on the command line wins.
-
-    `context` is the running command's, of a class that depends on the version of Typer.
-    """
-    if path is None or context.resilient_parsing:
-        return path
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidInputError(f"--config must be a readable TOML file, {path} is not ({error})") from None
-    options = {parameter.name: parameter for parameter in context.command.params}
-    known = [name.replace("_", "-") for name in options if name and name not in _NOT_IN_A_FILE]
-    defaults = {}
-    for key, value in values.items():
-        name, written = key.replace("-", "_"), key.replace("_", "-")
-        if written not in known:
-            raise InvalidInputError(
-                f"{path} may hold the options of {context.info_name}, it has {key!r}"
-                f"{did_you_mean(written, known)}"
-            )
-        defaults[name] = _value_of(options[name], key, value, path)
-    context.default_map = {**(context.default_map or {}), **defaults}
-    return path
-
-
-def _value_of(option: Any, key: str, value: object, path: Path) -> object:
-    """Return the value of an option in a configuration file; of a repeatable one a list."""
-    may_repeat = getattr(option, "multiple", False)
-    if may_repeat and isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return value
-    if isinstance(value, dict | list):
-        raise InvalidInputError(
-            f"{path} may hold one value for each option, {key} has {value!r}: write {key} = value"
-        )
-    is_flag = getattr(option, "is_flag", False)
-    if is_flag != isinstance(value, bool):
-        wanted, example = ("true or false", "true") if is_flag else ("a value", "VALUE")
-        raise InvalidInputError(f"{path}: {key} takes {wanted}, it has {value!r}: write {key} = {example}")
-    return [str(value)] if may_repeat else value
 
 
 Config = Annotated[
@@ -111,6 +68,7 @@ Layout = Annotated[
     typer.Option(
         help="Write volumes in class folders (folders) or as a BIDS derivative (bids); by default like DATA.",
         metavar="folders|bids",
+        autocompletion=completing("layout"),
         rich_help_panel=_AMOUNT,
         show_default=False,
     ),

@@ -157,7 +157,8 @@ def show(
     what: Annotated[
         str,
         typer.Argument(
-            help="table1, table2, table3, fig1, fig2, fig3, fig4; and ours: orderings, gains, baselines, curve.",
+            help="table1, table2, table3, fig1, fig2, fig3, fig4; and ours: orderings, gains, baselines, "
+            "curve.",
             autocompletion=completing(_WHAT),
             show_default=False,
         ),
