@@ -323,7 +323,8 @@ class TableRows:
         """Read a file that `read_table_file` takes; the same errors."""
         suffix = path.suffix.casefold()
         if suffix == PARQUET_SUFFIX:
-            return cls(suffix, [], load_parquet().read_table(path))
+            with load_parquet().ParquetFile(path) as file:
+                return cls(suffix, [], file.read())
         cells, delimiter = read_csv_rows(path)
         return cls(suffix, cells[0], cells[1:], delimiter)
 
