@@ -2,6 +2,7 @@
 
 import math
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ from riemaug.data.sizes import SizeOptions
 from riemaug.errors import InvalidInputError
 
 _READ_ERRORS = (OSError, ValueError, TypeError, EOFError, OverflowError, SyntaxError, MemoryError)
+_ONE_HEADER_AT_A_TIME = threading.Lock()
+"""numpy parses headers by `ast`, which is not safe in threads before Python 3.12 (CPython's gh-106905)."""
 _REAL_KINDS = "biuf"
 _MOST_BYTES = 8
 
@@ -57,7 +60,8 @@ def _mapped(path: Path) -> np.memmap:
     if not os.path.isfile(path):
         raise InvalidInputError("is no regular file" if os.path.exists(path) else "the file does not exist")
     try:
-        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+        with _ONE_HEADER_AT_A_TIME:
+            mapped = np.load(path, mmap_mode="r", allow_pickle=False)
     except _READ_ERRORS as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InvalidInputError(f"no npy file of plain numbers ({reason}): save it again") from None

@@ -1,5 +1,7 @@
 """npy files and multi-page TIFF as samples: what is read and refused, and that it comes back as it was."""
 
+import time
+
 import numpy as np
 import pytest
 from data_files import noise, refused, save_image
@@ -149,6 +151,26 @@ def test_a_header_that_promises_too_much_is_refused_before_it_is_read(tmp_path):
         np.lib.format.write_array_header_1_0(file, header)
         file.truncate(2 * MAX_PIXELS + 128)  # a hole: no disk is used
     refused(tmp_path, "'a/z.npy'", f"up to {MAX_PIXELS} values")
+
+
+def test_headers_are_parsed_one_at_a_time(tmp_path, monkeypatch):
+    # Python's own parser, which numpy reads headers with, loses count when threads use it at one time
+    save_arrays(tmp_path, count=10)
+    load, inside, most = np.load, [], []
+
+    def slow_load(*args, **options):
+        inside.append(None)
+        most.append(len(inside))
+        time.sleep(0.002)
+        try:
+            return load(*args, **options)
+        finally:
+            inside.pop()
+
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    monkeypatch.setattr(np, "load", slow_load)
+    assert read_dataset(tmp_path).counts == (10, 10)
+    assert (len(most), max(most)) == (40, 1)
 
 
 def test_sizes_of_plain_arrays_cannot_be_changed(tmp_path):
