@@ -181,8 +181,8 @@ def include_real(data_root: Path, dataset: Dataset, out: Path, how: Literal["cop
     """Put the real images or volumes beside the synthetic ones, in the class folders.
 
     An image that was changed at reading (resized, turned, its kind converted) is written as it was
-    read, at its own size if it was only modelled at another one. All others are copied byte by byte, or
-    linked by absolute symbolic links.
+    read, at its own size if it was only modelled at another one; a volume of another grid is written on the
+    common one. All others are copied byte by byte, or linked by absolute symbolic links.
 
     Parameters
     ----------
