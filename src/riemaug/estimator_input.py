@@ -43,7 +43,7 @@ class Containers:
         """Return the containers of samples of a model that was saved."""
         return cls(None if fmt.table is None else fmt.table.plan)
 
-    def numbers_of(self, X: Any) -> Shaped[np.ndarray, "n ..."]:
+    def numbers_of(self, X: Any) -> Shaped[np.ndarray, "..."]:
         """Return samples as the array that is modelled."""
         return self.plan.to_numbers(X) if self.plan is not None and is_table(X) else array_of_samples(X)
 
@@ -101,7 +101,7 @@ def whole_columns(X: Any) -> Bool[np.ndarray, " D"]:
     return np.array(whole, dtype=bool)
 
 
-def array_of_samples(X: Any) -> Shaped[np.ndarray, "n ..."]:
+def array_of_samples(X: Any) -> Shaped[np.ndarray, "..."]:
     """Return samples as an array: numbers of a DataFrame, of lists, or of an array of Python objects.
 
     Raises
@@ -119,7 +119,7 @@ def array_of_samples(X: Any) -> Shaped[np.ndarray, "n ..."]:
     return samples if samples.dtype.kind != "O" else _numbers_of_objects(samples)
 
 
-def check_size(samples: Shaped[np.ndarray, "n ..."]) -> None:
+def check_size(samples: Shaped[np.ndarray, "..."]) -> None:
     """Refuse to learn from one sample or from none of its values; InvalidInputError."""
     if samples.ndim > 1 and len(samples) and 0 in samples.shape:
         raise InvalidInputError(
@@ -129,7 +129,7 @@ def check_size(samples: Shaped[np.ndarray, "n ..."]) -> None:
         raise InvalidInputError("X must hold several samples of each class, it holds 1 sample: add others")
 
 
-def _numbers_of_objects(samples: Shaped[np.ndarray, "n ..."]) -> Shaped[np.ndarray, "n ..."]:
+def _numbers_of_objects(samples: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, "..."]:
     try:
         return samples.astype(np.float64)
     except (TypeError, ValueError) as error:
@@ -148,7 +148,7 @@ def _numbers_of(table: Any) -> np.ndarray:
     return table.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
-def array_of_labels(y: Any) -> Shaped[np.ndarray, "n ..."]:
+def array_of_labels(y: Any) -> Shaped[np.ndarray, "..."]:
     """Return labels as an array; objects that are all text or all numbers become just that.
 
     Raises

@@ -36,7 +36,13 @@ def table() -> tuple[pd.DataFrame, pd.Series]:
 # pandas
 
 
-@pytest.mark.parametrize("dtype", [None, "category", "object", "string"])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    [None, "category", pytest.param("object", marks=SLOW), pytest.param("string", marks=SLOW)],
+)
 def test_tables_keep_columns_dtypes_ranges_and_the_labels_their_name(dtype: str | None) -> None:
     frame, state = table()
     state = state if dtype is None else state.astype(dtype)
@@ -86,7 +92,15 @@ def test_categories_text_and_dates_are_drawn_too_and_saved(tmp_path: Path) -> No
     assert same.tolist() == labels.tolist()
 
 
-@pytest.mark.parametrize("labels", [[0, 1], [True, False], [2.0, 10.0], ["b", "a"]])
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [0, 1],
+        pytest.param([True, False], marks=SLOW),
+        pytest.param([2.0, 10.0], marks=SLOW),
+        pytest.param(["b", "a"], marks=SLOW),
+    ],
+)
 def test_labels_of_a_table_are_those_of_arrays(labels: list[Any]) -> None:
     frame, _ = table()
     augmentor = quick(model="vae").fit(frame, np.array(labels * 8))
@@ -132,6 +146,7 @@ def test_features_are_told_and_forgotten_with_the_next_fit() -> None:
 # random states
 
 
+@SLOW
 def test_random_states_of_numpy_are_drawn_from_at_fit() -> None:
     made = {}
     for name, kind in (("state", np.random.RandomState), ("generator", np.random.default_rng)):

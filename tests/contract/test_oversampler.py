@@ -106,7 +106,10 @@ def test_a_seed_repeats_and_a_random_state_goes_on() -> None:
 # images
 
 
-@pytest.mark.parametrize("axes", [(8, 8), (1, 8, 8), (2, 4, 8), (4, 4, 4)])
+@pytest.mark.parametrize(
+    "axes",
+    [(8, 8), (1, 8, 8), *(pytest.param(axes, marks=pytest.mark.slow) for axes in [(2, 4, 8), (4, 4, 4)])],
+)
 def test_images_and_flat_rows_with_their_shape_are_the_same(axes: tuple[int, ...]) -> None:
     data, labels = uneven(2)
     images = data.reshape(-1, *axes)
