@@ -33,7 +33,7 @@ def test_two_classes_are_imported_and_sampled_as_images(cli, tmp_path):
     assert all(row.start.startswith("centroid ") for row in rows)
 
 
-@pytest.mark.parametrize("sampler", ["mixture", "walk", "hmc", "prior"])
+@pytest.mark.parametrize("sampler", ["mixture", pytest.param("walk", marks=pytest.mark.slow), "hmc", "prior"])
 def test_every_sampler_draws_from_an_imported_model(cli, place, sampler):
     if not (place / "model").exists():
         told = cli("import", PYTHAE, place / "model", "--json").document
