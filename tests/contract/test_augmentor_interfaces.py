@@ -17,6 +17,8 @@ from riemaug.augmentor import Augmentor
 from riemaug.errors import InvalidInputError, NotFittedError
 from tests.contract.small import digits, quick
 
+SLOW = pytest.mark.slow
+
 
 def table() -> tuple[pd.DataFrame, pd.Series]:
     rng = np.random.default_rng(0)
@@ -34,9 +36,6 @@ def table() -> tuple[pd.DataFrame, pd.Series]:
 
 
 # pandas
-
-
-SLOW = pytest.mark.slow
 
 
 @pytest.mark.parametrize(
