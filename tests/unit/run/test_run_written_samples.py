@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from riemaug.data import RangeScaler, SampleFormat, write_arrays, write_class_files
+from riemaug.data.grids import VolumeGrid
 from riemaug.errors import InvalidInputError
 from riemaug.run.written_samples import written_samples
 
@@ -41,6 +44,23 @@ def test_samples_come_at_the_size_that_is_modelled(tmp_path):
     scaler = RangeScaler(np.asarray(0.0), np.asarray(400.0), "uint8")
     names = write_class_files(tmp_path, "a", samples, fmt)
     np.testing.assert_array_equal(written_samples(tmp_path, names, scaler, fmt), np.full((1, 4, 3), 0.5))
+
+
+def test_volumes_come_as_they_were_written_and_at_the_modelled_size(tmp_path):
+    nibabel = pytest.importorskip("nibabel")
+    header = nibabel.Nifti1Image(np.zeros((6, 4, 8), np.uint8), np.diag([2.0, 2.0, 3.0, 1.0])).header
+    fmt = SampleFormat(
+        "volumes", (6, 4, 8), "uint8", ".nii.gz", None, False, grid=VolumeGrid.of_header(header, 1)
+    )
+    samples = RNG.integers(0, 256, (2, 6, 4, 8)).astype(np.uint8)
+    scaler = RangeScaler.fit(samples)
+    names = write_class_files(tmp_path, "a", samples, fmt)
+    np.testing.assert_array_equal(written_samples(tmp_path, names, scaler, fmt), scaler.transform(samples))
+    half = replace(fmt, fit_shape=(3, 2, 4))
+    means = samples.reshape(2, 3, 2, 2, 2, 4, 2).mean((2, 4, 6))
+    np.testing.assert_allclose(
+        written_samples(tmp_path, names, scaler, half), scaler.transform(means), atol=1e-5
+    )
 
 
 def test_rows_of_arrays(tmp_path):
