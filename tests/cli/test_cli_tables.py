@@ -1,15 +1,13 @@
 """Tables on the command line: real ones in, such ones out, and every command takes them."""
 
 import json
-import re
-import shlex
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from cli_runs import Command, run_for_real, same_bytes
+from cli_runs import Command, same_bytes
 from sklearn.datasets import load_breast_cancer, load_wine
 
 from riemaug.data import read_manifest
@@ -262,18 +260,3 @@ def test_a_table_is_cross_validated(cli: Command, tmp_path: Path) -> None:
     done = cli("evaluate", tmp_path / "wine.csv", *options, "--out", tmp_path / "result")
     assert done.code == 0, done.err
     assert done.document["verdicts"]
-
-
-@pytest.mark.slow
-def test_the_page_on_tables_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "tables.md").read_text(encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    names: dict[str, Any] = {}
-    for kind, code in re.findall(r"^```(python|bash)\n(.*?)^```", page, re.DOTALL | re.MULTILINE):
-        if kind == "python":
-            exec(compile(code, "tables.md", "exec"), names)
-            continue
-        for line in code.splitlines():
-            done = run_for_real(*shlex.split(line)[1:])
-            assert done.code == 0, done.err
-    assert len(names["both"]) == len(names["real"]) + 120
