@@ -15,8 +15,8 @@ import psutil
 import torch
 
 from riemaug._version import __version__
+from riemaug.free_memory import CGROUP, free_memory, memory_limit
 
-CGROUP = Path("/sys/fs/cgroup")
 """Where Linux tells a process which share of the machine it may use."""
 VARIABLES = (
     "CUDA_VISIBLE_DEVICES",
@@ -138,20 +138,12 @@ def _cores() -> dict[str, int]:
 
 def memory(cgroup: Path = CGROUP) -> dict[str, int | None]:
     """Return bytes of memory: of the machine, free now, and the limit of a container or scheduler if any."""
-    machine = psutil.virtual_memory()
-    limit = _number_in(cgroup / "memory.max") or _number_in(cgroup / "memory/memory.limit_in_bytes")
-    used = _number_in(cgroup / "memory.current") or _number_in(cgroup / "memory/memory.usage_in_bytes")
-    if limit is None or limit >= machine.total:  # where there is no limit an absurd number stands for it
-        return {"machine": machine.total, "free": machine.available, "limit": None}
-    free = min(machine.available, max(0, limit - (used or 0)))
-    return {"machine": machine.total, "free": free, "limit": limit}
-
-
-def _number_in(path: Path) -> int | None:
-    try:
-        return int(path.read_text())
-    except (OSError, ValueError):
-        return None
+    total, limit = psutil.virtual_memory().total, memory_limit(cgroup)
+    return {
+        "machine": total,
+        "free": free_memory(cgroup),
+        "limit": None if limit is None or limit >= total else limit,
+    }
 
 
 def _environment(variables: Mapping[str, str]) -> dict[str, str]:
@@ -195,12 +187,6 @@ def _warnings_about_room(found: Mapping[str, Any]) -> list[str]:
         warnings.append(
             f"only {room['free'] / 1e9:.1f} GB of memory are free: use --jobs 1, and --fit-shape for large "
             "samples"
-        )
-    if room["limit"] is not None:
-        warnings.append(
-            f"a container or scheduler allows {room['limit'] / 1e9:.1f} GB of the machine's "
-            f"{room['machine'] / 1e9:.1f} GB of memory: estimates look at the machine, so choose --jobs "
-            "yourself"
         )
     if not place["writable"]:
         warnings.append(

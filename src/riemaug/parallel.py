@@ -59,7 +59,7 @@ def _end_with(parent: int) -> None:
 
 @contextmanager
 def _interrupts_held_back() -> Iterator[None]:
-    """Processes started in the block never see Ctrl-C, which a terminal sends to all of them: this one ends them.
+    """Start processes in the block that never see Ctrl-C, which a terminal sends to all: this one ends them.
 
     A process inherits the mask from its first instruction on. A Ctrl-C during the block reaches this
     process at its end. Where signals have no masks (Windows) nothing is done.

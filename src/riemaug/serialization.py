@@ -194,7 +194,10 @@ def _restore_metric(
 def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     """Write tensors to a safetensors file, whole or not at all."""
     with atomic_path(path) as temporary:
+        temporary.touch()
+        mode = temporary.stat().st_mode  # as the user's umask has it; safetensors makes files private
         save_file(tensors, temporary)
+        temporary.chmod(mode)
 
 
 def save_generators(folder: Path, generators: FittedGenerators) -> str:

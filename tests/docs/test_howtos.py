@@ -22,6 +22,7 @@ def run_shell(code: str, page: Path) -> None:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", code],
+        check=False,
         env=os.environ | {"PATH": path},
         capture_output=True,
         text=True,

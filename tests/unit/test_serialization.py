@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+import os
 import pickle
 import shutil
 from collections.abc import Callable
@@ -29,6 +30,7 @@ from riemaug.serialization import (
     file_hash,
     load_generators,
     save_generators,
+    write_tensors,
 )
 from riemaug.training import TrainingConfig
 
@@ -586,3 +588,11 @@ def test_pickles_are_never_read(folder: Path, tmp_path: Path) -> None:
     change_description(folder, lambda description: None)
     refused(folder, "must be whole")
     assert not mark.exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="files have no such modes on this system")
+def test_a_saved_model_can_be_read_by_whom_the_user_lets(tmp_path: Path) -> None:
+    """The umask decides, as for any other file."""
+    (tmp_path / "usual").touch()
+    write_tensors(tmp_path / "x.safetensors", {"a": torch.ones(2)})
+    assert (tmp_path / "x.safetensors").stat().st_mode == (tmp_path / "usual").stat().st_mode

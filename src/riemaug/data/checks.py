@@ -5,12 +5,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
-import psutil
 from jaxtyping import Int64, Shaped
 
 from riemaug.data.blocks import row_blocks
 from riemaug.data.listing import quote_some
 from riemaug.errors import InvalidInputError, ResourceError
+from riemaug.free_memory import free_memory
 
 MIN_PER_CLASS = 2
 
@@ -30,7 +30,7 @@ def check_memory(needed: int, what: str, fix: str) -> None:
     ResourceError
         More is needed than is free.
     """
-    free = psutil.virtual_memory().available
+    free = free_memory()
     if needed > free:
         raise ResourceError(
             f"the {what} need {needed / 2**30:.3g} GiB of memory, {free / 2**30:.3g} GiB are free: {fix}"

@@ -11,6 +11,7 @@ import torch
 
 from riemaug.class_model import BLOCK, NO_NETWORKS, Networks
 from riemaug.errors import ResourceError
+from riemaug.free_memory import free_memory
 from riemaug.models import ModelConfig
 from riemaug.run.fitting import has_fixed_length
 from riemaug.run.network_cost import ModelCost, cost_of
@@ -111,7 +112,7 @@ def estimate_fit(
     fitting = _job_bytes(model, cost, training, max(sizes)) + data_bytes
     per_job = _drawing_bytes(cost) + data_bytes if shared else fitting
     overhead = PROCESS_BYTES + 2.0 * data_bytes
-    available = float(psutil.virtual_memory().available + psutil.Process().memory_info().rss)
+    available = float(free_memory() + psutil.Process().memory_info().rss)
     room = available * SAFE_SHARE - overhead
     rate = matrix_rate()
     trainings = (not shared and separate_trainings) or [training] * len(sizes)

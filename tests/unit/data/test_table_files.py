@@ -298,7 +298,7 @@ def test_a_table_that_does_not_fit_the_memory_is_refused(
     class Little:
         available = 1000
 
-    monkeypatch.setattr("riemaug.data.checks.psutil.virtual_memory", Little)
+    monkeypatch.setattr("psutil.virtual_memory", Little)
     with pytest.raises(ResourceError, match="rows need .* GiB of memory"):
         read_dataset(path)
 
