@@ -7,6 +7,8 @@ import pandas as pd
 from hypothesis import assume
 from hypothesis import strategies as st
 
+from riemaug.data.tables import GROUP_NAME, LABEL_NAMES
+
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), min_size=1, max_size=6).filter(
     lambda text: text.strip() == text
 )
@@ -66,11 +68,17 @@ def columns(draw: Any, rows: int, kinds: tuple[str, ...], texts: Any = TEXTS) ->
     return pd.Series(_categories(draw, rows, texts), dtype=kind)  # type: ignore[call-overload]
 
 
+def _means_something(name: str) -> bool:
+    """Tell whether a column of that name would be taken for the labels or for the subjects."""
+    return name.casefold() in LABEL_NAMES | {GROUP_NAME}
+
+
 @st.composite
 def tables(draw: Any, kinds: tuple[str, ...], texts: Any = TEXTS, names: Any = TEXTS) -> pd.DataFrame:
     """Draw a table of one to four columns, of which one varies at least."""
     rows = draw(st.integers(2, 10))
-    labels = draw(st.lists(names, min_size=1, max_size=4, unique=True))
+    plain = names.filter(lambda name: not _means_something(name))
+    labels = draw(st.lists(plain, min_size=1, max_size=4, unique=True))
     table = pd.DataFrame({label: draw(columns(rows, kinds, texts)) for label in labels})
     assume((table.nunique() > 1).any())
     return table
