@@ -171,13 +171,25 @@ def upright(
 
     The first axis goes from head to feet, the second from front to back, the third from left to right.
     """
+    axes, backwards = _upright_axes(affine)
+    turned = np.transpose(volumes, (0, *(1 + axis for axis in axes)))
+    steps = tuple(slice(None, None, -1 if flip else None) for flip in backwards)
+    return turned[(slice(None), *steps)]
+
+
+def upright_spacing(affine: Float[np.ndarray, "4 4"]) -> tuple[float, float, float]:
+    """Return the length of a voxel along each axis of `upright` volumes, in the affine's unit of length."""
+    first, second, third = np.sqrt(np.square(affine[:3, :3]).sum(0))[_upright_axes(affine)[0]].tolist()
+    return first, second, third
+
+
+def _upright_axes(affine: Float[np.ndarray, "4 4"]) -> tuple[list[int], list[bool]]:
+    """Return the voxel axes towards head, front and right, and which of them are to be turned round."""
     from nibabel.orientations import io_orientation
 
     orientation = io_orientation(affine)
     if np.isnan(orientation).any():
-        return volumes  # an affine that flattens an axis has no directions
-    axes = np.argsort(orientation[:, 0])[::-1]  # voxel axes towards head, front, right
-    backwards = [flip != wanted for flip, wanted in zip(orientation[axes, 1], (-1, -1, 1), strict=True)]
-    turned = np.transpose(volumes, (0, *(1 + axes)))
-    steps = tuple(slice(None, None, -1 if flip else None) for flip in backwards)
-    return turned[(slice(None), *steps)]
+        return [0, 1, 2], [False] * 3  # an affine that flattens an axis has no directions
+    axes = np.argsort(orientation[:, 0])[::-1]
+    backwards = [bool(flip != wanted) for flip, wanted in zip(orientation[axes, 1], (-1, -1, 1), strict=True)]
+    return axes.tolist(), backwards

@@ -15,7 +15,7 @@ from jaxtyping import Float, Shaped
 from riemaug.atomic import atomic_path
 from riemaug.data.channels import has_alpha, on_white
 from riemaug.data.dataset import SampleFormat
-from riemaug.data.grids import VolumeGrid, is_same_grid, upright
+from riemaug.data.grids import VolumeGrid, is_same_grid, upright, upright_spacing
 from riemaug.data.images import MAX_PIXELS
 from riemaug.data.regridding import onto_grid
 from riemaug.errors import InvalidInputError
@@ -297,3 +297,26 @@ def upright_samples(samples: Shaped[np.ndarray, "n ..."], fmt: SampleFormat) -> 
     if fmt.grid is None:
         return samples
     return upright(samples, np.asarray(_header_for(fmt).get_best_affine(), dtype=np.float64))
+
+
+def upright_lengths(fmt: SampleFormat) -> tuple[float, float, float]:
+    """Return how long the sides of volumes are, in the order that `upright_samples` brings them to.
+
+    Of NIfTI volumes in the affine's unit of length, of others in voxels. An affine that gives an axis no
+    length counts as one of cubic voxels.
+
+    Parameters
+    ----------
+    fmt : SampleFormat
+        With three sides.
+    """
+    first, second, third = fmt.sample_shape[:NUM_SIDES]
+    if fmt.grid is None:
+        return float(first), float(second), float(third)
+    affine = np.asarray(_header_for(fmt).get_best_affine(), dtype=np.float64)
+    sides = np.empty((1, *fmt.sample_shape[:NUM_SIDES]), dtype=np.bool_)
+    spacing = np.array(upright_spacing(affine))
+    if not (np.isfinite(spacing) & (spacing > 0)).all():
+        spacing = np.ones(NUM_SIDES)
+    first, second, third = (spacing * upright(sides, affine).shape[1:]).tolist()
+    return first, second, third

@@ -8,6 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 from riemaug.report import formats, summary, words
+from riemaug.report.column_view import ColumnsView, columns_view
 from riemaug.report.data import ClassReport, ReportData
 from riemaug.report.dropping import dropping_of_class
 from riemaug.report.figures import curve_svg, distance_svg
@@ -78,6 +79,7 @@ class ClassView:
     closeness: str
     latent_map: MapView | None
     volumes: VolumesView | None
+    columns: ColumnsView | None
     epochs: int | None
     elbo: float | None
     seconds: float | None
@@ -120,6 +122,7 @@ def class_view(data: ReportData, index: int) -> ClassView:
         closeness=summary.closeness_sentence(report),
         latent_map=None if latent is None else latent_view(latent, f"m{index}", per_class[0]),
         volumes=volumes_view(report, shown, data.show_real, per_class[1]),
+        columns=columns_view(report.columns, data.show_real),
         epochs=max((len(curve) for curve in report.curves.values()), default=None),
         elbo=float(elbo[best - 1]) if len(elbo) else None,
         seconds=float(sum(report.seconds.values())) if report.seconds else None,

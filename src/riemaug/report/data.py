@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, UInt8
 from riemaug.errors import InvalidInputError
 from riemaug.evaluation.copying import DroppedCopies
 from riemaug.evaluation.outcome import Evaluation
+from riemaug.report.columns import Columns
 
 Pictures = UInt8[np.ndarray, "count height width *channels"]
 Value = float | int | str | bool | None
@@ -83,11 +84,14 @@ class Volumes:
         volumes the axes go from head to feet, from front to back, and from left to right.
     axes : tuple of 3 str
         What the three axes are called.
+    spacing : tuple of 3 float
+        Length of a voxel along each axis, in any unit.
     """
 
     synthetic: UInt8[np.ndarray, "k depth height width"]
     nearest: UInt8[np.ndarray, "k depth height width"] | None = None
     axes: tuple[str, str, str] = ("axis 1", "axis 2", "axis 3")
+    spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -125,6 +129,8 @@ class ClassReport:
         Only of a model with a metric and two latent dimensions or more.
     volumes : Volumes or None
         Only of volumes.
+    columns : Columns or None
+        Only of tables.
     diagnostics : mapping
         Sampler diagnostics by name, see `riemaug.report.words`.
     seconds : mapping of str to float
@@ -154,6 +160,7 @@ class ClassReport:
     stop_reason: str = ""
     latent: LatentMap | None = None
     volumes: Volumes | None = None
+    columns: Columns | None = None
     diagnostics: Mapping[str, Value] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
 

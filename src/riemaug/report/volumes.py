@@ -10,6 +10,8 @@ from jaxtyping import UInt8
 from riemaug.report.data import ClassReport
 from riemaug.report.sprites import Sheet, tight_sheet
 
+_CUBIC = 0.01
+"""Voxels whose sides differ by a smaller share are shown as cubes."""
 _KEPT_PNG = 20_000  # bytes: a sheet that takes fewer is kept without loss
 
 
@@ -40,18 +42,22 @@ class VolumesView:
     shape : tuple of 3 int
     axes : tuple of 3 str
         What the axes are called.
+    spacing : tuple of 3 float
+        Length of a voxel along each axis, the shortest one being 1.
     pairs : tuple of tuple of VolumeSheet
         Each synthetic volume, followed by the training volume nearest to it where that may be shown.
     """
 
     shape: tuple[int, int, int]
     axes: tuple[str, str, str]
+    spacing: tuple[float, float, float]
     pairs: tuple[tuple[VolumeSheet, ...], ...]
 
     @property
     def facts(self) -> str:
         """What the script reads."""
-        return json.dumps({"shape": self.shape, "columns": self.pairs[0][0].sheet.columns})
+        columns = self.pairs[0][0].sheet.columns
+        return json.dumps({"shape": self.shape, "columns": columns, "spacing": self.spacing})
 
 
 def volumes_view(report: ClassReport, shown: list[int], show_real: bool, budget: int) -> VolumesView | None:
@@ -84,7 +90,15 @@ def volumes_view(report: ClassReport, shown: list[int], show_real: bool, budget:
     if not pairs:
         return None
     depth, height, width = volumes.synthetic.shape[1:]
-    return VolumesView((depth, height, width), volumes.axes, tuple(pairs))
+    return VolumesView((depth, height, width), volumes.axes, _shown_spacing(volumes.spacing), tuple(pairs))
+
+
+def _shown_spacing(spacing: tuple[float, float, float]) -> tuple[float, float, float]:
+    shortest = min(spacing)
+    if max(spacing) <= (1 + _CUBIC) * shortest:
+        return 1.0, 1.0, 1.0
+    first, second, third = (round(length / shortest, 4) for length in spacing)
+    return first, second, third
 
 
 def _name(names: tuple[str, ...], number: int, otherwise: str) -> str:

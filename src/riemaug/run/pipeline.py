@@ -21,6 +21,7 @@ from riemaug.run.collect import (
     write_sample_arrays,
     write_tables,
 )
+from riemaug.run.columns import columns_of_run
 from riemaug.run.jobs import ClassJob, SampleSpec
 from riemaug.run.plan import Plan, plan_augment, plan_fit
 from riemaug.run.progress import Listener, ProgressWatch, TaskProgress
@@ -340,8 +341,16 @@ def _report_data(
     model_hash: str,
     notes: tuple[str, ...],
 ) -> ReportData:
+    fmt = generators.sample_format
     classes = [
-        class_report(result, item, size, kept_arrays(work.pictures(index)), generators.sample_format)
+        class_report(
+            result,
+            item,
+            size,
+            kept_arrays(work.pictures(index)),
+            fmt,
+            columns_of_run(plan.dataset, index, work),
+        )
         for index, (result, item, size) in enumerate(
             zip(results, generators.classes, generators.class_sizes, strict=True)
         )

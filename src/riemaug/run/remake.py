@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from riemaug.errors import InvalidInputError
 from riemaug.evaluation.copying import nearest_neighbours
 from riemaug.evaluation.outcome import RESULT_NAME, Evaluation
 from riemaug.report import ClassReport, ReportData, write_report
+from riemaug.report.columns import Columns
+from riemaug.run.columns import Rows, class_columns, has_columns, written_rows
 from riemaug.run.evaluation_file import num_judged, read_evaluation
 from riemaug.run.reporting import class_report
 from riemaug.run.request import ReadOptions
@@ -102,7 +105,8 @@ def remake_report(request: RemakeRequest) -> Remade:
         training_set = read_training_set(request.real, _reading(run, folder), generators)
     found, evaluation, notes = _evaluation(request, len(rows))
     if training_set is None:
-        notes += ("real pictures and the pairs are left out: give --real DATA to show them",)
+        what = "real columns" if has_columns(generators.sample_format) else "real pictures and the pairs"
+        notes += (f"{what} are left out: give --real DATA to show them",)
     data = _Source(request, run, generators, rows, training_set).report_data(evaluation)
     path = request.out / REPORT_NAME
     write_report(data, path)
@@ -284,7 +288,30 @@ class _Source:
         shown = self._shown(index, rows)
         draws = _draws(item, self._sampling, len(rows))
         arrays = shown_arrays(item, shown, draws, fmt, self._sampling.seed)
-        return class_report(result, item, self.generators.class_sizes[index], arrays, fmt)
+        columns = self._columns(index, item.name)
+        return class_report(result, item, self.generators.class_sizes[index], arrays, fmt, columns)
+
+    def _columns(self, index: int, name: str) -> Columns | None:
+        """Return the columns of a table's class, with the real ones where these are given; else None."""
+        if self._rows is None:
+            return None
+        own = np.array([row.class_name == name for row in self.rows], dtype=bool)
+        real = None if self.training_set is None else self.training_set.of_class(index)
+        return class_columns(self._rows[own], real, self.generators.sample_format)
+
+    @cached_property
+    def _rows(self) -> Rows | None:
+        """All synthetic rows of a table, as the manifest lists them; None of other data."""
+        fmt = self.generators.sample_format
+        if not has_columns(fmt) or not self.rows:
+            return None
+        rows = written_rows(self.request.out, fmt)
+        if len(rows) != len(self.rows):
+            raise InvalidInputError(
+                f"OUT must be as the run left it, its samples are {len(rows):,} rows and its manifest lists"
+                f" {len(self.rows):,}: make them anew"
+            )
+        return rows
 
     def _shown(self, index: int, rows: Sequence[ManifestRow]) -> ShownSamples:
         scaler, fmt = self.generators.scaler, self.generators.sample_format

@@ -8,8 +8,10 @@ import numpy as np
 
 from riemaug.class_model import ClassModel
 from riemaug.data import SampleFormat
+from riemaug.data.nifti import upright_lengths
 from riemaug.evaluation.copying import DroppedCopies
 from riemaug.report import ClassReport, LatentMap, Volumes
+from riemaug.report.columns import Columns
 from riemaug.run.sharing import Sharing
 from riemaug.training import History
 
@@ -29,6 +31,7 @@ def class_report(
     num_real: int,
     arrays: Mapping[str, np.ndarray],
     fmt: SampleFormat,
+    columns: Columns | None = None,
 ) -> ClassReport:
     """Return what the report shows of one class.
 
@@ -42,6 +45,8 @@ def class_report(
     arrays : mapping of str to ndarray
         See `riemaug.run.shown.shown_arrays`.
     fmt : SampleFormat
+    columns : Columns, optional
+        Of a table, see `riemaug.run.columns`.
     """
     shown = len(arrays.get("synthetic", ()))
     flags, history = result["copy"], item.history
@@ -67,6 +72,7 @@ def class_report(
         stop_reason=history.stop_reason,
         latent=_latent_map(arrays, 0 if item.metric is None else item.metric.dim),
         volumes=_volumes(arrays, fmt),
+        columns=columns,
         diagnostics=result["diagnostics"],
         seconds={
             "fit": result["fit_seconds"],
@@ -139,4 +145,9 @@ def _volumes(kept: Mapping[str, np.ndarray], fmt: SampleFormat) -> Volumes | Non
     if "volumes_synthetic" not in kept:
         return None
     axes = ANATOMICAL_AXES if fmt.kind == "volumes" else ("axis 1", "axis 2", "axis 3")
-    return Volumes(synthetic=kept["volumes_synthetic"], nearest=kept.get("volumes_nearest"), axes=axes)
+    synthetic = kept["volumes_synthetic"]
+    spacing = (1.0, 1.0, 1.0)
+    if fmt.num_sides == len(axes):
+        lengths, sides = upright_lengths(fmt), synthetic.shape[1:]
+        spacing = (lengths[0] / sides[0], lengths[1] / sides[1], lengths[2] / sides[2])
+    return Volumes(synthetic=synthetic, nearest=kept.get("volumes_nearest"), axes=axes, spacing=spacing)

@@ -32,6 +32,9 @@
       var columns = axis === 2 ? shape[1] : shape[2];
       canvas.width = columns;
       canvas.height = rows;
+      // voxels need not be cubes: a slice is as wide and as high as it is in the body
+      canvas.style.aspectRatio = columns * facts.spacing[axis === 2 ? 1 : 2] + " / " +
+        rows * facts.spacing[axis === 0 ? 1 : 0];
       var context = canvas.getContext("2d"), slice = context.createImageData(columns, rows);
       for (var r = 0, i = 0; r < rows; r++) {
         for (var c = 0; c < columns; c++, i += 4) {
