@@ -9,6 +9,7 @@ from riemaug.evaluation.runs import Run
 from riemaug.evaluation.scores import ClassificationScores
 from riemaug.evaluation.verdict import Difference, Verdict
 from riemaug.report import ClassReport, LatentMap, ReportData, Volumes
+from riemaug.report.columns import Columns, category_column, number_column
 
 HOSTILE = "<script>document.title='owned'</script>\"><img src=x onerror=alert(1)>"
 UNFRIENDLY = "שלום \u202eevil 🫀 \udcff\x07 " + "x" * 300
@@ -94,6 +95,23 @@ def volume_class():
         volumes=Volumes(
             synthetic=shown, nearest=shown[::-1], axes=("head to feet", "front to back", "left to right")
         ),
+    )
+
+
+def columns_class(rng, rows=40):
+    """A table of 33 columns of numbers, which move further apart one by one, and one of categories."""
+    numbers = [
+        number_column(f"number {shift:02d}", rng.normal(shift / 10, 1, 60), rng.normal(0, 1, rows), 3)
+        for shift in range(32)
+    ]
+    numbers.append(number_column(HOSTILE, rng.normal(9, 1, 60), rng.normal(0, 1, rows), 3))
+    levels = (f"{HOSTILE} of a category", UNFRIENDLY, "usual")
+    shares = category_column("kind", levels, rng.integers(0, 2, 60), rng.integers(1, 3, rows))
+    return ClassReport(
+        name="a table",
+        num_real=rows,
+        num_synthetic=60,
+        columns=Columns(compared=(*numbers, shares), num_real=rows, num_synthetic=60, num_constant=2),
     )
 
 

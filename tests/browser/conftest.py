@@ -93,6 +93,7 @@ def report_page(tmp_path_factory) -> Path:
         records.image_class(np.random.default_rng(2)),
         records.color_class(np.random.default_rng(3)),
         records.volume_class(),
+        records.columns_class(np.random.default_rng(4)),
         evaluation=records.evaluation(),
     )
     write_report(data, path)

@@ -121,6 +121,32 @@ def test_sliders_cut_the_slices_of_all_three_axes(visit, report_page, width):
 
 
 @pytest.mark.slow
+def test_slices_are_as_wide_and_high_as_in_the_body(visit, tmp_path):
+    one = records.volume_class()  # 20 x 24 x 16 voxels
+    path = tmp_path / "report.html"
+    write_report(records.report(replace(one, volumes=replace(one.volumes, spacing=(6.0, 2.0, 3.0)))), path)
+    page = visit(path).page
+    page.wait_for_selector(".volumes:not([hidden])")
+    boxes = [canvas.bounding_box() for canvas in page.locator(".volume").first.locator("canvas").all()]
+    wanted = [16 * 3 / (24 * 2), 16 * 3 / (20 * 6), 24 * 2 / (20 * 6)]
+    assert [box["width"] / box["height"] for box in boxes] == pytest.approx(wanted, rel=0.02)
+
+
+@pytest.mark.slow
+def test_columns_scroll_in_a_box_of_their_own_on_a_phone(visit, report_page):
+    page = visit(report_page, 375).page
+    page.evaluate(OPEN_ALL)
+    box = page.locator(".columns .scroll").first
+    inside, whole = box.evaluate("box => [box.clientWidth, box.scrollWidth]")
+    assert inside < 375 <= whole
+    name = box.locator(".name .sticky").first
+    before = name.bounding_box()["x"]
+    box.evaluate("box => { box.scrollLeft = box.scrollWidth; }")
+    assert abs(name.bounding_box()["x"] - before) < 5  # the name stays in sight
+    assert box.get_attribute("tabindex") == "0"
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
 def test_axe_finds_no_serious_violation(visit, report_page, axe, width, scheme):

@@ -15,6 +15,7 @@ from rich.table import Table
 from safetensors import SafetensorError
 
 from riemaug.cli.text import duration, printable, refusal, size
+from riemaug.data import SampleFormat
 from riemaug.errors import InterruptedRunError, RiemaugError
 from riemaug.run.drawing import DRAWS_PER_SAMPLE, LEAST_LIMIT
 from riemaug.run.estimate import USUAL_EPOCHS
@@ -63,11 +64,8 @@ class Console:
 
     def _say_what_is_modelled(self, plan: Plan) -> None:
         dataset = plan.dataset
-        shape = "x".join(map(str, dataset.format.shape))
-        fitted = "x".join(map(str, dataset.format.fit_shape or ()))
-        modelled = f", modelled at {fitted}," if fitted else ""
         self.say(
-            f"{len(dataset.samples)} samples of {shape} {dataset.format.dtype}{modelled} in "
+            f"{len(dataset.samples)} {_what_samples_are(dataset.format)} in "
             f"{len(dataset.class_names)} classes; {plan.model.kind}, d = {plan.model.latent_dim}, "
             f"{_weights(plan)} on {plan.device}"
         )
@@ -291,6 +289,14 @@ def status(item: TaskProgress) -> str:
     if item.stage == "write":
         return f"writing {item.done}/{item.total}"
     return item.stage
+
+
+def _what_samples_are(fmt: SampleFormat) -> str:
+    shape = "x".join(map(str, fmt.shape))
+    if fmt.table is not None:
+        return f"rows of {len(fmt.table.plan.columns)} columns ({shape} numbers)"
+    fitted = "x".join(map(str, fmt.fit_shape or ()))
+    return f"samples of {shape} {fmt.dtype}" + (f", modelled at {fitted}," if fitted else "")
 
 
 def _weights(plan: Plan) -> str:

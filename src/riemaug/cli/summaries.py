@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from riemaug.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from riemaug.data import SampleFormat
+    from riemaug.data import Dataset
+    from riemaug.data.table_layout import TableLayout
 
 
 def summarise(path: Path, **reading: Any) -> dict[str, Any]:
@@ -64,10 +65,7 @@ def _summarise_data(path: Path, reading: dict[str, Any]) -> dict[str, Any]:
     return {
         "kind": "data set",
         "samples": len(dataset.samples),
-        "shape": "x".join(map(str, dataset.format.shape)),
-        **_columns(dataset.format),
-        "dtype": dataset.format.dtype,
-        "range": f"{dataset.samples.min()} to {dataset.samples.max()}",
+        **(_of_values(dataset) if dataset.format.table is None else _columns(dataset.format.table)),
         "sha256": dataset.fingerprint(),
         "classes": [
             {"class": name, "samples": count}
@@ -77,15 +75,25 @@ def _summarise_data(path: Path, reading: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _columns(fmt: "SampleFormat") -> dict[str, Any]:
-    """Return what the columns of a table are; nothing of other data."""
-    if fmt.table is None:
-        return {}
+def _of_values(dataset: "Dataset") -> dict[str, Any]:
+    return {
+        "shape": "x".join(map(str, dataset.format.shape)),
+        "dtype": dataset.format.dtype,
+        "range": f"{dataset.samples.min()} to {dataset.samples.max()}",
+    }
+
+
+def _columns(table: "TableLayout") -> dict[str, Any]:
+    """Return what the columns of a table are: one shape, dtype and range of all would say nothing."""
     columns = [
         {"column": column.name, "dtype": column.dtype, "numbers": column.width}
-        for column in fmt.table.plan.columns
+        for column in table.plan.columns
     ]
-    return {"label column": fmt.table.label.name, "columns": columns}
+    return {
+        "numbers a row": table.plan.num_numbers,
+        "label column": table.label.name,
+        "columns": columns,
+    }
 
 
 def _summarise_model(path: Path) -> dict[str, Any]:

@@ -253,7 +253,10 @@ def _category_row(column: CategoryColumn, coarse: bool) -> CategoryRow:
             column.levels[level],
             "" if real is None else share_text(real[level], coarse),
             share_text(column.synthetic[level]),
-            (0.0 if real is None else round(100 * real[level]), round(100 * column.synthetic[level], 1)),
+            (
+                0.0 if real is None else round(100 * real[level], 0 if coarse else 1),
+                round(100 * column.synthetic[level], 1),
+            ),
         )
         for level in order[:MOST_LEVELS]
     )

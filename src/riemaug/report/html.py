@@ -14,6 +14,8 @@ from riemaug.report.data import ReportData
 from riemaug.report.judgement import judgement_view
 
 _SCRIPTS = ("page.js", "latent_map.js", "volumes.js")
+_OF_NUMBERS = frozenset({"shape", "model shape", "dtype", "range"})
+"""What says nothing of a table: it is about the numbers that stand for all of its columns."""
 
 
 def render(data: ReportData) -> str:
@@ -81,12 +83,17 @@ def flatten(config: Mapping[str, object], prefix: str = "") -> Iterator[tuple[st
 
 def fingerprint_rows(fingerprint: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     """Yield what is known of the data as people read it: one row for all classes, nothing that is unknown."""
+    is_table = "columns" in fingerprint
     for name, value in fingerprint.items():
         if value is None or (name == "model shape" and value == fingerprint.get("shape")):
+            continue
+        if is_table and name in _OF_NUMBERS:
             continue
         if name == "classes" and isinstance(value, Mapping):
             sizes = ", ".join(f"{label} ({formats.number(size)})" for label, size in value.items())
             yield name, f"{len(value)}: {sizes}"
+        elif name == "columns" and isinstance(value, list):
+            yield name, f"{len(value)}: {', '.join(map(str, value))}"
         elif name.endswith("shape") and isinstance(value, list):
             yield name, " × ".join(map(formats.number, value))
         elif name == "range" and isinstance(value, list) and len(value) == 2:

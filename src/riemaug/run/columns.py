@@ -20,7 +20,7 @@ from riemaug.run.workdir import WorkDir
 MOST_NUMBERED = 50
 """Longest rows of an npz file that are taken for a table: longer ones are rather pictures laid flat."""
 
-Rows = Shaped[np.ndarray, "n d"]
+Rows = Shaped[np.ndarray, "_ d"]
 
 
 def has_columns(fmt: SampleFormat) -> bool:

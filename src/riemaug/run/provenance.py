@@ -16,7 +16,7 @@ from riemaug.serialization import FittedGenerators, classes_by_model
 def fingerprint(plan: Plan) -> dict[str, Any]:
     """Return what run.json and the report tell of the data."""
     dataset, table = plan.dataset, plan.dataset.format.table
-    columns = {} if table is None else {"columns": ", ".join(map(str, table.plan.names))}
+    columns = {} if table is None else {"columns": list(map(str, table.plan.names))}
     return {
         "samples": len(dataset.samples),
         "classes": dict(zip(dataset.class_names, dataset.counts, strict=True)),

@@ -264,10 +264,12 @@ class _Source:
     def _known_data(self) -> dict[str, Any]:
         """Return what the model tells of its training data."""
         made = self.generators
-        names = [item.name for item in made.classes]
+        names, table = [item.name for item in made.classes], made.sample_format.table
+        columns = {} if table is None else {"columns": list(map(str, table.plan.names))}
         return {
             "samples": sum(made.class_sizes),
             "classes": dict(zip(names, made.class_sizes, strict=True)),
+            **columns,
             "shape": list(made.sample_format.shape),
             "dtype": made.sample_format.dtype,
             "sha256": made.data_fingerprint,

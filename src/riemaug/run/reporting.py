@@ -8,11 +8,11 @@ import numpy as np
 
 from riemaug.class_model import ClassModel
 from riemaug.data import SampleFormat
-from riemaug.data.nifti import upright_lengths
 from riemaug.evaluation.copying import DroppedCopies
 from riemaug.report import ClassReport, LatentMap, Volumes
 from riemaug.report.columns import Columns
 from riemaug.run.sharing import Sharing
+from riemaug.run.shown import voxel_spacing
 from riemaug.training import History
 
 ANATOMICAL_AXES = ("head to feet", "front to back", "left to right")
@@ -146,8 +146,5 @@ def _volumes(kept: Mapping[str, np.ndarray], fmt: SampleFormat) -> Volumes | Non
         return None
     axes = ANATOMICAL_AXES if fmt.kind == "volumes" else ("axis 1", "axis 2", "axis 3")
     synthetic = kept["volumes_synthetic"]
-    spacing = (1.0, 1.0, 1.0)
-    if fmt.num_sides == len(axes):
-        lengths, sides = upright_lengths(fmt), synthetic.shape[1:]
-        spacing = (lengths[0] / sides[0], lengths[1] / sides[1], lengths[2] / sides[2])
+    spacing = voxel_spacing(synthetic.shape[1:], fmt)
     return Volumes(synthetic=synthetic, nearest=kept.get("volumes_nearest"), axes=axes, spacing=spacing)

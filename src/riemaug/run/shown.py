@@ -12,6 +12,7 @@ from torch import Tensor
 
 from riemaug.class_model import ClassModel
 from riemaug.data import SampleFormat, upright_samples
+from riemaug.data.nifti import NUM_SIDES, upright_lengths
 from riemaug.data.resampling import resample
 from riemaug.random import Stream
 from riemaug.run.latent_map import latent_map_arrays
@@ -71,7 +72,7 @@ def shown_arrays(
         if unit is None or not len(unit):
             continue
         turned = upright_samples(unit[:SHOWN_PICTURES], fmt)
-        pictures = as_pictures(turned)
+        pictures = as_pictures(turned, voxel_spacing(turned.shape[1:], fmt))
         if pictures is not None:
             arrays[name] = pictures
         volumes = as_volumes(turned[:SHOWN_VOLUMES])
@@ -101,13 +102,30 @@ def _decoded(
     """Return pictures of what a class's decoder makes of latent points, none of them large."""
     with torch.no_grad():
         unit = item.decode(points).numpy().reshape(len(points), *fmt.model_shape)
-    pictures = as_pictures(upright_samples(unit, fmt))
+    turned = upright_samples(unit, fmt)
+    pictures = as_pictures(turned, voxel_spacing(turned.shape[1:], fmt))
     if pictures is None:
         return None
     sides = _at_most(pictures.shape[1:3], LONGEST_DECODED_SIDE)
     if sides == pictures.shape[1:3]:
         return pictures
     return np.stack([np.rint(resample(picture, sides)).clip(0, 255).astype(np.uint8) for picture in pictures])
+
+
+def voxel_spacing(sides: tuple[int, ...], fmt: SampleFormat) -> tuple[float, float, float]:
+    """Return the length of a voxel along each axis of upright volumes of any number of voxels.
+
+    Parameters
+    ----------
+    sides : tuple of int
+        Of the volumes as they are shown.
+    fmt : SampleFormat
+        Of any samples: all but volumes have cubes, as far as is known.
+    """
+    if fmt.num_sides != NUM_SIDES:
+        return 1.0, 1.0, 1.0
+    first, second, third = (length / side for length, side in zip(upright_lengths(fmt), sides, strict=True))
+    return first, second, third
 
 
 def as_volumes(unit: Unit) -> UInt8[np.ndarray, "n D H W"] | None:

@@ -23,7 +23,7 @@ from riemaug.data import (
     upright_samples,
     write_class_files,
 )
-from riemaug.data.nifti import _stored_voxels, read_volume_header, read_voxels
+from riemaug.data.nifti import _stored_voxels, read_volume_header, read_voxels, upright_lengths
 from riemaug.errors import InvalidInputError, ResourceError
 
 TWO_255 = (2 / 255, 0.0)
@@ -436,6 +436,14 @@ def test_volumes_are_turned_upright_however_they_are_stored(tmp_path, orientatio
     shown = upright_samples(data.samples, data.format)[0]
     # from head to feet, from front to back, from left to right
     np.testing.assert_array_equal(shown, np.asarray(canonical.dataobj).transpose(2, 1, 0)[::-1, ::-1])
+
+
+def test_sides_are_as_long_as_the_affine_says_however_volumes_are_stored(tmp_path):
+    affine = np.array([[0, 0, -3.0, 0], [0, 1.5, 0, 0], [0.5, 0, 0, 0], [0, 0, 0, 1]])  # SAL: head first
+    for index in range(4):
+        save_volume(tmp_path / "ab"[index % 2] / f"{index}.nii.gz", noise(index, (5, 6, 7)), affine)
+    data = read_dataset(tmp_path, fit_shape=(3, 3, 3))
+    assert upright_lengths(data.format) == pytest.approx((5 * 0.5, 6 * 1.5, 7 * 3.0))
 
 
 def test_images_are_shown_as_they_are():

@@ -68,6 +68,29 @@ def test_of_a_volume_the_three_middle_slices_are_shown_side_by_side():
     assert not pictures[:, 6:, 6:].any()
 
 
+@pytest.mark.parametrize(
+    ("spacing", "wanted"),
+    [
+        ((2.0, 1.0, 1.0), (10, 6 + 6 + 8)),
+        ((1.0, 2.0, 3.0), (16, 18 + 18 + 16)),
+        ((0.7, 0.7, 0.705), (8, 6 + 6 + 8)),
+        ((1.0, 1.0, 100.0), (4, 160 + 160 + 4)),
+    ],
+)
+def test_slices_of_voxels_that_are_no_cubes_are_stretched(spacing, wanted):
+    pictures = as_pictures(np.zeros((1, 5, 8, 6), np.float32), spacing)
+    assert pictures.shape[1:] == wanted
+
+
+def test_a_ball_in_flat_voxels_is_round_in_all_three_slices():
+    axes = [np.linspace(-1, 1, side) for side in (9, 33, 33)]
+    ball = np.sqrt(sum(axis**2 for axis in np.meshgrid(*axes, indexing="ij"))) < 0.6
+    picture = as_pictures(ball[None].astype(np.float32), (4.0, 1.0, 1.0))[0] > 127
+    for plane in np.split(picture, [33, 66], axis=1):
+        height, width = plane.any(axis=1).sum(), plane.any(axis=0).sum()
+        assert abs(int(height) - int(width)) <= 4
+
+
 @pytest.fixture
 def metric():
     generator = torch.Generator().manual_seed(0)
