@@ -25,9 +25,9 @@ def view_of(*compared, num_real=50, show_real=True):
 def test_distances_are_those_of_the_definitions(rng):
     synthetic, real = rng.normal(size=30), rng.normal(0.5, 2, size=70)
     points = np.concatenate([synthetic, real])
-    steps = [[(values <= point).mean() for point in points] for values in (synthetic, real)]
+    first, second = ([(values <= point).mean() for point in points] for values in (synthetic, real))
     column = number_column("x", synthetic, real)
-    assert column.distance == pytest.approx(np.abs(np.subtract(*steps)).max())
+    assert column.distance == pytest.approx(np.abs(np.subtract(first, second)).max())
     column = category_column("c", "abc", np.array([0, 0, 1, 1]), np.array([0, 2, 2, 2, 2]))
     assert column.synthetic == (0.5, 0.5, 0)
     assert column.real == pytest.approx((0.2, 0, 0.8))
@@ -80,6 +80,7 @@ def test_times_are_told_as_points_and_lengths_of_time(origin, step, told):
 
 def test_those_that_differ_most_come_first_and_the_rest_is_counted(table):
     view = columns_view(table.columns, True)
+    assert view is not None
     distances = [float(row.distance) for row in view.numbers]
     assert distances == sorted(distances, reverse=True)
     assert len(view.numbers) + len(view.categories) == MOST_COLUMNS
