@@ -17,7 +17,7 @@ from riemaug.config import GeneratorConfig, SamplingConfig
 from riemaug.data import RangeScaler
 from riemaug.errors import InvalidInputError, NotFittedError
 from riemaug.estimator_draws import TrainingSet, counts_of, drawn_samples
-from riemaug.estimator_input import Containers, is_table
+from riemaug.estimator_input import Containers, is_frame
 from riemaug.estimator_parameters import RandomStateLike, num_jobs_of, seed_of, validated
 from riemaug.run.pipeline import gathered
 from riemaug.run.plan import plan_for
@@ -299,8 +299,8 @@ class Augmentor(BaseEstimator):
         for name in ("n_features_in_", "feature_names_in_"):
             vars(self).pop(name, None)
         if len(shape) == 2:
-            self.n_features_in_ = X.shape[1] if is_table(X) else shape[1]
-        if is_table(X) and all(isinstance(name, str) for name in X.columns):
+            self.n_features_in_ = X.shape[1] if is_frame(X) else shape[1]
+        if is_frame(X) and all(isinstance(name, str) for name in X.columns):
             self.feature_names_in_ = np.asarray(X.columns, dtype=object)
 
     def _networks(self) -> Networks:

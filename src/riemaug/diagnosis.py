@@ -17,7 +17,6 @@ import torch
 from riemaug._version import __version__
 from riemaug.free_memory import CGROUP, free_memory, memory_limit
 
-"""Where Linux tells a process which share of the machine it may use."""
 VARIABLES = (
     "CUDA_VISIBLE_DEVICES",
     "JOBLIB_TEMP_FOLDER",

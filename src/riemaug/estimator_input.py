@@ -35,7 +35,7 @@ class Containers:
     @classmethod
     def of(cls, X: Any, y: Any) -> "Containers":
         """Return the containers of both; InvalidInputError where a column cannot be modelled."""
-        plan = TablePlan.fit(X) if is_table(X) else None
+        plan = TablePlan.fit(X) if is_frame(X) else None
         return cls(plan, y.name, y.dtype) if _is_series(y) else cls(plan)
 
     @classmethod
@@ -45,7 +45,7 @@ class Containers:
 
     def numbers_of(self, X: Any) -> Shaped[np.ndarray, "..."]:
         """Return samples as the array that is modelled."""
-        return self.plan.to_numbers(X) if self.plan is not None and is_table(X) else array_of_samples(X)
+        return self.plan.to_numbers(X) if self.plan is not None and is_frame(X) else array_of_samples(X)
 
     def dataset(self, X: Any, y: Any) -> Dataset:
         """Return samples and labels as a data set; see `riemaug.data.arrays.dataset_of_arrays`."""
@@ -69,7 +69,7 @@ class Containers:
         return samples, sys.modules["pandas"].Series(y, name=self.label_name, dtype=self.label_dtype)
 
 
-def is_table(X: Any) -> bool:
+def is_frame(X: Any) -> bool:
     """Return whether `X` is a pandas DataFrame; pandas need not be installed."""
     # whoever has a DataFrame has imported pandas
     pandas = sys.modules.get("pandas")
@@ -113,7 +113,7 @@ def array_of_samples(X: Any) -> Shaped[np.ndarray, "..."]:
         raise InvalidInputError(
             "X must be dense, it is a sparse matrix, which is not supported: give X.toarray()"
         )
-    samples = _numbers_of(X) if is_table(X) else np.asarray(X)
+    samples = _numbers_of(X) if is_frame(X) else np.asarray(X)
     if samples.dtype.kind == "c":
         raise InvalidInputError("Complex data not supported: X must hold real numbers, give X.real")
     return samples if samples.dtype.kind != "O" else _numbers_of_objects(samples)

@@ -12,7 +12,7 @@ from riemaug.augmentor import Augmentor
 from riemaug.config import GeneratorConfig
 from riemaug.data.checks import MIN_PER_CLASS, check_memory
 from riemaug.errors import InvalidInputError
-from riemaug.estimator_input import is_table, whole_columns
+from riemaug.estimator_input import is_frame, whole_columns
 from riemaug.estimator_parameters import RandomStateLike, seed_of, validated
 
 try:
@@ -135,7 +135,7 @@ class ManifoldOverSampler(BaseOverSampler):
 
     def _check_X_y(self, X: Any, y: Any, accept_sparse: Any = None) -> tuple[Any, Any, bool]:
         """Return X and y as arrays, X flat or with its axes, and whether y was one column a class."""
-        self._whole_columns = whole_columns(X) if is_table(X) else None
+        self._whole_columns = whole_columns(X) if is_frame(X) else None
         axes = _axes_of_samples(X)
         flat = X if axes is None else np.asarray(X).reshape(len(X), math.prod(axes))
         samples: Any
@@ -184,7 +184,7 @@ class ManifoldOverSampler(BaseOverSampler):
 
 def _axes_of_samples(X: Any) -> tuple[int, ...] | None:
     """Return the shape of one sample of images or volumes; None of rows, and of what is no array."""
-    if is_table(X) or issparse(X):
+    if is_frame(X) or issparse(X):
         return None
     try:
         shape = np.shape(X)

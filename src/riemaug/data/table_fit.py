@@ -55,8 +55,7 @@ def column_of(series: Series, name: str | int) -> Column:
             return _category_column(series, name, dtype)
     raise InvalidInputError(
         f"columns hold numbers, categories, truth values or points in time, {name!r} holds {dtype}: convert"
-        " it,"
-        f" or {_DROP}"
+        f" it, or {_DROP}"
     )
 
 
@@ -74,8 +73,7 @@ def check_complete(frame: Frame) -> None:
         shown = ", ".join(found[:5]) + (f" and {len(found) - 5} more" if len(found) > 5 else "")
         raise InvalidInputError(
             f"tables must have no missing cells, {int(missing.sum())} are missing or NaN in {shown}: fill"
-            " them in,"
-            " drop those rows, or leave the columns out with --drop-columns"
+            " them in, drop those rows, or leave the columns out with --drop-columns"
         )
 
 
@@ -109,14 +107,12 @@ def level_column(series: Series, name: str | int) -> CategoryColumn:
         if len(wrong):
             raise InvalidInputError(
                 f"the label column {name!r} must hold classes, row {wrong[0]} holds {values[wrong[0]]}: use"
-                " whole"
-                " numbers or text, or name another column with --label-from"
+                " whole numbers or text, or name another column with --label-from"
             )
     elif dtype_kind(dtype) in (None, "time"):
         raise InvalidInputError(
             f"the label column {name!r} must hold text, whole numbers or truth values, it holds {dtype}:"
-            " convert"
-            " it, or name another column with --label-from"
+            " convert it, or name another column with --label-from"
         )
     return _levels(series, name, dtype)
 
@@ -158,8 +154,7 @@ def _integer_column(series: Series, name: str | int, dtype: str) -> NumberColumn
     if max(-low, high) > EXACT_INTEGERS:
         raise InvalidInputError(
             f"whole numbers beyond 2^53 cannot be modelled, {name!r} holds {high if high > -low else low}:"
-            " subtract"
-            f" an offset, or {_DROP} if it identifies the rows"
+            f" subtract an offset, or {_DROP} if it identifies the rows"
         )
     values = series.to_numpy(dtype=np.int64)
     counts_rows = len(values) > 2 and bool((np.diff(values) == 1).all())
@@ -178,8 +173,7 @@ def _check_texts(series: Series, name: str | int) -> None:
     if other is not None:
         raise InvalidInputError(
             f"a column of objects must hold text, {name!r} holds {other!r} of type {type(other).__name__}:"
-            " convert"
-            f" it, or {_DROP}"
+            f" convert it, or {_DROP}"
         )
 
 
@@ -245,8 +239,7 @@ def _time_column(series: Series, name: str | int, dtype: str, text_format: str |
     if num_steps > EXACT_INTEGERS or not column.check():
         raise InvalidInputError(
             f"points in time must span less than 2^53 steps and a few thousand years, {name!r} does not:"
-            " correct"
-            f" it, or {_DROP}"
+            f" correct it, or {_DROP}"
         )
     return column
 

@@ -213,8 +213,7 @@ def _numbers_of(column: Column, series: Any) -> Float64[np.ndarray, "n width"]:
         reason = " ".join(str(error).split())
         raise InvalidInputError(
             f"column {column.name!r} must hold {column.dtype} as in the table that the plan was made of, it"
-            " holds"
-            f" {series.dtype} ({reason}): convert it"
+            f" holds {series.dtype} ({reason}): convert it"
         ) from None
     if not np.isfinite(numbers).all():
         raise InvalidInputError(

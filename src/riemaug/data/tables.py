@@ -220,8 +220,7 @@ def _unknown_levels(frame: Frame, layout: TableLayout) -> list[str]:
             if count:
                 notes.append(
                     f"{count} cells of column {str(column.name)!r} hold categories that the real samples"
-                    " lack:"
-                    " they count as none of theirs."
+                    " lack: they count as none of theirs."
                 )
     return notes
 
@@ -231,8 +230,7 @@ def _groups(frame: Frame, roles: Roles) -> tuple[tuple[str, ...] | None, list[st
         likely = [str(name) for name in roles.features if _SUBJECT.fullmatch(str(name))]
         return None, [
             f"Column {name!r} may name subjects: if so, give --group-from {name}, and all rows of a subject"
-            " stay"
-            " on one side when data are held back."
+            " stay on one side when data are held back."
             for name in likely
         ]
     groups = tuple(str(value) for value in frame[roles.group].tolist())
