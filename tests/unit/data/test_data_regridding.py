@@ -1,6 +1,7 @@
 """Volumes of different grids brought to one, compared with nibabel's own resampling."""
 
 import nibabel
+import nibabel.affines
 import nibabel.processing
 import numpy as np
 import pytest
@@ -12,18 +13,59 @@ from riemaug.data.regridding import onto_grid
 from riemaug.errors import InvalidInputError
 
 TURNED = np.array([[0.0, 1.8, 0.3, -12], [-2.1, 0, 0, 10], [0, 0.2, 2.2, -10], [0, 0, 0, 1]])
+HALVED = np.diag([0.5, 0.5, 0.5, 1])
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "float32", "float64"])
 def test_the_same_as_nibabels(dtype):
     voxels = (blob(1, (12, 10, 11)).astype(dtype) - 30 * (dtype != "uint8")).astype(dtype)
-    ours = onto_grid(voxels, TURNED, SHAPE, AFFINE)
+    sides, fine = tuple(2 * side for side in SHAPE), AFFINE @ HALVED
+    ours = onto_grid(voxels, TURNED, sides, fine)
     source = nibabel.Nifti1Image(voxels.astype(np.float64), TURNED)
-    theirs = nibabel.processing.resample_from_to(source, (SHAPE, AFFINE), order=1, cval=float(voxels.min()))
-    assert ours.dtype == dtype
-    assert ours.shape == SHAPE
-    np.testing.assert_allclose(ours, theirs.get_fdata(), atol=1e-4 if voxels.dtype.kind == "f" else 0.51)
-    assert len(np.unique(ours)) > 20
+    theirs = nibabel.processing.resample_from_to(source, (sides, fine), order=1, cval=float(voxels.min()))
+    # between the outermost centres and the border of their voxels nibabel has nothing to interpolate with
+    places = np.stack(np.meshgrid(*map(np.arange, sides), indexing="ij")).reshape(3, -1)
+    indices = nibabel.affines.apply_affine(np.linalg.inv(TURNED) @ fine, places.T)
+    between = ((indices >= 0) & (indices <= np.array(voxels.shape) - 1)).all(1).reshape(sides)
+    assert (ours.dtype, ours.shape) == (dtype, sides)
+    tolerance = 1e-4 if voxels.dtype.kind == "f" else 0.51
+    np.testing.assert_allclose(ours[between], theirs.get_fdata()[between], atol=tolerance)
+    assert len(np.unique(ours[between])) > 20
+
+
+def test_the_outermost_values_fill_the_space_of_their_voxels_and_no_more():
+    voxels = np.full((3, 4, 5), 7, dtype="int16")
+    voxels[1, 1, 1] = -9
+    coarse, fine = np.diag([2.0, 2, 2, 1]), np.eye(4)
+    fine[:3, 3] = -1.5  # beginning one voxel before the volume does
+    moved = onto_grid(voxels, coarse, (8, 10, 12), fine)
+    assert (moved[1:-1, 1:-1, 1:-1][[0, -1]] == 7).all()
+    assert (moved[1:-1, 1:-1, 1:-1][:, [0, -1]] == 7).all()
+    assert (moved[1:-1, 1:-1, 1:-1][:, :, [0, -1]] == 7).all()
+    for axis in range(3):
+        assert (moved.take([0, -1], axis) == -9).all()
+
+
+def test_a_coarser_grid_gets_means():
+    """Over a grid of twice the length a checkerboard is grey, and each voxel the mean of eight."""
+    checkers = (np.indices((8, 8, 8)).sum(0) % 2).astype("float32")
+    noise = np.random.default_rng(0).normal(size=(8, 8, 8))
+    twice = np.diag([2.0, 2, 2, 1])
+    twice[:3, 3] = 0.5
+    np.testing.assert_allclose(onto_grid(checkers, np.eye(4), (4, 4, 4), twice), 0.5)
+    means = noise.reshape(4, 2, 4, 2, 4, 2).mean((1, 3, 5))
+    np.testing.assert_allclose(onto_grid(noise, np.eye(4), (4, 4, 4), twice), means)
+    shifted = np.diag([2.0, 2, 2, 1])
+    inner = onto_grid(checkers, np.eye(4), (4, 4, 4), shifted)[1:, 1:, 1:]
+    np.testing.assert_allclose(inner, 0.5)
+
+
+def test_overlap_is_of_space_not_of_values():
+    voxels = blob(1)
+    voxels[:4] = 3
+    aside = AFFINE.copy()
+    aside[:3, 3] += AFFINE[:3, 0] * 6  # the grid covers the even part of the volume only
+    np.testing.assert_array_equal(onto_grid(voxels, aside, (9, 11, 8), AFFINE)[6:], 3)
 
 
 def test_a_flipped_volume_comes_back_exactly():
@@ -40,6 +82,8 @@ def test_volumes_that_do_not_meet_and_flat_affines_are_refused():
         onto_grid(blob(1), far, SHAPE, AFFINE)
     with pytest.raises(InvalidInputError, match="flattens space"):
         onto_grid(blob(1), np.diag([1.0, 1, 0, 1]), SHAPE, AFFINE)
+    with pytest.raises(InvalidInputError, match="3e.03 times as long .* check the unit"):
+        onto_grid(blob(1), np.diag([1e-3, 1e-3, 1e-3, 1]), SHAPE, AFFINE)
 
 
 @pytest.fixture
