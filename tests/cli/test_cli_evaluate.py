@@ -1,5 +1,6 @@
 """`riemaug evaluate`: what it says and writes, what it refuses, and how it goes on after Ctrl-C."""
 
+import hashlib
 import json
 import os
 import signal
@@ -140,6 +141,8 @@ def test_arrays_and_the_output_of_arrays(cli: Command, tmp_path: Path) -> None:
     done = cli("evaluate", real, output, "--test", test, *QUICK, "--json").document
     assert done["settings"]["classes"] == ["3", "7"]
     assert done["settings"]["samples"][0]["synthetic"] == [30, 30]
+    judged = hashlib.sha256((output / "synthetic.npz").read_bytes()).hexdigest()
+    assert done["settings"]["synthetic_sha256"] == judged
 
 
 def test_what_does_not_go_together_is_refused(cli: Command, real: Path, made: Path, test: Path) -> None:

@@ -7,6 +7,8 @@ import pytest
 from cli_runs import QUICK
 from tests import report_records as records
 
+from riemaug.run.samples_hash import samples_hash
+
 URI = re.compile(r"data:image/(?:png|jpeg);base64,[A-Za-z0-9+/=]+")
 
 
@@ -23,6 +25,11 @@ def evaluation_of(count):
     made = records.evaluation()
     settings = dict(made.settings)
     return replace(made, settings=settings | {"samples": [settings["samples"][0] | {"synthetic": [count]}]})
+
+
+def judged(evaluation, out):
+    """The evaluation, of the very samples in OUT."""
+    return replace(evaluation, settings={**evaluation.settings, "synthetic_sha256": samples_hash(out)})
 
 
 def save(evaluation, folder):
@@ -70,9 +77,10 @@ def test_no_real_images_wins_over_the_data(cli, out, digits):
 
 
 def test_an_evaluation_beside_it_gives_the_verdict(cli, out):
-    folder = save(evaluation_of(20), out.with_name("out-evaluation"))
+    folder = save(judged(evaluation_of(20), out), out.with_name("out-evaluation"))
     done = cli("report", out, "--json")
     assert done.document["evaluation"] == str(folder.resolve())
+    assert not any("checked" in note for note in done.document["notes"])
     page = (out / "report.html").read_text()
     assert "These synthetic images make the classifier better: +2.3 points" in page
     assert "95 % interval +0.8 to +3.9" in page
@@ -87,6 +95,25 @@ def test_an_evaluation_of_other_samples_is_left_out_or_refused(cli, out):
     refused = cli("report", out, "--evaluation", folder)
     assert refused.code == 2
     assert "--evaluation must be of OUT" in refused.message
+
+
+def test_an_evaluation_of_as_many_other_samples_is_left_out_or_refused(cli, out):
+    evaluation = judged(evaluation_of(20), out)
+    image = out / "one" / "one-000002.png"
+    shutil.copyfile(out / "one" / "one-000001.png", image)
+    folder = save(evaluation, out.with_name("out-evaluation"))
+    done = cli("report", out, "--json")
+    assert done.document["evaluation"] is None
+    assert any("it judged other synthetic samples" in note for note in done.document["notes"])
+    assert "Not measured" in (out / "report.html").read_text()
+    assert "it judged other synthetic samples" in cli("report", out, "--evaluation", folder).message
+
+
+def test_an_evaluation_that_does_not_tell_its_samples_is_taken_with_a_note(cli, out):
+    save(evaluation_of(20), out.with_name("out-evaluation"))
+    done = cli("report", out, "--json")
+    assert done.document["evaluation"] is not None
+    assert any("could not be checked" in note for note in done.document["notes"])
 
 
 @pytest.mark.parametrize("damage", ["{", '{"runs": []}', "[]", '{"runs": NaN}'])

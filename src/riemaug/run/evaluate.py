@@ -25,9 +25,11 @@ from riemaug.evaluation.sources import Source
 from riemaug.evaluation.tasks import Listener, num_jobs_for
 from riemaug.evaluation.training_sets import chosen_sets
 from riemaug.run.evaluation_data import read_real, read_synthetic
+from riemaug.run.evaluation_file import JUDGED_KEY
 from riemaug.run.lock import only_run
 from riemaug.run.plan import new_counts, plan_for
 from riemaug.run.request import ReadOptions
+from riemaug.run.samples_hash import samples_hash
 
 OUT_SUFFIX = "-evaluation"
 FILE_SUFFIXES = (".npz", *TABLE_SUFFIXES)
@@ -151,10 +153,17 @@ def run(prepared: PreparedEvaluation, listener: Listener | None = None) -> Evalu
     with only_run(out, out):
         remove_leftovers(out)
         (out / RUNS_NAME).touch()  # tells what the folder is
+        judged = _judged(prepared.request)
         evaluation = prepared.start(out, listener)
-        evaluation = replace(evaluation, notes=(*prepared.notes, *evaluation.notes))
+        notes, settings = (*prepared.notes, *evaluation.notes), {**evaluation.settings, **judged}
+        evaluation = replace(evaluation, notes=notes, settings=settings)
         evaluation.save(out)
     return evaluation
+
+
+def _judged(request: EvaluateRequest) -> dict[str, str | None]:
+    """Return what tells a report which samples were judged; nothing of a cross-validation's own ones."""
+    return {} if request.synthetic is None else {JUDGED_KEY: samples_hash(request.synthetic)}
 
 
 def _is_evaluation(folder: Path) -> bool:

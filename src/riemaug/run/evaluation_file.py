@@ -11,6 +11,9 @@ from riemaug.evaluation.tables import markdown
 from riemaug.evaluation.verdict import Difference, Verdict
 from riemaug.report.judgement import judgement_view
 
+JUDGED_KEY = "synthetic_sha256"
+"""Of the settings: the hash of the samples that were judged, see `riemaug.run.samples_hash`."""
+
 
 def read_evaluation(folder: Path) -> Evaluation:
     """Read the evaluation.json in a folder.
@@ -62,8 +65,39 @@ def _refuse(name: str) -> None:
     raise ValueError(f"it holds {name}")
 
 
-def num_judged(evaluation: Evaluation) -> int | None:
-    """Return how many synthetic samples were judged; None for a cross-validation, which makes its own."""
+def not_of(evaluation: Evaluation, synthetic_hash: str | None, num_samples: int) -> str:
+    """Return why an evaluation is not of these synthetic samples; empty where nothing speaks against it.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+    synthetic_hash : str or None
+        Of the samples, see `riemaug.run.samples_hash`; None where it cannot be told.
+    num_samples : int
+        How many samples there are.
+    """
+    settings = evaluation.settings
+    if settings["folds"]:
+        return ""
+    judged = sum(settings["samples"][0]["synthetic"])
+    if judged != num_samples:
+        return f"it judged {judged:,} synthetic samples, OUT has {num_samples:,}"
+    told = settings.get(JUDGED_KEY)
+    if told is not None and synthetic_hash is not None and told != synthetic_hash:
+        return "it judged other synthetic samples than those in OUT now"
+    return ""
+
+
+def unchecked(evaluation: Evaluation, synthetic_hash: str | None) -> str:
+    """Return why it cannot be told whether an evaluation is of these samples; empty where it can.
+
+    Parameters
+    ----------
+    evaluation, synthetic_hash
+        As of `not_of`.
+    """
     if evaluation.settings["folds"]:
-        return None
-    return sum(evaluation.settings["samples"][0]["synthetic"])
+        return "it is a cross-validation, which makes samples of its own"
+    if synthetic_hash is None or evaluation.settings.get(JUDGED_KEY) is None:
+        return "it does not tell which samples it judged; evaluate OUT anew"
+    return ""

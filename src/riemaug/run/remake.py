@@ -23,9 +23,10 @@ from riemaug.evaluation.outcome import RESULT_NAME, Evaluation
 from riemaug.report import ClassReport, ReportData, write_report
 from riemaug.report.columns import Columns
 from riemaug.run.columns import Rows, class_columns, has_columns, written_rows
-from riemaug.run.evaluation_file import num_judged, read_evaluation
+from riemaug.run.evaluation_file import not_of, read_evaluation, unchecked
 from riemaug.run.reporting import class_report
 from riemaug.run.request import ReadOptions
+from riemaug.run.samples_hash import samples_hash
 from riemaug.run.shown import SHOWN_PICTURES, ShownSamples, shown_arrays
 from riemaug.run.training_set import read_training_set
 from riemaug.run.workdir import RUN_NAME, unfinished_run
@@ -183,11 +184,12 @@ def _evaluation(
                 None,
                 ("no evaluation was found: riemaug evaluate measures what the samples are worth",),
             )
-    evaluation = read_evaluation(folder)
-    judged = num_judged(evaluation)
-    if judged is None or judged == num_samples:
-        return folder, evaluation, ()
-    fault = f"it judged {judged:,} synthetic samples, OUT has {num_samples:,}"
+    evaluation, present = read_evaluation(folder), samples_hash(request.out)
+    fault = not_of(evaluation, present, num_samples)
+    if not fault:
+        doubt = unchecked(evaluation, present)
+        said = f"whether the evaluation in {folder} is of these samples could not be checked: {doubt}"
+        return folder, evaluation, (said,) if doubt else ()
     if request.evaluation is not None:
         raise InvalidInputError(
             f"--evaluation must be of OUT, {str(folder)!r} is not ({fault}): evaluate OUT"
