@@ -117,7 +117,11 @@ class GeneratorConfig(BaseModel):
         return self
 
     def model_for(
-        self, shape: tuple[int, ...], class_sizes: tuple[int, ...], is_binary: bool = False
+        self,
+        shape: tuple[int, ...],
+        class_sizes: tuple[int, ...],
+        is_binary: bool = False,
+        num_sides: int = 0,
     ) -> ModelConfig:
         """Return the model for samples of `shape`: of all classes, or of each one; see `shares`.
 
@@ -126,6 +130,8 @@ class GeneratorConfig(BaseModel):
         shape, class_sizes : tuple of int
         is_binary : bool
             No feature has more than two values.
+        num_sides : int
+            See `riemaug.models.conditional.channel_axis_of`.
 
         Raises
         ------
@@ -133,7 +139,9 @@ class GeneratorConfig(BaseModel):
             The choices do not go together, or not with the samples.
         """
         if self.preset == "auto":
-            return self.resolved(shape, len(class_sizes)).model_for(shape, class_sizes, is_binary)
+            decided = self.resolved(shape, len(class_sizes), num_sides)
+            return decided.model_for(shape, class_sizes, is_binary, num_sides)
+        channel_axis = channel_axis_of(shape, num_sides)
         chosen = {
             "kind": self.model,
             "latent_dim": self.latent_dim,
@@ -142,20 +150,24 @@ class GeneratorConfig(BaseModel):
             "likelihood": self.likelihood or self._likelihood_for(shape, is_binary),
         }
         with _in_one_line():
-            preset = self._preset_model(shape, class_sizes)
-            model = _with(preset, {**chosen, **self._network_of(preset, shape)})
+            preset = self._preset_model(shape, channel_axis, class_sizes)
+            model = _with(preset, {**chosen, **self._network_of(preset, shape, channel_axis)})
         model = model.model_copy(update=self._adapted(model))
         if self.augmentation is None:
             return model
-        return told_of(model, self.augmentation, shape, channel_axis_of(shape))
+        return told_of(model, self.augmentation, shape, channel_axis)
 
-    def training_for(self, shape: tuple[int, ...], class_sizes: tuple[int, ...]) -> TrainingConfig:
+    def training_for(
+        self, shape: tuple[int, ...], class_sizes: tuple[int, ...], num_sides: int = 0
+    ) -> TrainingConfig:
         """Return how the model of `model_for` is trained; of models of one class the largest class's."""
         if self.preset == "auto":
-            return self.resolved(shape, len(class_sizes)).training_for(shape, class_sizes)
+            decided = self.resolved(shape, len(class_sizes), num_sides)
+            return decided.training_for(shape, class_sizes, num_sides)
         if self.preset == "conditional":
             shares = self.shares(len(class_sizes))
-            preset = conditional_training(shape, class_sizes if shares else (max(class_sizes),))
+            sizes = class_sizes if shares else (max(class_sizes),)
+            preset = conditional_training(shape, channel_axis_of(shape, num_sides), sizes)
         else:
             preset = paper_training(math.prod(shape))
         chosen = {
@@ -178,11 +190,11 @@ class GeneratorConfig(BaseModel):
         """The random transforms of the training, None for none."""
         return AugmentationConfig() if self.augment_training else None
 
-    def resolved(self, shape: tuple[int, ...], num_classes: int) -> "GeneratorConfig":
+    def resolved(self, shape: tuple[int, ...], num_classes: int, num_sides: int = 0) -> "GeneratorConfig":
         """Return the same with "auto" decided for samples of a shape; see docs/models.md for why so."""
         if self.preset != "auto":
             return self
-        sides = sides_of(shape)
+        sides = sides_of(shape, num_sides)
         suits = len(sides) in (2, 3) and min(sides) >= LEAST_SHARED_SIDE and num_classes > 1
         preset = "conditional" if suits and self.network in (None, "conv") else "paper"
         return self.model_copy(update={"preset": preset})
@@ -205,20 +217,21 @@ class GeneratorConfig(BaseModel):
             return "gaussian" if len(shape) == 1 else "bernoulli"
         return default_likelihood(len(shape) == 1, is_binary)
 
-    def _preset_model(self, shape: tuple[int, ...], class_sizes: tuple[int, ...]) -> ModelConfig:
+    def _preset_model(
+        self, shape: tuple[int, ...], channel_axis: int | None, class_sizes: tuple[int, ...]
+    ) -> ModelConfig:
         if self.preset == "paper":
             return paper_model(math.prod(shape), self.model)
         sharing = len(class_sizes) if self.shares(len(class_sizes)) else 1
-        return conditional_model(shape, channel_axis_of(shape), sharing, class_sizes)
+        return conditional_model(shape, channel_axis, sharing, class_sizes)
 
-    def _network_of(self, preset: ModelConfig, shape: tuple[int, ...]) -> dict[str, Any]:
+    def _network_of(
+        self, preset: ModelConfig, shape: tuple[int, ...], channel_axis: int | None
+    ) -> dict[str, Any]:
         """Return what a network other than the preset's changes."""
         if self.network is None or (self.network == preset.network and not preset.dense_decoder):
             return {}
-        if self.network == "conv":
-            source = conv_model(shape, channel_axis_of(shape))
-        else:
-            source = paper_model(math.prod(shape))
+        source = conv_model(shape, channel_axis) if self.network == "conv" else paper_model(math.prod(shape))
         return {name: getattr(source, name) for name in _NETWORK_FIELDS} | {
             "network": self.network,
             "data_shape": shape,

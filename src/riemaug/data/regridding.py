@@ -1,8 +1,8 @@
 """Volumes brought from one grid in space to another, by their affines.
 
-A voxel of the new grid is the mean of one or more points in it, spread evenly along its axes and no
-further apart than the voxels of the volume: so nothing aliases on a coarser grid, and on one as fine the
-only point is the voxel's centre. At a point the volume is interpolated linearly. It fills the space that
+A voxel of the new grid is the mean of one or more points in it, spread evenly along its axes and hardly
+further apart than the voxels of the volume: so nothing aliases on a coarser grid, and on one about as fine
+the only point is the voxel's centre. At a point the volume is interpolated linearly. It fills the space that
 its voxels fill: beyond the outermost centres the outermost values go on for half a voxel.
 """
 
@@ -17,6 +17,8 @@ from riemaug.errors import InvalidInputError
 
 _MOST_POINTS = 32
 """Points along an axis of a new voxel; voxels that are longer still tell of a wrong unit of length."""
+_TO_SPARE = 0.1
+"""Voxels of the volume by which a new voxel may exceed its number of points: a second one would only blur."""
 
 
 def onto_grid(
@@ -74,7 +76,7 @@ def _points_along(steps: Float64[np.ndarray, "4 4"]) -> tuple[int, int, int]:
             f"the grid that most volumes have has voxels up to {lengths.max():.3g} times as long as its own,"
             f" {_MOST_POINTS} times is the most: check the unit of its affine"
         )
-    first, second, third = (max(1, math.ceil(length - SAME_GRID)) for length in lengths)
+    first, second, third = (max(1, math.ceil(length - _TO_SPARE)) for length in lengths)
     return first, second, third
 
 

@@ -26,7 +26,7 @@ VOLUME_STEPS, VOLUME_RATE = 700, 2e-3
 PLAIN_SHARE, DECAY_SHARE = 0.92, 0.3
 """Most of the training is a plain VAE's; the flow, and with it the metric, is learned at its end."""
 MOST_CHANNELS_OF_DATA = 4
-"""An axis of at most this length beside two or three longer ones holds channels."""
+"""An axis of at most this length beside two or three others holds channels, where nothing else says so."""
 LEAST_CONV_SIDE = 2
 
 
@@ -57,19 +57,28 @@ def conditional_model(
             "decoder_hidden": (DENSE_WIDTH,),
             "num_leapfrog_steps": FLOW_STEPS,
         }
-        if is_small_image(shape):
+        if is_small_image(shape, channel_axis):
             network |= {"dense_decoder": True, "decoder_hidden": (DECODER_WIDTH,)}
     else:
         model, network = ModelConfig(data_dim=data_dim, latent_dim=latent_dim, num_conditions=told), {}
     return model.model_copy(update={**network, "bandwidth_factor": BANDWIDTH_FACTOR})
 
 
-def channel_axis_of(shape: tuple[int, ...]) -> int | None:
+def channel_axis_of(shape: tuple[int, ...], num_sides: int = 0) -> int | None:
     """Return which axis of a sample's shape holds channels, None if none does.
 
-    That is the last axis, or else the first, if it is at most `MOST_CHANNELS_OF_DATA` long and two or
-    three others remain.
+    Where the number of sides is known, that is an axis beyond them. Else it is the last axis, or else the
+    first, if it is at most `MOST_CHANNELS_OF_DATA` long and two or three others remain.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of one sample.
+    num_sides : int
+        How many axes are sides of a picture or volume, as `SampleFormat.num_sides` has it; 0 if unknown.
     """
+    if num_sides:
+        return num_sides if len(shape) > num_sides else None
     if len(shape) not in (3, 4):
         return None
     for axis in (len(shape) - 1, 0):
@@ -78,9 +87,9 @@ def channel_axis_of(shape: tuple[int, ...]) -> int | None:
     return None
 
 
-def sides_of(shape: tuple[int, ...]) -> tuple[int, ...]:
+def sides_of(shape: tuple[int, ...], num_sides: int = 0) -> tuple[int, ...]:
     """Return the sides of an image or a volume: the axes of its shape but that of the channels."""
-    channels = channel_axis_of(shape)
+    channels = channel_axis_of(shape, num_sides)
     return tuple(side for axis, side in enumerate(shape) if channels is None or axis != channels)
 
 
@@ -90,29 +99,31 @@ def has_sides(shape: tuple[int, ...], channel_axis: int | None) -> bool:
     return len(sides) in (2, 3) and min(sides) >= LEAST_CONV_SIDE
 
 
-def is_small_image(shape: tuple[int, ...]) -> bool:
+def is_small_image(shape: tuple[int, ...], channel_axis: int | None) -> bool:
     """Return whether samples are images that a dense decoder suits."""
-    return len(sides_of(shape)) == 2 and math.prod(shape) <= DENSE_DECODER_UP_TO
+    return len(shape) - (channel_axis is not None) == 2 and math.prod(shape) <= DENSE_DECODER_UP_TO
 
 
-def usual_epochs(shape: tuple[int, ...], num_samples: int) -> int:
+def usual_epochs(shape: tuple[int, ...], channel_axis: int | None, num_samples: int) -> int:
     """Return after how many passes over so many samples of a shape training ends."""
-    if is_small_image(shape):
+    if is_small_image(shape, channel_axis):
         wanted = SMALL_IMAGE_STEPS
     else:
-        wanted = VOLUME_STEPS if len(sides_of(shape)) == 3 else TRAINING_STEPS
+        wanted = VOLUME_STEPS if len(shape) - (channel_axis is not None) == 3 else TRAINING_STEPS
     return max(LEAST_EPOCHS, math.ceil(wanted / math.ceil(num_samples / BATCH_SIZE)))
 
 
-def conditional_training(shape: tuple[int, ...], class_sizes: tuple[int, ...]) -> TrainingConfig:
+def conditional_training(
+    shape: tuple[int, ...], channel_axis: int | None, class_sizes: tuple[int, ...]
+) -> TrainingConfig:
     """Return how the model that classes of these sizes share is trained: a fixed number of steps.
 
     The ELBO of batches is too noisy to stop by, and the learning rate falls towards an end that must be
     known.
     """
-    epochs = usual_epochs(shape, sum(class_sizes))
+    epochs = usual_epochs(shape, channel_axis, sum(class_sizes))
     rates = {2: IMAGE_RATE, 3: VOLUME_RATE}
-    rate = rates.get(len(sides_of(shape)), TrainingConfig().learning_rate)
+    rate = rates.get(len(shape) - (channel_axis is not None), TrainingConfig().learning_rate)
     return TrainingConfig(
         learning_rate=rate,
         batch_size=BATCH_SIZE,

@@ -17,7 +17,7 @@ COLUMNS_IN_ORDER = (
 )
 
 
-def check_choices(generator: GeneratorConfig, shape: tuple[int, ...]) -> None:
+def check_choices(generator: GeneratorConfig, shape: tuple[int, ...], num_sides: int = 0) -> None:
     """Refuse choices that would do nothing.
 
     Parameters
@@ -26,6 +26,8 @@ def check_choices(generator: GeneratorConfig, shape: tuple[int, ...]) -> None:
         With its preset decided.
     shape : tuple of int
         Of one sample.
+    num_sides : int
+        See `riemaug.models.conditional.channel_axis_of`.
 
     Raises
     ------
@@ -41,7 +43,7 @@ def check_choices(generator: GeneratorConfig, shape: tuple[int, ...]) -> None:
             raise InvalidInputError(
                 f"--{name} is of the metric of --model rhvae, model {generator.model} has none: leave it out"
             )
-    if generator.augment_training and len(sides_of(shape)) not in (2, 3):
+    if generator.augment_training and len(sides_of(shape, num_sides)) not in (2, 3):
         found = f"a table of {shape[0]} columns" if len(shape) == 1 else f"samples of shape {shape}"
         raise InvalidInputError(
             f"--augment-training turns images and volumes, DATA has {found}: leave it out"

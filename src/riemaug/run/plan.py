@@ -187,11 +187,11 @@ def plan_for(
 ) -> Plan:
     """Work out the job for a data set that is already in memory; with networks of the user's own."""
     scaler = RangeScaler.fit(dataset.samples, per_feature=dataset.samples.ndim == 2)
-    shape, sizes = dataset.samples.shape[1:], dataset.counts
-    generator = generator.resolved(shape, len(sizes))
-    check_choices(generator, shape)
-    model = generator.model_for(shape, sizes, is_binary(dataset.samples))
-    training = generator.training_for(shape, sizes)
+    shape, sizes, num_sides = dataset.samples.shape[1:], dataset.counts, dataset.format.num_sides
+    generator = generator.resolved(shape, len(sizes), num_sides)
+    check_choices(generator, shape, num_sides)
+    model = generator.model_for(shape, sizes, is_binary(dataset.samples), num_sides)
+    training = generator.training_for(shape, sizes, num_sides)
     shares = generator.shares(len(sizes))
     device = resolve_device(generator.device)
     check_precision(training, device)
@@ -216,7 +216,8 @@ def separate_trainings(
         What else is the same for all.
     dataset : Dataset
     """
-    own = [generator.training_for(dataset.samples.shape[1:], (size,)) for size in dataset.counts]
+    shape, num_sides = dataset.samples.shape[1:], dataset.format.num_sides
+    own = [generator.training_for(shape, (size,), num_sides) for size in dataset.counts]
     return tuple(
         training.model_copy(update={"max_epochs": item.max_epochs, "patience": item.patience}) for item in own
     )

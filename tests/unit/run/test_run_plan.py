@@ -1,5 +1,6 @@
 """What is worked out before anything is written: trainings, their time, what is refused."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from riemaug.config import GeneratorConfig, SamplingConfig
 from riemaug.data.arrays import dataset_of_arrays
 from riemaug.errors import InvalidInputError
+from riemaug.models.conditional import SMALL_IMAGE_STEPS, VOLUME_STEPS
 from riemaug.run.choices import check_validation
 from riemaug.run.plan import Plan, plan_for
 from riemaug.run.progress import ProgressFile
@@ -188,3 +190,29 @@ def test_the_parts_that_are_trained_on_before_the_fit_must_be_enough_too():
     with pytest.raises(InvalidInputError, match="6 samples of class '0' that a trial of --tune trains on"):
         plan_of((8, 8), validation_fraction=0.07, tune=1)
     plan_of((8, 8), validation_fraction=0.1, tune=1, **CONDITIONAL)
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "channel_axis"),
+    [
+        ("volumes", (16, 16, 3), None),
+        ("stacks", (3, 16, 16), None),
+        ("npy", (16, 16, 3), None),
+        ("folder", (16, 16, 3), 2),
+        ("arrays", (16, 16, 3), 2),
+    ],
+)
+def test_the_format_says_whether_a_short_axis_holds_channels(kind, shape, channel_axis):
+    samples = np.random.default_rng(0).random((8, *shape)).astype(np.float32)
+    data = dataset_of_arrays(samples, np.repeat([0, 1], 4))
+    data = replace(data, format=replace(data.format, kind=kind))
+    chosen = GeneratorConfig(preset="conditional", sharing="always", augment_training=True)
+    plan = plan_for(data, chosen, SamplingConfig(), (2, 2), 1)
+    assert (plan.model.channel_axis, plan.model.data_shape) == (channel_axis, shape)
+    is_volume = channel_axis is None
+    steps = VOLUME_STEPS if is_volume else SMALL_IMAGE_STEPS  # one batch an epoch
+    assert plan.model.dense_decoder != is_volume
+    assert plan.training.max_epochs == steps
+    assert plan.separate_trainings[0].max_epochs == plan.training.max_epochs
+    by_itself = GeneratorConfig().resolved(shape, 2, data.format.num_sides)
+    assert by_itself.preset == ("paper" if is_volume else "conditional")
