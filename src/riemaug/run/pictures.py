@@ -14,7 +14,9 @@ _CHANNELS = (1, 3)
 
 
 def as_pictures(
-    unit: Float32[np.ndarray, "n *shape"], spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    unit: Float32[np.ndarray, "n *shape"],
+    spacing: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    are_volumes: bool = False,
 ) -> UInt8[np.ndarray, "n H W *channels"] | None:
     """Return pictures of samples scaled to [0, 1]; None if they are not images.
 
@@ -29,10 +31,14 @@ def as_pictures(
     spacing : tuple of 3 float
         Length of a voxel along each axis of volumes, in any unit: slices are as wide and as high as they are
         in the body.
+    are_volumes : bool
+        The samples are known to be grey volumes (D, H, W): a side of 1 or 3 is no channels.
     """
-    planes = _as_planes(unit, spacing)
+    planes = _middle_slices(unit[..., None], spacing) if are_volumes else _as_planes(unit, spacing)
     if planes is None or min(planes.shape[1:3]) < SMALLEST_SIDE:
         return None
+    if planes.shape[-1] == 1:
+        planes = planes[..., 0]
     return np.rint(np.clip(planes, 0.0, 1.0) * 255.0).astype(np.uint8)
 
 
@@ -46,10 +52,7 @@ def _as_planes(unit: np.ndarray, spacing: tuple[float, float, float]) -> np.ndar
         num_sides, channels_last = num_axes, unit[..., None]
     if num_sides not in (2, 3):
         return None
-    planes = channels_last if num_sides == 2 else _middle_slices(channels_last, spacing)
-    if planes is not None and planes.shape[-1] == 1:
-        return planes[..., 0]
-    return planes
+    return channels_last if num_sides == 2 else _middle_slices(channels_last, spacing)
 
 
 def _middle_slices(volumes: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray | None:

@@ -66,21 +66,27 @@ def shown_arrays(
     seed : int
         Of the draws; decides where the geodesics of the map start.
     """
+    arrays = sample_arrays(samples, fmt)
+    if item.metric is not None and item.metric.dim >= 2 and draws is not None:
+        stream = item.draw_stream(seed).child("geodesics")
+        arrays |= _latent_arrays(item, draws, fmt, stream)
+    return arrays
+
+
+def sample_arrays(samples: ShownSamples, fmt: SampleFormat) -> dict[str, np.ndarray]:
+    """Return pictures and volumes of samples, where they can be seen so; see `shown_arrays`."""
     arrays: dict[str, np.ndarray] = {}
     stacks = {"synthetic": samples.synthetic, "nearest": samples.nearest, "real": samples.real}
     for name, unit in stacks.items():
         if unit is None or not len(unit):
             continue
         turned = upright_samples(unit[:SHOWN_PICTURES], fmt)
-        pictures = as_pictures(turned, voxel_spacing(turned.shape[1:], fmt))
+        pictures = as_pictures(turned, voxel_spacing(turned.shape[1:], fmt), _are_volumes(fmt))
         if pictures is not None:
             arrays[name] = pictures
-        volumes = as_volumes(turned[:SHOWN_VOLUMES])
+        volumes = as_volumes(turned[:SHOWN_VOLUMES], _are_volumes(fmt))
         if volumes is not None:
             arrays[f"volumes_{name}"] = volumes
-    if item.metric is not None and item.metric.dim >= 2 and draws is not None:
-        stream = item.draw_stream(seed).child("geodesics")
-        arrays |= _latent_arrays(item, draws, fmt, stream)
     return arrays
 
 
@@ -103,7 +109,7 @@ def _decoded(
     with torch.no_grad():
         unit = item.decode(points).numpy().reshape(len(points), *fmt.model_shape)
     turned = upright_samples(unit, fmt)
-    pictures = as_pictures(turned, voxel_spacing(turned.shape[1:], fmt))
+    pictures = as_pictures(turned, voxel_spacing(turned.shape[1:], fmt), _are_volumes(fmt))
     if pictures is None:
         return None
     sides = _at_most(pictures.shape[1:3], LONGEST_DECODED_SIDE)
@@ -128,15 +134,22 @@ def voxel_spacing(sides: tuple[int, ...], fmt: SampleFormat) -> tuple[float, flo
     return first, second, third
 
 
-def as_volumes(unit: Unit) -> UInt8[np.ndarray, "n D H W"] | None:
+def _are_volumes(fmt: SampleFormat) -> bool:
+    """Return whether samples are grey volumes for sure, however many pages or slices they have."""
+    return fmt.kind in ("stacks", "volumes")
+
+
+def as_volumes(unit: Unit, are_volumes: bool = False) -> UInt8[np.ndarray, "n D H W"] | None:
     """Return volumes scaled to [0, 1] as bytes, their longest side at most 64; None if they are none.
 
-    (D, H, W), (D, H, W, 1) and (1, D, H, W) are taken as grey volumes.
+    (D, H, W), (D, H, W, 1) and (1, D, H, W) are taken as grey volumes, those with a side of 3 or 1 only where
+    they are known to be volumes.
     """
     shape = unit.shape[1:]
     if len(shape) == 4 and 1 in (shape[0], shape[-1]):
         unit = unit[..., 0] if shape[-1] == 1 else unit[:, 0]
-    if unit.ndim != 4 or unit.shape[-1] in (1, 3) or unit.shape[1] in (1, 3):
+    may_be_colours = unit.shape[-1] in (1, 3) or unit.shape[1] in (1, 3)
+    if unit.ndim != 4 or (may_be_colours and not are_volumes):
         return None
     sides = _at_most(unit.shape[1:], LONGEST_VOLUME_SIDE)
     small = np.stack([resample(volume, sides) for volume in unit])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from riemaug.data import SampleFormat
 from riemaug.geometry import KernelMetric
 from riemaug.random import Stream
 from riemaug.run.latent_map import (
@@ -16,7 +17,7 @@ from riemaug.run.latent_map import (
     latent_map_arrays,
 )
 from riemaug.run.pictures import as_pictures
-from riemaug.run.shown import as_volumes
+from riemaug.run.shown import ShownSamples, as_volumes, sample_arrays
 
 
 @pytest.mark.parametrize(
@@ -234,3 +235,13 @@ def test_volumes_are_told_from_images(shape, wanted):
     volumes = as_volumes(np.full((2, *shape), 0.5, np.float32))
     assert (None if volumes is None else volumes.shape) == (None if wanted is None else (2, *wanted))
     assert volumes is None or (volumes == 128).all()
+
+
+@pytest.mark.parametrize("pages", [1, 3])
+def test_pages_of_a_stack_are_no_colours(pages):
+    fmt = SampleFormat("stacks", (pages, 8, 6), "uint8", ".tiff", None, False)
+    unit = np.random.default_rng(0).random((2, pages, 8, 6), np.float32)
+    arrays = sample_arrays(ShownSamples(unit), fmt)
+    assert arrays["synthetic"].shape == (2, 8, 6)
+    np.testing.assert_array_equal(arrays["synthetic"], np.rint(255 * unit[:, pages // 2]))
+    assert arrays["volumes_synthetic"].shape == (2, pages, 8, 6)
