@@ -11,7 +11,16 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from cli_runs import EXECUTABLE, QUICK, Finished, digit_arrays, everything_in, run_for_real, write_digits
+from cli_runs import (
+    EXECUTABLE,
+    QUICK,
+    Command,
+    Finished,
+    digit_arrays,
+    everything_in,
+    run_for_real,
+    write_digits,
+)
 from PIL import Image
 
 from riemaug.serialization import FORMAT_VERSION
@@ -384,3 +393,29 @@ def test_the_installed_command_ends_the_same_way(tmp_path):
     assert refused.code == 2
     assert "does not exist" in refused.message
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("augmnt", "x"), "no such command 'augmnt'"),
+        (("augment", "x", "out", "--per-clas", 3), "--per-class"),
+        (("augment",), "missing argument"),
+        (("augment", "x", "out", "--per-class", "two"), "'--per-class'"),
+        (("augment", "x", "out", "more"), "(more)"),
+    ],
+)
+def test_a_command_line_that_cannot_be_read_is_one_line_too(
+    arguments: tuple[object, ...], told: str, cli: Command
+) -> None:
+    done = cli(*arguments)
+    assert done.code == 2
+    assert told in done.message
+    assert done.message.endswith("riemaug --help" if "augmnt" in arguments else "riemaug augment --help")
+
+
+def test_nothing_at_all_asks_for_the_help(cli: Command) -> None:
+    done = cli()
+    assert done.code == 2
+    assert "COMMAND" in done.out + done.err
+    assert "riemaug: " not in done.err

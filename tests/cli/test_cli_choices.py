@@ -275,7 +275,7 @@ class TestConfig:
         (tmp_path / "job.toml").write_text('per-class = "many"')
         refused = cli("augment", digits, tmp_path / "out", "--config", tmp_path / "job.toml")
         assert refused.code == 2
-        assert "--per-class" in refused.err
+        assert "--per-class" in refused.message
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import io
 import sys
+from typing import Any
 
 import typer
 
@@ -19,8 +20,10 @@ from riemaug.cli.sample import sample
 from riemaug.cli.split import split
 from riemaug.cli.study import app as study
 from riemaug.cli.text import printable, refusal
-from riemaug.errors import RiemaugError
+from riemaug.errors import InterruptedRunError, RiemaugError
 
+# Typer brings its own Click or uses the installed one, by its version: its exports are of the right one
+_UsageError: Any = typer.BadParameter.__bases__[0]
 app = typer.Typer(
     name="riemaug",
     help="Turn a small labelled data set into a larger one: geometry-aware VAEs, new samples drawn "
@@ -65,11 +68,30 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names that the terminal's encoding lacks
     try:
-        app()
+        # not standalone: usage errors come here instead of being drawn as a box
+        code = app(standalone_mode=False)
     except RiemaugError as error:
         _fail(" ".join(str(error).split()), error.exit_code)
+    except _UsageError as error:
+        _fail_usage(error)
+    except typer.Abort:
+        _fail("interrupted", InterruptedRunError.exit_code)
     except OSError as error:
         _fail(f"the operating system refused: {refusal(error)}; mend that and try again", 1)
+    else:
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail_usage(error: Any) -> None:
+    """End with the one line of a misspelt command or option, or of a value that is missing or wrong."""
+    if type(error).__name__ == "NoArgsIsHelpError":  # the help was asked for by giving nothing
+        if error.format_message().strip():  # else it was printed already
+            error.show()
+        sys.exit(error.exit_code)
+    found = " ".join(error.format_message().split()).rstrip(".").replace(". Did you", "; did you")
+    see = " See" if found.endswith("?") else "; see"
+    asked = "riemaug" if error.ctx is None else error.ctx.command_path
+    _fail(f"{found[:1].lower()}{found[1:]}{see} {asked} --help", error.exit_code)
 
 
 def _fail(message: str, code: int) -> None:
