@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from riemaug.data.bids_names import DATATYPES, BidsNames
-from riemaug.data.cells import unescape_cell
 from riemaug.data.listing import ListedFile, Listing, list_samples, quote_some, sort_key, split_suffix
 from riemaug.data.metadata_table import METADATA_NAME
 from riemaug.errors import InvalidInputError
@@ -81,7 +80,7 @@ def list_bids(root: Path, options: BidsOptions) -> Listing:
     """
     rows = _read_participants(root / PARTICIPANTS_NAME)
     column = _label_column(rows, options.label_from)
-    label_of = {row[_SUBJECT]: unescape_cell(row[column]) for row in rows if row[column] not in _MISSING}
+    label_of = {row[_SUBJECT]: row[column] for row in rows if row[column] not in _MISSING}
     volumes = [name for name in list_samples(root) if name.casefold().endswith(_EXTENSIONS)]
     of_subjects = [name for name in volumes if PurePosixPath(name).parts[0] in label_of]
     suffix, chosen = _chosen(root, of_subjects, options.suffix)

@@ -9,7 +9,6 @@ from riemaug._version import __version__
 from riemaug.atomic import atomic_path, atomic_write_text
 from riemaug.data.bids import DESCRIPTION_NAME, PARTICIPANTS_NAME
 from riemaug.data.bids_names import BidsNames
-from riemaug.data.cells import escape_cell
 
 BIDS_VERSION = "1.9.0"
 _IGNORED = ("manifest.csv", "report.html", "model.*", "run.*")
@@ -26,9 +25,10 @@ def write_bids_tables(out: Path, names: BidsNames, entries: Iterable[tuple[str, 
     names : BidsNames
         Its layout.
     entries : iterable of (str, str)
-        Path of each synthetic volume relative to `out`, and its class.
+        Path of each synthetic volume relative to `out`, and its class; this is written as it is, also where a
+        spreadsheet would take it for a formula: it is the user's own category.
     """
-    rows = [(PurePosixPath(name).parts[0], escape_cell(label), "true") for name, label in entries]
+    rows = [(PurePosixPath(name).parts[0], label, "true") for name, label in entries]
     with (
         atomic_path(out / PARTICIPANTS_NAME) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as file,

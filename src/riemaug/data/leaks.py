@@ -10,7 +10,7 @@ from riemaug.data.dataset import Dataset
 from riemaug.data.likeness import NEAR_CORRELATION, Signatures, near_pairs, standardised
 from riemaug.errors import InvalidInputError
 
-LeakKind = Literal["same image", "same subject", "near duplicate"]
+LeakKind = Literal["same image", "same row", "same subject", "near duplicate"]
 _SHOWN = 3
 
 
@@ -21,8 +21,8 @@ class Leak:
     Attributes
     ----------
     kind : str
-        "same image" (the same values, whatever the file is called or how it is packed), "same subject",
-        or "near duplicate".
+        "same image" (the same values, whatever the file is called or how it is packed), of tables
+        "same row", "same subject", or "near duplicate".
     train, test : str
         Names of the two samples; of several in the training data the most alike or first one.
     subject : str, optional
@@ -68,12 +68,12 @@ def find_leaks(
     Returns
     -------
     list of Leak
-        Same images, then subjects, then near duplicates, each in the order of the test data.
+        Same images or rows, then subjects, then near duplicates, each in the order of the test data.
     """
     first, second = (item if isinstance(item, Signatures) else Signatures.of(item) for item in (train, test))
-    leaks = [*_same_images(first, second), *_same_subjects(first, second)]
+    leaks = [*_same_samples(first, second), *_same_subjects(first, second)]
     if near:
-        identical = {leak.test for leak in leaks if leak.kind == "same image"}
+        identical = {leak.test for leak in leaks if leak.kind in ("same image", "same row")}
         leaks += [
             leak for leak in _near_duplicates(first, second, least_correlation) if leak.test not in identical
         ]
@@ -119,13 +119,13 @@ def check_no_leak(
     )
 
 
-def _same_images(train: Signatures, test: Signatures) -> Iterator[Leak]:
+def _same_samples(train: Signatures, test: Signatures) -> Iterator[Leak]:
     known = {
         item.digest: name for item, name in zip(reversed(train.items), reversed(train.names), strict=True)
     }
     for item, name in zip(test.items, test.names, strict=True):
         if item.digest in known:
-            yield Leak("same image", known[item.digest], name)
+            yield Leak("same row" if item.is_row else "same image", known[item.digest], name)
 
 
 def _same_subjects(train: Signatures, test: Signatures) -> Iterator[Leak]:

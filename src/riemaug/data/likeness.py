@@ -38,10 +38,13 @@ class Signature:
     thumbnail : ndarray or None
         Its values averaged over larger cells; None for rows of tables, in which any two rows may
         correlate, and for samples of fewer than 64 values.
+    is_row : bool
+        Whether it is a row of numbers, not an image or a volume.
     """
 
     digest: bytes
     thumbnail: Float[np.ndarray, "..."] | None
+    is_row: bool = False
 
 
 def signature(sample: Shaped[np.ndarray, "..."]) -> Signature:
@@ -49,7 +52,7 @@ def signature(sample: Shaped[np.ndarray, "..."]) -> Signature:
     head = f"{sample.dtype.str}{sample.shape}".encode()
     digest = hashlib.blake2b(head + np.ascontiguousarray(sample).tobytes(), digest_size=16).digest()
     if sample.ndim < 2 or sample.size < _LEAST_VALUES:
-        return Signature(digest, None)
+        return Signature(digest, None, sample.ndim < 2)
     num_long = sum(side > _LONG_AXIS for side in sample.shape)
     most = _MOST_SIDE.get(num_long, _MOST_SIDE_OF_VOLUMES)
     return Signature(digest, resample(sample, tuple(min(side, most) for side in sample.shape)))

@@ -110,8 +110,8 @@ class TablePlan:
             )
         if wide:
             notes.append(
-                "Columns that span more than 2^24 steps come back rounded to about 7 digits:"
-                f" {quote_some(wide)}."
+                "Columns that span more than 2^24 steps are modelled to about 7 digits of their span; new"
+                f" cells have all digits, but those beyond mean nothing: {quote_some(wide)}."
             )
         return tuple(notes)
 

@@ -81,7 +81,7 @@ def test_a_class_may_have_any_name_where_it_is_no_folder(tmp_path):
     assert data.class_names == ("=1+1", "MCI/AD")
     names = write_class_files(tmp_path / "out", "=1+1", data.of_class(0), data.format)
     write_bids_tables(tmp_path / "out", data.format.bids, [(name, "=1+1") for name in names])
-    assert "\t'=1+1\t" in (tmp_path / "out" / "participants.tsv").read_text()
+    assert "\t=1+1\t" in (tmp_path / "out" / "participants.tsv").read_text()
     assert read_dataset(tmp_path / "out").class_names == ("=1+1",)
     refused(tmp_path / "in", "'MCI/AD' is no single folder", layout="folders")
 

@@ -62,6 +62,12 @@ def test_the_same_image_is_found_once(train, test) -> None:
     assert (leak.kind, leak.train, leak.test) == ("same image", "row 4", "row 6")
 
 
+def test_equal_rows_of_tables_are_called_rows() -> None:
+    rows = [np.arange(5.0) + row for row in range(6)]
+    (leak,) = find_leaks(dataset(rows[:4]), dataset([*rows[4:], rows[1]]))
+    assert str(leak) == "'row 2' and 'row 1' (same row)"
+
+
 @pytest.mark.parametrize(
     "alter",
     [
