@@ -21,6 +21,13 @@ def out(finished, tmp_path):
     return copy
 
 
+def without_data(out):
+    """Make the run name data that are not there."""
+    run = json.loads((out / "run.json").read_text())
+    run["request"]["data"] = "nowhere/digits"
+    (out / "run.json").write_text(json.dumps(run))
+
+
 def evaluation_of(count):
     made = records.evaluation()
     settings = dict(made.settings)
@@ -38,8 +45,9 @@ def save(evaluation, folder):
     return folder
 
 
-def test_with_the_data_the_same_pictures_come_back(cli, out, finished, digits):
-    done = cli("report", out, "--real", digits, "--json")
+@pytest.mark.parametrize("is_named", [True, False])
+def test_with_the_data_the_same_pictures_come_back(cli, out, finished, digits, is_named):
+    done = cli("report", out, *(("--real", digits) if is_named else ()), "--json")
     assert done.code == 0, done.err
     page = (out / "report.html").read_text()
     assert done.document == {
@@ -57,15 +65,41 @@ def test_with_the_data_the_same_pictures_come_back(cli, out, finished, digits):
 
 
 def test_without_the_data_no_real_picture_is_shown(cli, out):
+    without_data(out)
     done = cli("report", out)
     assert done.code == 0
-    assert "give --real DATA" in done.err
+    told = " ".join(done.err.split())
+    assert "no real pictures and no nearest ones: the data are no longer at nowhere/digits" in told
+    assert "give --real DATA" in told
     page = (out / "report.html").read_text()
     assert 'class="tile synthetic"' in page
     assert 'class="tile nearest"' not in page
     assert 'class="tile real"' not in page
     assert "Not measured" in page
     assert "riemaug evaluate REAL SYNTHETIC --test TEST" in page
+    assert "This report shows real training data" not in page
+
+
+def test_data_that_have_changed_are_not_shown(cli, out, digits, tmp_path):
+    shutil.copytree(digits, tmp_path / "nowhere" / "digits")
+    without_data(out)  # they are found from a folder around OUT
+    assert "no real pictures" not in cli("report", out).err
+    next((tmp_path / "nowhere" / "digits" / "one").iterdir()).unlink()
+    done = cli("report", out)
+    assert "no longer those that the model was fitted on" in " ".join(done.err.split())
+    assert 'class="tile real"' not in (out / "report.html").read_text()
+
+
+def test_real_pictures_stay_out_as_in_the_run_unless_asked_for(cli, out):
+    run = json.loads((out / "run.json").read_text())
+    run["request"]["real_in_report"] = False
+    (out / "run.json").write_text(json.dumps(run))
+    assert cli("report", out).code == 0
+    assert 'class="tile real"' not in (out / "report.html").read_text()
+    assert cli("report", out, "--real-images").code == 0
+    page = (out / "report.html").read_text()
+    assert 'class="tile real"' in page
+    assert "This report shows real training data" in page
 
 
 def test_no_real_images_wins_over_the_data(cli, out, digits):
@@ -153,7 +187,9 @@ def test_other_data_are_refused(cli, out, digits, tmp_path):
     other = tmp_path / "digits"
     shutil.copytree(digits, other)
     next((other / "one").iterdir()).unlink()
-    assert "--real must be the data that MODEL was fitted on" in cli("report", out, "--real", other).message
+    message = cli("report", out, "--real", other).message
+    assert "--real must be the data that MODEL was fitted on" in message
+    assert "--resize" not in message  # report has no such option
     assert not (out / "report.html").exists()
 
 

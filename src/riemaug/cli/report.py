@@ -15,7 +15,7 @@ def report(
         Path | None,
         typer.Option(
             help="The data that the model was fitted on, to show them beside the synthetic samples; read as "
-            "they were for the fit.",
+            "they were for the fit. By default where OUT's run found them.",
             metavar="DATA",
         ),
     ] = None,
@@ -32,7 +32,14 @@ def report(
             help="The model's folder, where it is not OUT and not where OUT's run found it.", metavar="MODEL"
         ),
     ] = None,
-    no_real_images: options.NoRealImages = False,
+    real_images: Annotated[
+        bool | None,
+        typer.Option(
+            "--real-images/--no-real-images",
+            help="Show real images, or keep them out. By default as the run did.",
+            show_default=False,
+        ),
+    ] = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -51,7 +58,7 @@ def report(
         real=real,
         model=model,
         evaluation=evaluation,
-        real_in_report=not no_real_images,
+        real_in_report=real_images,
     )
     remade = remake_report(request)
     console, size = Console(quiet, json), remade.path.stat().st_size

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from riemaug.report import formats, summary
-from riemaug.report.class_views import class_view
+from riemaug.report.class_views import ClassView, class_view
 from riemaug.report.data import ReportData
 from riemaug.report.judgement import judgement_view
 
@@ -33,12 +33,14 @@ def render(data: ReportData) -> str:
     """
     script = "\n".join(_asset(name) for name in _SCRIPTS)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    classes = [class_view(data, index) for index in range(len(data.classes))]
     text = (
         _environment()
         .get_template("report.html.j2")
         .render(
             data=data,
-            classes=[class_view(data, index) for index in range(len(data.classes))],
+            classes=classes,
+            shows_real=data.show_real and any(map(_shows_real, classes)),
             headline=summary.headline(data),
             warnings=summary.warnings(data),
             names_shown=summary.NAMES_SHOWN,
@@ -55,6 +57,12 @@ def render(data: ReportData) -> str:
         )
     )
     return formats.clean(text)
+
+
+def _shows_real(view: ClassView) -> bool:
+    """Return whether there is a picture of training data among those of a class."""
+    of_volumes = view.volumes is not None and any(len(pair) > 1 for pair in view.volumes.pairs)
+    return of_volumes or not view.sprites.keys().isdisjoint({"real", "nearest"})
 
 
 def _environment() -> Environment:

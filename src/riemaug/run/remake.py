@@ -1,6 +1,5 @@
 """The report of an existing output folder, made from its files: run.json, manifest, model, samples."""
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,15 +24,15 @@ from riemaug.report.columns import Columns
 from riemaug.run.columns import Rows, class_columns, has_columns, written_rows
 from riemaug.run.evaluation_file import not_of, read_evaluation, unchecked
 from riemaug.run.reporting import class_report
-from riemaug.run.request import ReadOptions
+from riemaug.run.run_file import MANIFEST_NAME, model_folder, read_run, reading_of, training_set_of_run
 from riemaug.run.samples_hash import samples_hash
 from riemaug.run.shown import SHOWN_PICTURES, ShownSamples, shown_arrays
 from riemaug.run.training_set import read_training_set
-from riemaug.run.workdir import RUN_NAME, unfinished_run
+from riemaug.run.workdir import RUN_NAME
 from riemaug.run.written_samples import written_samples
-from riemaug.serialization import DESCRIPTION_NAME, FittedGenerators, load_generators
+from riemaug.serialization import FittedGenerators, load_generators
 
-REPORT_NAME, MANIFEST_NAME = "report.html", "manifest.csv"
+REPORT_NAME = "report.html"
 EVALUATION_SUFFIX = "-evaluation"
 DRAWN_ANEW, CHAINS_ANEW = 300, 48
 """Latent points drawn anew for a map; fewer where each takes a chain of its own."""
@@ -50,12 +49,13 @@ class RemakeRequest(BaseModel):
         Made by `riemaug augment` or `riemaug sample`.
     real : Path, optional
         The data that the model was fitted on: shows them, and the training samples nearest to synthetic ones.
+        By default those that OUT's run names, if they are still there and the same.
     model : Path, optional
         The model's folder, where it is not OUT nor the one that OUT's run names.
     evaluation : Path, optional
         Made by `riemaug evaluate`; by default the folder beside OUT, if there is one.
-    real_in_report : bool
-        Show real pictures.
+    real_in_report : bool, optional
+        Show real pictures; by default as the run did.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,7 +64,7 @@ class RemakeRequest(BaseModel):
     real: Path | None = None
     model: Path | None = None
     evaluation: Path | None = None
-    real_in_report: bool = True
+    real_in_report: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -97,77 +97,30 @@ def remake_report(request: RemakeRequest) -> Remade:
     InvalidInputError
         OUT is not the finished output of a run, its model is missing, or `real` is other data.
     """
-    run = _read_run(request.out)
-    folder = _model_folder(request, run)
+    run = read_run(request.out)
+    folder = request.model or model_folder(request.out, run)
     generators = load_generators(folder)
     rows = read_manifest(request.out / MANIFEST_NAME)
-    training_set = None
-    if request.real is not None:
-        training_set = read_training_set(request.real, _reading(run, folder), generators)
+    training_set, lacking = _training_set(request, run, folder, generators)
     found, evaluation, notes = _evaluation(request, len(rows))
-    if training_set is None:
-        what = "real columns" if has_columns(generators.sample_format) else "real pictures and the pairs"
-        notes += (f"{what} are left out: give --real DATA to show them",)
     data = _Source(request, run, generators, rows, training_set).report_data(evaluation)
     path = request.out / REPORT_NAME
     write_report(data, path)
-    return Remade(path, len(data.classes), len(rows), found, notes)
+    return Remade(path, len(data.classes), len(rows), found, notes + lacking)
 
 
-def _read_run(out: Path) -> dict[str, Any]:
-    if unfinished_run(out):
-        raise InvalidInputError(
-            f"a report is of a finished run, that in {str(out)!r} is not: repeat its command with --resume"
-        )
-    if not os.path.isfile(out / RUN_NAME) or not os.path.isfile(out / MANIFEST_NAME):
-        what = "a model alone: draw from it with riemaug sample" if _is_model(out) else "no such: name one"
-        raise InvalidInputError(
-            f"OUT must be the output of riemaug augment or riemaug sample, {str(out)!r} is {what}"
-        )
-    try:
-        run = json.loads((out / RUN_NAME).read_text(encoding="utf-8"))
-        if not isinstance(run["request"], dict) or not isinstance(run["classes"], list):
-            raise ValueError("wrong types")
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InvalidInputError(
-            f"{RUN_NAME} must be as the run wrote it, that in {str(out)!r} cannot be read ({error}): run anew"
-        ) from None
-    return run
-
-
-def _is_model(folder: Path) -> bool:
-    return os.path.isfile(folder / DESCRIPTION_NAME)
-
-
-def _model_folder(request: RemakeRequest, run: dict[str, Any]) -> Path:
-    if request.model is not None:
-        return request.model
-    if _is_model(request.out):
-        return request.out
-    told = run["request"].get("model")
-    if isinstance(told, str) and _is_model(Path(told)):
-        return Path(told)
-    raise InvalidInputError(
-        f"a report needs the model that the samples were drawn from, {told!r} is no longer there: name its "
-        "folder with --model MODEL"
-    )
-
-
-def _reading(run: dict[str, Any], model: Path) -> ReadOptions:
-    """Return how the training data were read: as the run or the model's own says."""
-    told = run
-    if "data" not in run["request"] and os.path.isfile(model / RUN_NAME):
-        told = _read_json(model / RUN_NAME)
-    fields = told.get("request", {}).get("reading", {})
-    return ReadOptions(**fields) if isinstance(fields, dict) else ReadOptions()
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
+def _training_set(
+    request: RemakeRequest, run: dict[str, Any], model: Path, generators: FittedGenerators
+) -> tuple[Dataset | None, tuple[str, ...]]:
+    """Return the data that the model was fitted on, and what is to be said where they are not at hand."""
+    if request.real is not None:
+        reading = reading_of(run, model)
+        return read_training_set(request.real, reading, generators, "name that data, unchanged"), ()
+    found, fault = training_set_of_run(request.out, run, model, generators)
+    if found is not None:
+        return found, ()
+    what = "columns" if has_columns(generators.sample_format) else "pictures and no nearest ones"
+    return None, (f"the report has no real {what}: {fault}; give --real DATA to show them",)
 
 
 def _evaluation(
@@ -217,6 +170,8 @@ class _Source:
             ) from error
         classes = tuple(self._class(index, entry) for index, entry in enumerate(entries))
         show = self.request.real_in_report
+        if show is None:
+            show = bool(self.run["request"].get("real_in_report", True))
         return ReportData(**told, classes=classes, show_real=show, evaluation=evaluation)
 
     def _told(self) -> dict[str, Any]:

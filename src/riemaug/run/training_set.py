@@ -7,9 +7,26 @@ from riemaug.errors import InvalidInputError
 from riemaug.run.request import ReadOptions
 from riemaug.serialization import FittedGenerators
 
+REREAD = (
+    "name that data, with --resize, --pad, --crop, --fit-shape, --skip-bad, --label-from, --group-from and "
+    "--drop-columns as they were given to the fit"
+)
+"""What to do about other data, where the options of the fit can be given."""
 
-def read_training_set(path: Path, reading: ReadOptions, generators: FittedGenerators) -> Dataset:
+
+def read_training_set(
+    path: Path, reading: ReadOptions, generators: FittedGenerators, advice: str = REREAD
+) -> Dataset:
     """Return the training set of a saved model.
+
+    Parameters
+    ----------
+    path : Path
+    reading : ReadOptions
+        As the data were read for the fit.
+    generators : FittedGenerators
+    advice : str
+        What a refusal says is to be done.
 
     Raises
     ------
@@ -22,7 +39,6 @@ def read_training_set(path: Path, reading: ReadOptions, generators: FittedGenera
     sizes = f"{len(dataset.samples)} samples in {len(dataset.class_names)} classes"
     wanted = f"{sum(generators.class_sizes)} in {len(generators.class_sizes)}"
     raise InvalidInputError(
-        f"--real must be the data that MODEL was fitted on ({wanted}), {str(path)!r} is not ({sizes}): name "
-        "that data, with --resize, --pad, --crop, --fit-shape, --skip-bad, --label-from, --group-from and "
-        "--drop-columns as they were given to the fit"
+        f"--real must be the data that MODEL was fitted on ({wanted}), {str(path)!r} is not ({sizes}): "
+        f"{advice}"
     )
