@@ -1,7 +1,6 @@
 """Image files as the samples of a data set."""
 
 import warnings
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import numpy as np
 from riemaug.data.channels import channel_axis, channel_count
 from riemaug.data.dataset import SampleFormat
 from riemaug.data.file_samples import FileSamples, fit_notes, names_of, of_each, sort_out
-from riemaug.data.images import CONVERSION_NOTES, DecodedImage, decode_image
+from riemaug.data.images import DecodedImage, conversion_notes, decode_image
 from riemaug.data.listing import Listing
 from riemaug.data.sizes import CommonKind, SizeOptions, common_kind, stack_images, stored_size
 
@@ -41,16 +40,12 @@ def read_image_files(root: Path, listing: Listing, size: SizeOptions, skip_bad: 
     del decoded
     kept = tuple(names[row] for row in rows)
     kind = common_kind(images, kept)
-    notes = [*skip_notes, *_conversion_notes(images), *kind.notes, *_resize_notes(images, size.resize)]
+    converted = conversion_notes(conversion for image in images for conversion in image.conversions)
+    notes = [*skip_notes, *converted, *kind.notes, *_resize_notes(images, size.resize)]
     written = None if size.fit_shape is None else stored_size(images)
     samples, size_notes = stack_images(images, kind.channels, size.pad, size.crop)
     fmt = _image_format(samples, kept, kind, written)
     return FileSamples(samples, rows, fmt, (*notes, *size_notes, *fit_notes(fmt, "images")))
-
-
-def _conversion_notes(images: Sequence[DecodedImage]) -> list[str]:
-    found = Counter(conversion for image in images for conversion in image.conversions)
-    return [f"{count} files {CONVERSION_NOTES[name]}." for name, count in sorted(found.items())]
 
 
 def _resize_notes(images: Sequence[DecodedImage], resize: tuple[int, int] | None) -> list[str]:

@@ -3,7 +3,8 @@
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,7 +76,15 @@ CONVERSION_NOTES = {
     "four inks": "in CMYK or YCbCr: read as RGB",
     "orientation": "with an EXIF orientation: turned upright",
     "white is zero": "with 0 for white: inverted, so that 0 is black",
+    "wide integers": "with 32-bit or signed integers, all in 0..65535: read, and written, as 16-bit grey",
 }
+
+
+def conversion_notes(conversions: Iterable[str]) -> list[str]:
+    """Return the notes on what was done to files at reading, each a key of `CONVERSION_NOTES`."""
+    return [
+        f"{count} files {CONVERSION_NOTES[name]}." for name, count in sorted(Counter(conversions).items())
+    ]
 
 
 def decode_image(path: Path, resize: tuple[int, int] | None = None) -> DecodedImage:
@@ -128,6 +137,19 @@ def opened_image(path: Path) -> Iterator[Image.Image]:
         raise InvalidInputError(f"damaged or unreadable: {' '.join(str(reason).split())}") from None
 
 
+def page_conversions(image: Image.Image) -> tuple[str, ...]:
+    """Return what `grey_page` does to the numbers of a page that is open: keys of `CONVERSION_NOTES`."""
+    return ("bilevel",) if image.mode == "1" else _number_conversions(image)
+
+
+def _number_conversions(image: Image.Image) -> tuple[str, ...]:
+    if image.format != "TIFF":
+        return ()
+    if image.mode == "I;16" and _is_white_zero(image):
+        return ("white is zero",)
+    return ("wide integers",) if image.mode == "I" else ()
+
+
 def grey_page(image: Image.Image) -> Shaped[np.ndarray, "H W"]:
     """Return the pixels of one grey page of a file that is open.
 
@@ -140,7 +162,7 @@ def grey_page(image: Image.Image) -> Shaped[np.ndarray, "H W"]:
     if len(plain.getbands()) > 1:
         raise InvalidInputError(f"pages of a stack must be grey, this one is {plain.mode}: save it as grey")
     pixels = _to_array(plain)
-    if plain.mode == "I;16" and _is_white_zero(image):
+    if "white is zero" in _number_conversions(image):
         return np.iinfo(np.uint16).max - pixels
     return pixels
 
@@ -150,11 +172,10 @@ def _decode(image: Image.Image, resize: tuple[int, int] | None) -> DecodedImage:
     upright, conversions = _upright(image)
     alpha = _alpha_of(upright)
     plain, more = _plain_mode(upright)
-    conversions += more
+    conversions += (*more, *_number_conversions(image))
     pixels = _to_array(plain)
-    if plain.mode == "I;16" and _is_white_zero(image):
+    if "white is zero" in conversions:
         pixels = np.iinfo(np.uint16).max - pixels
-        conversions += ("white is zero",)
     stored_size = (pixels.shape[0], pixels.shape[1])
     pixels, kind = _drop_idle_colour(pixels)
     if has_alpha(num_channels(pixels.shape)):

@@ -20,6 +20,7 @@ from riemaug.data.file_samples import (
     part_of,
     sort_out,
 )
+from riemaug.data.images import conversion_notes
 from riemaug.data.listing import Listing
 from riemaug.data.resampling import resized
 from riemaug.data.sizes import SizeOptions
@@ -32,10 +33,20 @@ _MAX_THREADS = 8
 
 @dataclass(frozen=True)
 class PlainHeader:
-    """What a file promises: its shape and its dtype in the machine's byte order."""
+    """What a file promises.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    dtype : dtype
+        In the machine's byte order.
+    conversions : tuple of str
+        What is done to its values at reading: keys of `riemaug.data.images.CONVERSION_NOTES`.
+    """
 
     shape: tuple[int, ...]
     dtype: np.dtype
+    conversions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,7 +102,8 @@ def read_plain_files(
         at_once = max(1, min(_MAX_THREADS, _VALUES_AT_ONCE // math.prod(fmt.shape)))
         _, good, more_notes = sort_out(readable, of_each(fill, len(kept), at_once), skip_bad)
     whole = len(good) == len(kept)
-    notes = (*skip_notes, *more_notes, *fit_notes(fmt, kind.what))
+    converted = conversion_notes(item for header in headers for item in header.conversions)
+    notes = (*skip_notes, *converted, *more_notes, *fit_notes(fmt, kind.what))
     return FileSamples(samples if whole else samples[good], [rows[row] for row in good], fmt, notes)
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 from riemaug.atomic import atomic_path
 from riemaug.data.dataset import SampleFormat
 from riemaug.data.file_samples import FileSamples, names_of
-from riemaug.data.images import MAX_PIXELS, grey_page, opened_image
+from riemaug.data.images import MAX_PIXELS, grey_page, opened_image, page_conversions
 from riemaug.data.listing import Listing
 from riemaug.data.plain_files import PlainHeader, PlainKind, read_plain_files
 from riemaug.data.sizes import SizeOptions
@@ -54,7 +54,7 @@ def _peek(path: Path) -> PlainHeader:
             raise InvalidInputError(
                 f"pages of a stack must be grey, these are {image.mode}: save them as grey"
             )
-        return PlainHeader((len(pages), image.height, image.width), np.dtype(name))
+        return PlainHeader((len(pages), image.height, image.width), np.dtype(name), page_conversions(image))
 
 
 def _pages(image: Image.Image) -> list[int]:

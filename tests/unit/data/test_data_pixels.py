@@ -57,6 +57,7 @@ def test_32_bit_integers_that_fit_become_16_bit(tmp_path):
     data = read_dataset(tmp_path)
     assert data.format.dtype == "uint16"
     np.testing.assert_array_equal(data.samples[0], noise(0, dtype="uint16"))
+    assert note_of(data, "2 files with 32-bit or signed integers")
 
 
 @pytest.mark.parametrize("value", [-5, 70000])

@@ -204,6 +204,19 @@ def test_pages_must_be_grey_and_alike(tmp_path):
     refused(tmp_path, "one shape", "5x6x7", "4x6x7")
 
 
+@pytest.mark.parametrize(
+    ("dtype", "read_as", "told"),
+    [("int32", "uint16", "32-bit or signed integers"), ("bool", "uint8", "1 bit a pixel")],
+)
+def test_what_is_done_to_the_numbers_of_stacks_is_told(tmp_path, dtype, read_as, told):
+    for index in range(2):
+        save_stack(tmp_path / "a" / f"{index}.tif", (noise(index, (3, 6, 7)) // 128).astype(dtype))
+    data = read_dataset(tmp_path)
+    assert data.format.dtype == read_as
+    np.testing.assert_array_equal(data.samples[0] > 0, noise(0, (3, 6, 7)) > 127)
+    assert any(f"2 files with {told}" in note for note in data.notes)
+
+
 def test_a_preview_page_is_no_slice(tmp_path):
     for index in range(2):
         pages = [Image.fromarray(page) for page in noise(index, (3, 6, 7))]
