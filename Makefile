@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow lint docs figures study-tables clean
+.PHONY: demo test test-slow test-long lint docs figures study-tables clean
 
 demo: $(STAMP)
 	rm -rf riemaug-demo
@@ -14,7 +14,11 @@ test: $(STAMP)
 	$(BIN)/pytest -q -n 2
 
 test-slow: $(STAMP)
-	$(BIN)/pytest -q -n 2 -m slow
+	$(BIN)/pytest -q -n 2 -m "slow and not long"
+
+# The other cases of the slow tests, before a release.
+test-long: $(STAMP)
+	$(BIN)/pytest -q -n 2 -m long
 
 lint: $(STAMP)
 	$(BIN)/pip install --quiet -c constraints.txt -e ".[dev]"
