@@ -3,7 +3,7 @@
 import csv
 import re
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ _CSV_GROWTH = 6
 _HEAD_LINES = 200
 _CODE = re.compile(r"[+-]?0\d+")
 """Whole numbers that begin with a zero are codes: they are read as text."""
+_OF_PARSER = "Error tokenizing data. C error: "
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +78,7 @@ def read_table_file(path: Path, texts: Collection[str | int] = ()) -> ReadTable:
 
 
 def _unreadable(path: Path, kind: str, error: object, fix: str) -> InvalidInputError:
-    reason = " ".join(str(error).split()) or type(error).__name__
+    reason = " ".join(str(error).removeprefix(_OF_PARSER).split()) or type(error).__name__
     return InvalidInputError(f"{str(path)!r} must be a {kind} table, it cannot be read ({reason}): {fix}")
 
 
@@ -147,6 +148,8 @@ def _read_csv(path: Path, texts: Collection[str | int]) -> ReadTable:
         if (str(column.dtype) == "bool" and not _is_plain_truth(path, delimiter, str(name)))
         or (str(column.dtype) == "int64" and any(_CODE.fullmatch(row[place].strip()) for row in head))
     ]
+    if frame.iloc[:, -1].isna().any():  # what short rows lack is read as missing
+        _check_rows(path, delimiter)
     if as_typed:  # "true" would come back as "True", and "007" as 7: categories come back as they are
         frame = _parse_csv(path, delimiter, decimal, dict.fromkeys([*known, *as_typed], "object"))
     nameless = [place for place, cell in enumerate(header) if not cell.strip()]
@@ -215,10 +218,41 @@ def _parse_csv(path: Path, delimiter: str, decimal: str, dtypes: dict[Any, str])
                 low_memory=False,
                 **_exact_floats(pandas.__version__),
             )
-    except pandas.errors.ParserWarning:
-        raise _csv_fault(path, ValueError("a row has more cells than the header")) from None
-    except (ValueError, OSError, OverflowError) as error:
+    except (pandas.errors.ParserWarning, ValueError, OSError, OverflowError) as error:
+        _check_rows(path, delimiter)
         raise _csv_fault(path, error) from None
+
+
+def _check_rows(path: Path, delimiter: str) -> None:
+    """Refuse a CSV file of which a row is shorter or longer than the header, by the line it begins in."""
+    rows = _numbered_rows(path, delimiter)
+    _, header = next(rows, (0, []))
+    for line, row in rows:
+        if len(row) != len(header):
+            fix = "fill it up" if len(row) < len(header) else 'put a cell that holds the delimiter in "..."'
+            raise InvalidInputError(
+                f"every row must have as many cells as the header, line {line} of {str(path)!r} has"
+                f" {len(row)} and the header {len(header)}: {fix}"
+            )
+
+
+def _numbered_rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows that are not empty, each with the line that it begins in, from 1."""
+    line = 1
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, delimiter=delimiter, strict=True)
+            for row in reader:
+                if any(cell.strip() for cell in row) or len(row) > 1:
+                    yield line, row
+                line = reader.line_num + 1
+    except (UnicodeDecodeError, OSError) as error:
+        raise _csv_fault(path, error) from None
+    except csv.Error as error:
+        raise InvalidInputError(
+            f"quotation marks must come in pairs, the row that begins in line {line} of {str(path)!r} has"
+            f" some that do not ({error}): correct it"
+        ) from None
 
 
 def _exact_floats(version: str) -> dict[str, str]:

@@ -26,6 +26,11 @@ MOST_LEVELS, FEW_LEVELS, ROWS_PER_LEVEL = 100, 20, 10
 """A column has at most 100 categories, and one for every ten rows where that is more than 20."""
 _TIME_TEXT = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2})?)?")
 _IDENTIFIER = re.compile(r"(.*[_\-. ])?(id|index|uuid|identifier)|unnamed: \d+", re.IGNORECASE)
+_SEPARATED = {
+    ".": re.compile(r"[+-]?[0-9]{1,3}([,'\u2019 \u00a0\u202f][0-9]{3})+(\.[0-9]+)?"),
+    ",": re.compile(r"[+-]?[0-9]{1,3}([.'\u2019 \u00a0\u202f][0-9]{3})+,[0-9]+"),
+}
+"""Numbers with signs between their thousands, by the sign before the decimals: 1,234.5 and 1.234,5."""
 _DROP = "leave it out with --drop-columns"
 
 
@@ -50,6 +55,7 @@ def column_of(series: Series, name: str | int) -> Column:
             return _time_column(series, name, dtype)
         case "text":
             _check_texts(series, name)
+            _check_separators(series, name)
             return _time_of_texts(series, name, dtype) or _category_column(series, name, dtype)
         case "category":
             return _category_column(series, name, dtype)
@@ -175,6 +181,19 @@ def _check_texts(series: Series, name: str | int) -> None:
             f"a column of objects must hold text, {name!r} holds {other!r} of type {type(other).__name__}:"
             f" convert it, or {_DROP}"
         )
+
+
+def _check_separators(series: Series, name: str | int) -> None:
+    """Refuse texts that are all numbers, some with signs between their thousands."""
+    texts = [text.strip() for text in series.tolist()]
+    for sign, pattern in _SEPARATED.items():
+        plain = re.compile(rf"[+-]?[0-9]+(\{sign}[0-9]+)?")
+        separated = [text for text in texts if pattern.fullmatch(text)]
+        if separated and all(pattern.fullmatch(text) or plain.fullmatch(text) for text in texts):
+            raise InvalidInputError(
+                f"numbers must be written without thousands separators, {name!r} holds {separated[0]!r}:"
+                " remove the separators"
+            )
 
 
 def _category_column(series: Series, name: str | int, dtype: str) -> CategoryColumn:

@@ -188,6 +188,11 @@ def test_codes_with_leading_zeros_stay_as_they_are(tmp_path: Path) -> None:
     assert (tmp_path / "copy.csv").read_text() == text
 
 
+def test_texts_with_commas_that_are_no_numbers_are_categories(tmp_path: Path) -> None:
+    text = "n,y\n" + '"1,23",0\n"1,234",0\n"1,23",1\n"1,234",1\n'
+    assert read_dataset(write(tmp_path / "table.csv", text)).samples.shape == (4, 2)
+
+
 def test_a_nameless_column_that_numbers_the_rows_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     pd.DataFrame({"x": [1.5, 2.5, 3.5, 1.0], "y": [0, 0, 1, 1]}).to_csv(path)
@@ -257,14 +262,20 @@ def test_many_rows_are_written_in_blocks(tmp_path: Path, monkeypatch: pytest.Mon
         (PLAIN, {"label_from": "dose"}, r"'dose' must hold classes, row 0 holds 1.5"),
         (PLAIN.replace(",0\n", ",\n", 1), {}, r"1 are missing or NaN in 'y' \(1\)"),
         (PLAIN.replace("1.5", "NA"), {}, r"1 are missing or NaN in 'dose' \(1\)"),
-        (PLAIN.replace("1.5,a", "1.5"), {}, r"missing or NaN"),
-        (PLAIN.replace("1.5,a", "1.5,a,a"), {}, r"must be a CSV table, it cannot be read"),
+        (PLAIN.replace("2.25,b", "2.25"), {}, r"line 3 of .* has 2 and the header 3: fill it up"),
+        ("x,y\n\n1.5,'a\n'\n", {}, r"line 4 of .* has 1 and the header 2"),
+        (PLAIN.replace("1.5,a", "1.5,a,a"), {}, r"line 2 of .* has 4 and the header 3"),
+        (PLAIN.replace("3.0,a", "3.0,a,a"), {}, r"line 4 of .* has 4 and the header 3"),
+        (PLAIN.replace("3.0,a", '3.0,"a'), {}, r"the row that begins in line 4 of .* do not"),
+        ("n,y\n" + '"1,234",0\n17,0\n"2,000",1\n"-1,234,567.5",1\n', {}, r"separators, 'n' holds '1,234'"),
+        ("n;y\n1.234,5;0\n17,2;0\n2 000,25;1\n3;1\n", {}, r"separators, 'n' holds '1.234,5'"),
         (PLAIN.replace("arm", "dose"), {}, r"'dose' is there twice"),
         (PLAIN.replace("arm", ""), {}, r"column 2 of .* has none: give it one"),
         ("dose,arm,y\n", {}, r"a table needs rows"),
         (PLAIN.replace("dose", "Unnamed: 0").replace(".", "0"), {}, r"'Unnamed: 0' only numbers"),
         ("x,,y\n1.5,3,0\n2.5,9,0\n3.5,1,1\n4.5,2,1\n", {}, r"column 2 of .* has none"),
         ("", {}, r"is empty"),
+        ("  \n", {}, r"cannot be read"),
         (PLAIN, {"resize": (4, 4)}, r"--resize.*have one shape: leave them out"),
         (PLAIN + "9,a,2\n", {}, r"a class needs at least 2 rows, '2' has fewer"),
         ("x,y\n1,0\n1,0\n1,1\n2,1\n", {}, r"all 2 of class '0' are identical"),
