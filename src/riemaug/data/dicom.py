@@ -29,10 +29,12 @@ _TAGS = (
     "Columns",
     "SamplesPerPixel",
     "NumberOfFrames",
+    "PhotometricInterpretation",
     "PixelRepresentation",
     "BitsStored",
     "RescaleSlope",
     "RescaleIntercept",
+    "ModalityLUTSequence",
     "ImagePositionPatient",
     "ImageOrientationPatient",
     "PixelSpacing",
@@ -41,6 +43,8 @@ _TAGS = (
     "SpacingBetweenSlices",
 )
 _EXACT_DTYPES = ("uint8", "int16", "uint16", "int32")
+_INVERTED, _PLAIN = "MONOCHROME1", "MONOCHROME2"
+"""Whether the lowest stored value is white or black (PS3.3 C.7.6.3.1.2)."""
 _SAME_DIRECTION = 1e-3
 _UNEVEN = 0.02
 """Share of the distance between slices by which one may be out of place."""
@@ -60,6 +64,8 @@ class Slice:
         Bits of a stored value.
     signed : bool
         Whether these have a sign.
+    inverted : bool
+        The lowest of these is white: they are turned round, so that it is black.
     slope, intercept : float
         From stored to meant values.
     spacing : tuple of 2 float
@@ -77,6 +83,7 @@ class Slice:
     columns: int
     bits: int
     signed: bool
+    inverted: bool
     slope: float
     intercept: float
     spacing: tuple[float, float]
@@ -116,7 +123,8 @@ def read_slice(path: Path) -> Slice:
     Raises
     ------
     InvalidInputError
-        The file is damaged, in colour, or of several frames; the message does not name it.
+        The file is damaged, in colour, of several frames, or its values need a table to be understood; the
+        message does not name it.
     """
     found = _read(path, tags=_TAGS)
     try:
@@ -127,11 +135,15 @@ def read_slice(path: Path) -> Slice:
 
 def _slice_of(found: "FileDataset") -> Slice:
     rows, columns = int(found.Rows), int(found.Columns)
-    if int(found.get("SamplesPerPixel") or 1) != 1:
-        raise InvalidInputError("DICOM in colour cannot be read: convert it to png or NIfTI")
+    photometric = _photometric_of(found)
     if int(found.get("NumberOfFrames") or 1) != 1:
         raise InvalidInputError(
             "DICOM of several frames a file cannot be read: convert it to NIfTI (dcm2niix)"
+        )
+    if found.get("ModalityLUTSequence"):
+        raise InvalidInputError(
+            "stored values must be turned into meant ones by a slope and an intercept, this file has a table"
+            " (Modality LUT Sequence): apply it and save NIfTI"
         )
     if min(rows, columns) < 1 or rows * columns > MAX_PIXELS:
         raise InvalidInputError(
@@ -149,6 +161,7 @@ def _slice_of(found: "FileDataset") -> Slice:
         columns=columns,
         bits=int(found.get("BitsStored") or 16),
         signed=int(found.get("PixelRepresentation") or 0) == 1,
+        inverted=photometric == _INVERTED,
         slope=1.0 if slope is None else float(slope),
         intercept=float(found.get("RescaleIntercept") or 0.0),
         spacing=(spacing[0], spacing[1]),
@@ -165,6 +178,19 @@ def _slice_of(found: "FileDataset") -> Slice:
     ):
         raise InvalidInputError("damaged: its scale or pixel spacing is no usable number")
     return slice_
+
+
+def _photometric_of(found: "FileDataset") -> str:
+    """Return how stored values are shown; InvalidInputError if not as grey."""
+    told = str(found.get("PhotometricInterpretation") or _PLAIN).strip()
+    if int(found.get("SamplesPerPixel") or 1) != 1:
+        raise InvalidInputError("DICOM in colour cannot be read: convert it to png or NIfTI")
+    if told not in (_INVERTED, _PLAIN):
+        raise InvalidInputError(
+            f"DICOM must be grey ({_INVERTED} or {_PLAIN}), this file is {told[:16]!r}: convert it to png or"
+            " NIfTI"
+        )
+    return told
 
 
 def _numbers(found: "FileDataset", name: str, count: int) -> tuple[float, ...] | None:
@@ -200,6 +226,8 @@ def _damaged(error: object) -> InvalidInputError:
 def read_pixels(path: Path, slice_: Slice, dtype: np.dtype) -> Shaped[np.ndarray, "rows columns"]:
     """Return the meant values of a slice, slope and intercept applied, in a dtype that holds them.
 
+    Where the lowest stored value is white, the stored values are turned round first.
+
     Raises
     ------
     InvalidInputError
@@ -218,6 +246,9 @@ def read_pixels(path: Path, slice_: Slice, dtype: np.dtype) -> Shaped[np.ndarray
         ) from None
     if stored.shape != (slice_.rows, slice_.columns):
         raise InvalidInputError(f"damaged: its pixels are {stored.shape}, not {slice_.rows}x{slice_.columns}")
+    if slice_.inverted:
+        # lowest plus highest of the stored values
+        stored = (-1 if slice_.signed else 2**slice_.bits - 1) - stored.astype(np.int64)
     if dtype.kind == "f":
         return (stored * slice_.slope + slice_.intercept).astype(dtype)
     meant = stored.astype(np.int64) * int(slice_.slope) + int(slice_.intercept)

@@ -95,13 +95,18 @@ def read_series_files(root: Path, listing: Listing, size: SizeOptions, skip_bad:
     with warnings.catch_warnings(action="ignore"):
         found = of_each(lambda row: read_series(root, listing.members[names[row]]), len(names))
         series, rows, notes = sort_out(listing, found, skip_bad)
-        dtype = exact_dtype([item for one in series for item in one.slices])
+        slices = [item for one in series for item in one.slices]
+        dtype, inverted = exact_dtype(slices), sum(item.inverted for item in slices)
         headers = [header_of(item, dtype) for item in series]
 
         def load(row: int, meant: bool) -> np.ndarray:
             return read_series_voxels(root, series[row], dtype)
 
         read = read_volumes(part_of(listing, rows), headers, load, size, skip_bad)
+    if inverted:
+        notes.append(
+            f"{inverted} DICOM files with the lowest value for white: inverted, so that it is black."
+        )
     return replace(read, rows=[rows[row] for row in read.rows], notes=(*notes, *read.notes))
 
 

@@ -20,6 +20,7 @@ from dicom_files import (
     series_folder,
     stored_values,
 )
+from pydicom.dataset import Dataset
 from pydicom.uid import BasicTextSRStorage, ExplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
 from riemaug.data import read_dataset, write_class_files
@@ -105,6 +106,19 @@ def test_the_dtype_is_exact_or_float(tmp_path, fields, dtype):
     np.testing.assert_allclose(data.samples[0], stored_values(0).T * slope + intercept)
 
 
+@pytest.mark.parametrize("signed", [False, True])
+def test_where_the_lowest_value_is_white_it_becomes_black(tmp_path, signed):
+    fields = {"PixelRepresentation": int(signed), "RescaleSlope": 2, "RescaleIntercept": 5}
+    for index in range(2):
+        pixels = stored_values(index).astype(np.int16) - 2048 * signed
+        save_series(tmp_path / "a" / f"{index}", pixels, PhotometricInterpretation="MONOCHROME1", **fields)
+    data = read_dataset(tmp_path)
+    stored = stored_values(0).astype(np.int64) - 2048 * signed
+    lowest_and_highest = -2048 + 2047 if signed else 4095
+    np.testing.assert_array_equal(data.samples[0], 2 * (lowest_and_highest - stored.T) + 5)
+    assert any("12 DICOM files with the lowest value for white: inverted" in note for note in data.notes)
+
+
 def test_run_length_packed_pixels_are_read(tmp_path):
     series_folder(tmp_path)
     before = read_dataset(tmp_path).samples
@@ -130,6 +144,8 @@ def test_pixels_that_cannot_be_unpacked_are_one_line(tmp_path):
     [
         ({"NumberOfFrames": 2}, "several frames"),
         ({"SamplesPerPixel": 3}, "in colour"),
+        ({"PhotometricInterpretation": "PALETTE COLOR"}, "this file is 'PALETTE COLOR'"),
+        ({"ModalityLUTSequence": [Dataset()]}, "Modality LUT Sequence"),
         ({"ImagePositionPatient": None}, "need positions"),
         ({"RescaleSlope": 0}, "no usable number"),
         ({"Rows": 40000, "Columns": 40000}, "up to"),
