@@ -135,20 +135,11 @@ def read_slice(path: Path) -> Slice:
 
 def _slice_of(found: "FileDataset") -> Slice:
     rows, columns = int(found.Rows), int(found.Columns)
-    photometric = _photometric_of(found)
-    if int(found.get("NumberOfFrames") or 1) != 1:
-        raise InvalidInputError(
-            "DICOM of several frames a file cannot be read: convert it to NIfTI (dcm2niix)"
-        )
-    if found.get("ModalityLUTSequence"):
-        raise InvalidInputError(
-            "stored values must be turned into meant ones by a slope and an intercept, this file has a table"
-            " (Modality LUT Sequence): apply it and save NIfTI"
-        )
     if min(rows, columns) < 1 or rows * columns > MAX_PIXELS:
         raise InvalidInputError(
             f"a slice may have up to {MAX_PIXELS} pixels, this one promises {rows}x{columns}"
         )
+    photometric = _photometric_of(found)
     slope = found.get("RescaleSlope")
     spacing = _numbers(found, "PixelSpacing", 2) or _numbers(found, "ImagerPixelSpacing", 2) or (1.0, 1.0)
     position, directions = (
@@ -181,7 +172,7 @@ def _slice_of(found: "FileDataset") -> Slice:
 
 
 def _photometric_of(found: "FileDataset") -> str:
-    """Return how stored values are shown; InvalidInputError if not as grey."""
+    """Return how stored values are shown; InvalidInputError if this is no grey picture of plain numbers."""
     told = str(found.get("PhotometricInterpretation") or _PLAIN).strip()
     if int(found.get("SamplesPerPixel") or 1) != 1:
         raise InvalidInputError("DICOM in colour cannot be read: convert it to png or NIfTI")
@@ -189,6 +180,15 @@ def _photometric_of(found: "FileDataset") -> str:
         raise InvalidInputError(
             f"DICOM must be grey ({_INVERTED} or {_PLAIN}), this file is {told[:16]!r}: convert it to png or"
             " NIfTI"
+        )
+    if int(found.get("NumberOfFrames") or 1) != 1:
+        raise InvalidInputError(
+            "DICOM of several frames a file cannot be read: convert it to NIfTI (dcm2niix)"
+        )
+    if found.get("ModalityLUTSequence"):
+        raise InvalidInputError(
+            "stored values must be turned into meant ones by a slope and an intercept, this file has a table"
+            " (Modality LUT Sequence): apply it and save NIfTI"
         )
     return told
 

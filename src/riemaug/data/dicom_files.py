@@ -19,7 +19,7 @@ from riemaug.data.dicom import (
     read_slice,
     volume_header,
 )
-from riemaug.data.file_samples import FileSamples, names_of, of_each, part_of, sort_out
+from riemaug.data.file_samples import FileSamples, names_of, of_each, readable_part
 from riemaug.data.images import MAX_PIXELS
 from riemaug.data.listing import ListedFile, Listing
 from riemaug.data.nifti import VolumeHeader
@@ -91,10 +91,10 @@ def read_series_files(root: Path, listing: Listing, size: SizeOptions, skip_bad:
         They do not fit the memory.
     """
     size.check_axes(3, "volumes")
-    names = names_of(listing)
     with warnings.catch_warnings(action="ignore"):
-        found = of_each(lambda row: read_series(root, listing.members[names[row]]), len(names))
-        series, rows, notes = sort_out(listing, found, skip_bad)
+        part, series, rows, notes = readable_part(
+            listing, lambda name: read_series(root, listing.members[name]), skip_bad
+        )
         slices = [item for one in series for item in one.slices]
         dtype, inverted = exact_dtype(slices), sum(item.inverted for item in slices)
         headers = [header_of(item, dtype) for item in series]
@@ -102,12 +102,12 @@ def read_series_files(root: Path, listing: Listing, size: SizeOptions, skip_bad:
         def load(row: int, meant: bool) -> np.ndarray:
             return read_series_voxels(root, series[row], dtype)
 
-        read = read_volumes(part_of(listing, rows), headers, load, size, skip_bad)
+        read = read_volumes(part, headers, load, size, skip_bad)
     if inverted:
         notes.append(
             f"{inverted} DICOM files with the lowest value for white: inverted, so that it is black."
         )
-    return replace(read, rows=[rows[row] for row in read.rows], notes=(*notes, *read.notes))
+    return read.within(rows, notes)
 
 
 def read_series(root: Path, names: Sequence[str]) -> Series:

@@ -12,9 +12,12 @@ from jaxtyping import Shaped
 from riemaug.data.checks import check_class_sizes
 from riemaug.data.dataset import SampleFormat
 from riemaug.data.listing import ListedFile, Listing, one_of
+from riemaug.data.resampling import resized
 from riemaug.errors import InvalidInputError
 
 _MAX_THREADS = 8
+_VALUES_AT_ONCE = 2**26
+"""Values that may be unpacked at a time, at their own size, by all threads."""
 _SHOWN_PROBLEMS = 3
 _Result = TypeVar("_Result")
 
@@ -36,6 +39,10 @@ class FileSamples:
     rows: list[int]
     format: SampleFormat
     notes: tuple[str, ...]
+
+    def within(self, rows: Sequence[int], notes: Sequence[str]) -> "FileSamples":
+        """Return the same as of the longer listing whose entries `rows` were read; its notes come first."""
+        return replace(self, rows=[rows[row] for row in self.rows], notes=(*notes, *self.notes))
 
 
 def class_names_of(listing: Listing) -> tuple[str, ...]:
@@ -99,6 +106,65 @@ def sort_out(
         f" {'; '.join(bad[:_SHOWN_PROBLEMS])}{more}:"
         " repair or remove them, or give --skip-bad"
     )
+
+
+def readable_part(
+    listing: Listing, read: Callable[[str], _Result], skip_bad: bool
+) -> tuple[Listing, list[_Result], list[int], list[str]]:
+    """Call `read` with the name of each file of a listing.
+
+    Returns
+    -------
+    tuple
+        The listing of the files that can be read, what was read of them, their places in the first
+        listing, and the note on others, which were skipped as asked.
+
+    Raises
+    ------
+    InvalidInputError
+        Files cannot be read and may not be skipped.
+    """
+    names = names_of(listing)
+    results = of_each(lambda row: read(names[row]), len(names))
+    good, rows, notes = sort_out(listing, results, skip_bad)
+    return part_of(listing, rows), good, rows, notes
+
+
+def read_samples(
+    listing: Listing,
+    fmt: SampleFormat,
+    load: Callable[[int], Shaped[np.ndarray, "..."]],
+    most_values: int,
+    skip_bad: bool,
+) -> FileSamples:
+    """Read the samples of a listing one after the other into one array, at the size that is modelled.
+
+    Parameters
+    ----------
+    listing : Listing
+    fmt : SampleFormat
+        Of all of them.
+    load : callable
+        (row) -> sample (*fmt.sample_shape); raises InvalidInputError.
+    most_values : int
+        In one of the files, at its own size.
+    skip_bad : bool
+
+    Raises
+    ------
+    InvalidInputError
+        Files cannot be read and may not be skipped.
+    """
+    count = len(listing.files)
+    samples = np.empty((count, *fmt.model_shape), fmt.dtype)
+
+    def fill(row: int) -> None:
+        values = load(row)
+        samples[row] = values if fmt.fit_shape is None else resized(values, fmt.fit_shape)
+
+    at_once = max(1, min(_MAX_THREADS, _VALUES_AT_ONCE // most_values))
+    _, good, notes = sort_out(listing, of_each(fill, count, at_once), skip_bad)
+    return FileSamples(samples if len(good) == count else samples[good], good, fmt, tuple(notes))
 
 
 def fit_notes(fmt: SampleFormat, what: str) -> list[str]:

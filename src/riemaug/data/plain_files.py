@@ -3,7 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,19 +16,13 @@ from riemaug.data.file_samples import (
     fit_notes,
     fit_shape_for,
     names_of,
-    of_each,
-    part_of,
-    sort_out,
+    read_samples,
+    readable_part,
 )
 from riemaug.data.images import conversion_notes
 from riemaug.data.listing import Listing
-from riemaug.data.resampling import resized
 from riemaug.data.sizes import SizeOptions
 from riemaug.errors import InvalidInputError
-
-_VALUES_AT_ONCE = 2**26
-"""Values that may be unpacked at a time, at their own size, by all threads."""
-_MAX_THREADS = 8
 
 
 @dataclass(frozen=True)
@@ -83,28 +77,20 @@ def read_plain_files(
     ResourceError
         They do not fit the memory.
     """
-    names = names_of(listing)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of harmless oddities of files
-        found = of_each(lambda row: kind.peek(root / names[row]), len(names))
-        headers, rows, skip_notes = sort_out(listing, found, skip_bad)
-        readable = part_of(listing, rows)
-        kept = names_of(readable)
-        header = _common_header(headers, kept, kind.what)
+        part, headers, rows, notes = readable_part(listing, lambda name: kind.peek(root / name), skip_bad)
+        names = names_of(part)
+        header = _common_header(headers, names, kind.what)
         size.check_plain(len(header.shape), kind.what)
         fmt = kind.format(header.shape, header.dtype, fit_shape_for(size.fit_shape, header.shape))
-        samples = _room_for(len(kept), fmt, kind.what)
-
-        def fill(row: int) -> None:
-            values = kind.load(root / kept[row])
-            samples[row] = values if fmt.fit_shape is None else resized(values, fmt.fit_shape)
-
-        at_once = max(1, min(_MAX_THREADS, _VALUES_AT_ONCE // math.prod(fmt.shape)))
-        _, good, more_notes = sort_out(readable, of_each(fill, len(kept), at_once), skip_bad)
-    whole = len(good) == len(kept)
+        needed = len(names) * math.prod(fmt.model_shape) * header.dtype.itemsize
+        check_memory(needed, kind.what, "give --fit-shape, or fewer of them")
+        most = math.prod(fmt.shape)
+        read = read_samples(part, fmt, lambda row: kind.load(root / names[row]), most, skip_bad)
     converted = conversion_notes(item for header in headers for item in header.conversions)
-    notes = (*skip_notes, *converted, *more_notes, *fit_notes(fmt, kind.what))
-    return FileSamples(samples if whole else samples[good], [rows[row] for row in good], fmt, notes)
+    read = replace(read, notes=(*converted, *read.notes, *fit_notes(fmt, kind.what)))
+    return read.within(rows, notes)
 
 
 def _common_header(headers: list[PlainHeader], names: list[str], what: str) -> PlainHeader:
@@ -123,9 +109,3 @@ def _common_header(headers: list[PlainHeader], names: list[str], what: str) -> P
                     " convert them to one"
                 )
     return first
-
-
-def _room_for(count: int, fmt: SampleFormat, what: str) -> np.ndarray:
-    needed = count * math.prod(fmt.model_shape) * np.dtype(fmt.dtype).itemsize
-    check_memory(needed, what, "give --fit-shape, or fewer of them")
-    return np.empty((count, *fmt.model_shape), fmt.dtype)

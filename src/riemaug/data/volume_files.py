@@ -14,20 +14,14 @@ from riemaug.data.file_samples import (
     fit_notes,
     fit_shape_for,
     names_of,
-    of_each,
-    part_of,
-    sort_out,
+    read_samples,
+    readable_part,
 )
 from riemaug.data.listing import Listing
 from riemaug.data.nifti import VolumeHeader, read_volume_header, read_voxels
 from riemaug.data.regridding import onto_grid
-from riemaug.data.resampling import resized
 from riemaug.data.sizes import SizeOptions
 from riemaug.data.volumes import CommonGrid, check_volume_memory, common_grid
-
-_VALUES_AT_ONCE = 2**26
-"""Voxels that may be unpacked at a time, at their own size, by all threads."""
-_MAX_THREADS = 8
 
 
 def read_volume_files(root: Path, listing: Listing, size: SizeOptions, skip_bad: bool) -> FileSamples:
@@ -42,18 +36,15 @@ def read_volume_files(root: Path, listing: Listing, size: SizeOptions, skip_bad:
         They do not fit the memory.
     """
     size.check_axes(3, "volumes")
-    names = names_of(listing)
-    found = of_each(lambda row: read_volume_header(root / names[row]), len(names))
-    headers, rows, notes = sort_out(listing, found, skip_bad)
-    readable = part_of(listing, rows)
-    kept = names_of(readable)
+    part, headers, rows, notes = readable_part(
+        listing, lambda name: read_volume_header(root / name), skip_bad
+    )
+    names = names_of(part)
 
     def load(row: int, meant: bool) -> np.ndarray:
-        return read_voxels(root / kept[row], headers[row], meant)
+        return read_voxels(root / names[row], headers[row], meant)
 
-    samples = read_volumes(readable, headers, load, size, skip_bad)
-    kept_rows = [rows[row] for row in samples.rows]
-    return replace(samples, rows=kept_rows, notes=(*notes, *samples.notes))
+    return read_volumes(part, headers, load, size, skip_bad).within(rows, notes)
 
 
 def read_volumes(
@@ -85,19 +76,16 @@ def read_volumes(
     common = common_grid(headers, names, size.resample)
     fmt = volume_format(names, common, size)
     check_volume_memory(len(names), fmt)
-    samples = np.empty((len(names), *fmt.model_shape), fmt.dtype)
 
-    def fill(row: int) -> None:
+    def load_on_grid(row: int) -> np.ndarray:
         voxels = load(row, common.meant_values)
-        if row in common.elsewhere:
-            voxels = onto_grid(voxels, headers[row].affine, common.sides, common.header.affine)
-        samples[row] = voxels if fmt.fit_shape is None else resized(voxels, fmt.fit_shape)
+        if row not in common.elsewhere:
+            return voxels
+        return onto_grid(voxels, headers[row].affine, common.sides, common.header.affine)
 
-    at_once = max(1, min(_MAX_THREADS, _VALUES_AT_ONCE // max(math.prod(item.shape) for item in headers)))
-    _, good, bad_notes = sort_out(listing, of_each(fill, len(names), at_once), skip_bad)
-    whole = len(good) == len(names)
-    notes = (*bad_notes, *common.notes, *fit_notes(fmt, "volumes"))
-    return FileSamples(samples if whole else samples[good], good, fmt, notes)
+    most = max(math.prod(header.shape) for header in headers)
+    read = read_samples(listing, fmt, load_on_grid, most, skip_bad)
+    return replace(read, notes=(*read.notes, *common.notes, *fit_notes(fmt, "volumes")))
 
 
 def volume_format(names: Sequence[str], common: CommonGrid, size: SizeOptions) -> SampleFormat:
