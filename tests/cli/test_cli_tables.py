@@ -204,6 +204,22 @@ def test_rows_that_are_in_both_tables_are_refused(
     assert "must share nothing" in done.message
 
 
+def test_evaluate_takes_the_parts_of_columns_from_the_run(
+    cli: Command, augmented: Path, table: Path, tmp_path: Path
+) -> None:
+    whole = pd.read_csv(table)
+    for name, rows in (("real", whole["patient"] % 4 > 0), ("test", whole["patient"] % 4 == 0)):
+        whole[rows].to_csv(tmp_path / f"{name}.csv", index=False)
+    command = ("evaluate", tmp_path / "real.csv", augmented, "--test", tmp_path / "test.csv", "--dry-run")
+    done = cli(*command)
+    assert done.code == 0, done.err
+    told = " ".join(done.err.split())
+    assert "--label-from diagnosis --drop-columns 'id,note on it' --group-from patient" in told
+    given = cli(*command, *PATIENT)
+    assert given.code == 0, given.err
+    assert "play the parts" not in given.err
+
+
 def test_inspect_tells_of_the_columns(cli: Command, table: Path) -> None:
     done = cli("inspect", table, *PATIENT, "--json")
     assert done.document["label column"] == "diagnosis"

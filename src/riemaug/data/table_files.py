@@ -77,6 +77,19 @@ def read_table_file(path: Path, texts: Collection[str | int] = ()) -> ReadTable:
     return table
 
 
+def column_names(path: Path) -> tuple[str, ...]:
+    """Return the names of the columns that have one; the errors of `read_table_file`, rows are not read."""
+    if path.suffix.casefold() != PARQUET_SUFFIX:
+        return tuple(cell for cell in _read_head(path, _delimiter(path))[0] if cell.strip())
+    parquet = load_parquet()
+    import pyarrow
+
+    try:
+        return tuple(parquet.read_schema(path).names)
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
+        raise _unreadable(path, "Parquet", error, "save it again") from None
+
+
 def _unreadable(path: Path, kind: str, error: object, fix: str) -> InvalidInputError:
     reason = " ".join(str(error).removeprefix(_OF_PARSER).split()) or type(error).__name__
     return InvalidInputError(f"{str(path)!r} must be a {kind} table, it cannot be read ({reason}): {fix}")

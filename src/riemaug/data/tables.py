@@ -75,6 +75,7 @@ def read_table(
         notes = [*table.notes, *layout.plan.notes]
     else:
         layout, notes = like, list(table.notes)
+        _check_columns(frame, like, path)
     numbers = layout.plan.to_numbers(frame)
     labels, values, names, layout = _classes(frame[roles.label], layout, like is None)
     notes += _unknown_levels(frame, layout) if like is not None else []
@@ -188,6 +189,19 @@ def _named(names: Sequence[str | int], wanted: str, option: str) -> str | int:
     close = difflib.get_close_matches(wanted, list(of_text), 1)
     hint = f"did you mean {close[0]!r}?" if close else f"it has {quote_some(list(of_text))}"
     raise InvalidInputError(f"{option} must name a column of the table, {wanted!r} is none; {hint}")
+
+
+def _check_columns(frame: Frame, layout: TableLayout, path: Path) -> None:
+    """Refuse a table that lacks columns of the one that it is compared with."""
+    lacking = [str(name) for name in layout.plan.names if name not in frame.columns]
+    if not lacking:
+        return
+    group = next((name for name in lacking if _SUBJECT.fullmatch(name)), lacking[0])
+    raise InvalidInputError(
+        f"the table {str(path)!r} must have the columns of the one that it is compared with, it lacks"
+        f" {quote_some(lacking)}: if the generator did not model them, give --group-from {group!r} for"
+        " subjects or --drop-columns for others, as then; else add or rename them"
+    )
 
 
 def _layout(table: ReadTable, roles: Roles) -> TableLayout:

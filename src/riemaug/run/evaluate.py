@@ -26,6 +26,7 @@ from riemaug.evaluation.tasks import Listener, num_jobs_for
 from riemaug.evaluation.training_sets import chosen_sets
 from riemaug.run.evaluation_data import read_real, read_synthetic
 from riemaug.run.evaluation_file import JUDGED_KEY
+from riemaug.run.evaluation_reading import reading_as_made
 from riemaug.run.lock import only_run
 from riemaug.run.plan import new_counts, plan_for
 from riemaug.run.request import ReadOptions
@@ -172,10 +173,11 @@ def _is_evaluation(folder: Path) -> bool:
 
 def _prepare_held_out(request: EvaluateRequest) -> PreparedEvaluation:
     assert request.synthetic is not None
-    real = read_real(request.data, request.reading)
+    reading, notes = reading_as_made(request.reading, request.data, request.synthetic, request.test)
+    real = read_real(request.data, reading)
     like = real.data.format
-    synthetic = read_synthetic(request.synthetic, request.reading, like)
-    test = None if request.test is None else read_real(request.test, request.reading, like)
+    synthetic = read_synthetic(request.synthetic, reading, like)
+    test = None if request.test is None else read_real(request.test, reading, like)
     plan = plan_evaluation(real, synthetic, test, request.evaluation)
     _check_same(request.folder, plan.inputs)
     pace = plan.pace()
@@ -192,7 +194,7 @@ def _prepare_held_out(request: EvaluateRequest) -> PreparedEvaluation:
         sum(key in done for key in runs),
         jobs,
         None if seconds is None else seconds / jobs,
-        _reading_notes(sources),
+        (*notes, *_reading_notes(sources)),
         lambda out, listener: carry_out(plan, out, listener, pace),
     )
 

@@ -221,6 +221,21 @@ def test_rows_of_another_table_become_the_same_numbers(tmp_path: Path) -> None:
     assert other.format == real.format
 
 
+def test_a_column_that_another_table_lacks_may_be_one_of_subjects(tmp_path: Path) -> None:
+    real = read_dataset(write(tmp_path / "real.csv", PLAIN.replace("arm", "subject")))
+    made = write(tmp_path / "made.csv", "dose,y\n1.5,0\n2.25,0\n3.0,1\n4.5,1\n")
+    with pytest.raises(InvalidInputError, match=r"lacks 'subject': .* give --group-from 'subject'"):
+        read_dataset(made, like=real.format)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_the_names_of_the_columns_are_read_alone(suffix: str, tmp_path: Path) -> None:
+    frame = pd.DataFrame({"a b": [1, 2], "y": [0, 1]})
+    path = tmp_path / f"table{suffix}"
+    (frame.to_csv if suffix == ".csv" else frame.to_parquet)(path, index=False)
+    assert table_files.column_names(path) == ("a b", "y")
+
+
 def test_texts_of_another_table_stay_texts_where_they_look_like_numbers(tmp_path: Path) -> None:
     text = "code,y\nx,a\n1,a\nx,10\n1,10\n"
     real = read_dataset(write(tmp_path / "real.csv", text))
