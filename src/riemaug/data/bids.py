@@ -136,7 +136,8 @@ def _label_column(rows: Sequence[_Row], asked: str | None) -> str:
         return asked
     usual = [name for name in columns if name.casefold() in _LABEL_COLUMNS]
     if len(usual) != 1:
-        found = f"could be {quote_some(usual)}" if usual else "has no usual name (group, diagnosis, label)"
+        none = f"has no usual name ({', '.join(_LABEL_COLUMNS)})"
+        found = f"could be {quote_some(usual)}" if usual else none
         raise InvalidInputError(
             f"the class of a BIDS data set is a column of participants.tsv, it {found}: give --label-from"
             f" with one of {quote_some(columns)}"

@@ -88,7 +88,7 @@ def test_a_class_may_have_any_name_where_it_is_no_folder(tmp_path):
 
 def test_the_column_is_asked_for_where_it_is_not_clear(tmp_path):
     save_bids(tmp_path, column="status")
-    refused(tmp_path, "--label-from", "'age', 'status'")
+    refused(tmp_path, "--label-from", "'age', 'status'", "(group, diagnosis, label, class, dx)")
     assert read_dataset(tmp_path, label_from="status").counts == (2, 2)
     refused(tmp_path, "'sick' is none", "'age', 'status'", label_from="sick")
     text = (tmp_path / "participants.tsv").read_text()
