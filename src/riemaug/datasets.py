@@ -14,6 +14,7 @@ from torch.utils.data import Dataset, Sampler
 
 from riemaug.errors import InvalidInputError
 from riemaug.estimator_input import array_of_labels, array_of_samples
+from riemaug.estimator_parameters import validated
 from riemaug.random import Stream
 
 _TEXT = "US"
@@ -97,7 +98,11 @@ class MixedDataset(Dataset[tuple[Any, Any, bool]]):
 
     @classmethod
     def from_folders(
-        cls, real: str | Path, synthetic: str | Path, transform: Callable[[Any], Any] | None = None
+        cls,
+        real: str | Path,
+        synthetic: str | Path,
+        transform: Callable[[Any], Any] | None = None,
+        **reading: Any,
     ) -> "MixedDataset":
         """Read real samples, and the synthetic ones that `riemaug augment` made of them, into memory.
 
@@ -107,22 +112,29 @@ class MixedDataset(Dataset[tuple[Any, Any, bool]]):
             A data set as the command line takes it, and an OUT of `riemaug augment` or `riemaug sample`.
         transform : callable, optional
             What is applied to a sample, a tensor in the shape that the files hold: (H, W), (H, W, 3), ...
+        **reading
+            How both are read, as in `riemaug.data.read_dataset`: `label_from`, `drop_columns`, `resize`,
+            `pad`, `crop`, `resample`, `bids_suffix`, ... Rows of tables become numbers by the real table.
 
         Raises
         ------
         InvalidInputError
-            As the command line: bad files, samples that are not alike, unknown classes.
+            As the command line: bad files, samples that are not alike, unknown classes or options.
         """
         # the readers bring much with them that arrays do not need
         from riemaug.evaluation.sources import check_alike
         from riemaug.run.evaluation_data import read_real, read_synthetic
+        from riemaug.run.evaluation_reading import reading_as_made
         from riemaug.run.request import ReadOptions
 
-        sources = read_real(Path(real), ReadOptions()), read_synthetic(Path(synthetic), ReadOptions())
+        given = validated(ReadOptions, **reading)
+        options, _ = reading_as_made(given, Path(real), Path(synthetic), None)
+        first = read_real(Path(real), options)
+        sources = first, read_synthetic(Path(synthetic), options, first.data.format)
         check_alike(*sources)
-        first, second = (source.data for source in sources)
-        labels = [np.array(data.class_names)[data.labels] for data in (first, second)]
-        return cls(first.samples, labels[0], second.samples, labels[1], transform)
+        samples = [source.data.samples for source in sources]
+        labels = [np.array(source.data.class_names)[source.data.labels] for source in sources]
+        return cls(samples[0], labels[0], samples[1], labels[1], transform)
 
     @property
     def num_real(self) -> int:

@@ -113,6 +113,27 @@ def test_folders_are_read_and_their_classes_matched(tmp_path: Path) -> None:
     assert np.array_equal(dataset[5][0].numpy(), pictures["made", "bee", 1])
 
 
+def test_folders_are_read_with_the_options_of_the_command_line(tmp_path: Path) -> None:
+    for folder, side in (("real", 4), ("made", 8)):
+        for name in ("ant/0.png", "ant/1.png", "bee/0.png", "bee/1.png"):
+            (tmp_path / folder / name).parent.mkdir(parents=True, exist_ok=True)
+            pixels = np.random.default_rng(len(name)).integers(0, 256, (side, side), dtype=np.uint8)
+            Image.fromarray(pixels + np.uint8(name.endswith("1.png"))).save(tmp_path / folder / name)
+    dataset = MixedDataset.from_folders(tmp_path / "real", tmp_path / "made", resize=(4, 4))
+    assert {tuple(dataset[i][0].shape) for i in range(8)} == {(4, 4)}
+    with pytest.raises(InvalidInputError, match="group_form"):
+        MixedDataset.from_folders(tmp_path / "real", tmp_path / "made", group_form="folder")
+
+
+def test_rows_of_a_synthetic_table_are_the_numbers_of_the_real_one(tmp_path: Path) -> None:
+    real, made = tmp_path / "real.csv", tmp_path / "made.csv"
+    real.write_text("who,arm,dose,state\ns,a,1.5,ill\nt,b,2.5,ill\ns,c,3.5,well\nt,b,4.5,well\n")
+    made.write_text("arm,dose,state\nc,1.5,ill\nb,2.0,ill\n")
+    dataset = MixedDataset.from_folders(real, made, label_from="state", group_from="who")
+    assert dataset.classes == ("ill", "well")
+    assert [dataset[i][0].tolist() for i in (4, 5)] == [[0, 0, 1, 1.5], [0, 1, 0, 2.0]]
+
+
 class _Stream(IterableDataset[int]):
     def __iter__(self) -> Any:
         return iter(())
