@@ -1,6 +1,7 @@
 """`ManifoldOverSampler`: samples drawn by `riemaug.Augmentor`, as an over-sampler of imbalanced-learn."""
 
 import math
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,7 +11,9 @@ from scipy.sparse import issparse, vstack
 
 from riemaug.augmentor import Augmentor
 from riemaug.config import GeneratorConfig
+from riemaug.data import TablePlan
 from riemaug.data.checks import MIN_PER_CLASS, check_memory
+from riemaug.data.table_dtypes import dtype_kind
 from riemaug.errors import InvalidInputError
 from riemaug.estimator_input import is_frame, whole_columns
 from riemaug.estimator_parameters import RandomStateLike, seed_of, validated
@@ -41,7 +44,7 @@ class ManifoldOverSampler(BaseOverSampler):
     image_shape : tuple of int, optional
         The shape of one sample, for rows that are flattened images or volumes: (28, 28) or (3, 32, 32).
         They are modelled as images and given back as rows. Without it, rows are a table, scaled column by
-        column.
+        column. Two to four whole numbers.
     random_state : int, numpy RandomState or None
         Seed of training and draws; a RandomState is drawn from at each call of `fit_resample`.
     preset, sharing, model, network, sampler, latent_dim, bandwidth, regularization, likelihood
@@ -66,12 +69,13 @@ class ManifoldOverSampler(BaseOverSampler):
 
     Notes
     -----
-    X may be an array of two axes; a DataFrame of numbers (numpy's or pandas' dtypes, kept; text, dates and
-    categories are refused); a list of rows; a sparse matrix, which is filled in while it is modelled, so
-    that it must fit the memory; or images and volumes as they are: n x H x W, n x C x H x W, n x H x W x C
-    or n x D x H x W. Of three or four axes of a sample, the last one, or else the first, holds channels if
-    it is at most 4 long; the same holds for `image_shape`. What comes back has the container, dtype and
-    shape of what was given; values of integer columns are rounded.
+    X may be an array of two axes; a DataFrame, also with categories, text of few values and points in time,
+    which becomes numbers and comes back, rounded, by a `riemaug.data.TablePlan` of all its rows; a list of
+    rows; a sparse matrix, which is filled in while it is modelled, so that it must fit the memory; or
+    images and volumes as they are: n x H x W, n x C x H x W, n x H x W x C or n x D x H x W. Of three or
+    four axes of a sample, the last one, or else the first, holds channels if it is at most 4 long; the same
+    holds for `image_shape`. What comes back has the container, dtype and shape of what was given; integers
+    are rounded.
 
     Over-sample within cross-validation, by a pipeline of `imblearn.pipeline`, never before it: otherwise
     test samples have helped to make training samples.
@@ -83,6 +87,7 @@ class ManifoldOverSampler(BaseOverSampler):
     """
 
     _whole_columns: np.ndarray | None = None
+    _plan: TablePlan | None = None
 
     def __init__(
         self,
@@ -134,7 +139,14 @@ class ManifoldOverSampler(BaseOverSampler):
         self.n_jobs = n_jobs
 
     def _check_X_y(self, X: Any, y: Any, accept_sparse: Any = None) -> tuple[Any, Any, bool]:
-        """Return X and y as arrays, X flat or with its axes, and whether y was one column a class."""
+        """Return X and y as arrays, X flat or with its axes, and whether y was one column a class.
+
+        A DataFrame that a plan can be made of stays one.
+        """
+        self._plan = self._whole_columns = None
+        _check_sides(self.image_shape)
+        if self.image_shape is None and _is_table_of_a_plan(X):
+            return self._check_table(X, y)
         self._whole_columns = whole_columns(X) if is_frame(X) else None
         axes = _axes_of_samples(X)
         flat = X if axes is None else np.asarray(X).reshape(len(X), math.prod(axes))
@@ -146,6 +158,18 @@ class ManifoldOverSampler(BaseOverSampler):
         self.sample_shape_ = _modelled_shape(self.image_shape, axes, samples.shape[1])
         return samples if axes is None else samples.reshape(-1, *axes), labels, is_one_hot
 
+    def _check_table(self, X: Any, y: Any) -> tuple[Any, Any, bool]:
+        """Return a DataFrame as it is, y as an array, and whether it was one column a class."""
+        self._plan = TablePlan.fit(X)
+        self.sample_shape_ = (self._plan.num_numbers,)
+        # what the base class learns of X is the number and the names of its columns
+        stand_in = sys.modules["pandas"].DataFrame(np.zeros(X.shape), columns=X.columns)
+        try:
+            _, labels, is_one_hot = super()._check_X_y(stand_in, y)
+        except ValueError as error:
+            raise InvalidInputError(_in_one_line(error)) from error
+        return X, labels, is_one_hot
+
     def _fit_resample(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, X: Any, y: Shaped[np.ndarray, " n"], **params: Any
     ) -> tuple[Any, Any]:
@@ -154,16 +178,21 @@ class ManifoldOverSampler(BaseOverSampler):
         self.augmentor_ = None
         if not wanted:
             return X.copy(), y.copy()
-        samples = _dense(X).reshape(X.shape[0], *self.sample_shape_)
+        plan = self._plan
+        samples = _dense(X) if plan is None else plan.to_numbers(X)
+        samples = samples.reshape(len(y), *self.sample_shape_)
         _check_classes(samples, y, list(wanted))
         augmentor, rows = self._augmentor_for(y, list(wanted))
         made, labels = augmentor.fit(samples[rows], y[rows]).sample(wanted)
         self.augmentor_ = augmentor
+        new_y = np.concatenate([y, labels.astype(y.dtype)])
+        if plan is not None:
+            return sys.modules["pandas"].concat([X, plan.to_table(made)], ignore_index=True), new_y
         made = made.reshape(len(made), *X.shape[1:])
         if self._whole_columns is not None:
             made = np.where(self._whole_columns, np.rint(made), made).astype(made.dtype, copy=False)
         joined = _with_sparse(X, made) if issparse(X) else np.concatenate([X, made])
-        return joined, np.concatenate([y, labels.astype(y.dtype)])
+        return joined, new_y
 
     def _augmentor_for(
         self, y: Shaped[np.ndarray, " n"], wanted: list[Any]
@@ -180,6 +209,11 @@ class ManifoldOverSampler(BaseOverSampler):
         if config.shares(len(labels)):
             learned |= sizes >= MIN_PER_CLASS
         return augmentor, np.isin(y, labels[learned])
+
+
+def _is_table_of_a_plan(X: Any) -> bool:
+    """Tell whether X is a DataFrame whose dtypes a plan knows; it knows no sparse columns."""
+    return is_frame(X) and len(X) > 0 and all(dtype_kind(str(dtype)) for dtype in X.dtypes)
 
 
 def _axes_of_samples(X: Any) -> tuple[int, ...] | None:
@@ -212,6 +246,18 @@ def _modelled_shape(
             f" {math.prod(image_shape)}: correct it"
         )
     return tuple(image_shape)
+
+
+def _check_sides(image_shape: Any) -> None:
+    """Refuse an image_shape that is none."""
+    if image_shape is None:
+        return
+    is_shape = isinstance(image_shape, tuple | list) and 2 <= len(image_shape) <= 4
+    if not is_shape or not all(isinstance(side, int | np.integer) and side > 0 for side in image_shape):
+        raise InvalidInputError(
+            f"image_shape must be two to four whole numbers of 1 or more, got {image_shape!r}: give the sides"
+            " of one sample, such as (28, 28)"
+        )
 
 
 def _check_classes(

@@ -180,6 +180,31 @@ def test_columns_of_whole_numbers_are_rounded_not_cut() -> None:
     assert made["n"].dtype == frame["n"].dtype
 
 
+def test_a_data_frame_keeps_decimals_categories_and_times() -> None:
+    frame, state = table()
+    frame = frame.assign(
+        weight=np.random.default_rng(1).uniform(40, 90, 20).round(2),
+        arm=["a", "b", "c", "b"] * 5,
+        size=pd.Categorical(["s", "m"] * 10, ["s", "m", "l"], ordered=True),
+        seen=pd.to_datetime(["2024-01-01", "2024-02-03"] * 10),
+    )
+    made, _ = cheap().fit_resample(frame, state)
+    pd.testing.assert_frame_equal(made[:20], frame.reset_index(drop=True))
+    assert made.dtypes.equals(frame.dtypes)
+    assert (made["weight"].round(2) == made["weight"]).all()
+    assert made["weight"][20:].nunique() > 1
+    assert set(made["arm"]) == {"a", "b", "c"}
+
+
+def test_a_data_frame_of_pixels_is_modelled_as_images() -> None:
+    data, labels = uneven(2)
+    rows = data.reshape(len(data), -1)
+    sampler = cheap(image_shape=(8, 8))
+    made, _ = sampler.fit_resample(pd.DataFrame(rows), labels)
+    assert sampler.sample_shape_ == (8, 8)
+    assert np.array_equal(made.to_numpy(), sampler.fit_resample(rows, labels)[0])
+
+
 def test_a_sparse_array_keeps_its_kind() -> None:
     data, labels = uneven(2)
     rows = data.reshape(len(data), -1)
@@ -209,9 +234,13 @@ def bad_input() -> dict[str, tuple[dict[str, Any], Any, Any, str]]:
     return {
         "gap": ({}, holes, labels, "complete and finite"),
         "infinite": ({}, np.where(np.isnan(holes), np.inf, holes), labels, "complete and finite"),
-        "gap in a frame": ({}, pd.DataFrame(holes), labels, "complete and finite"),
-        "text column": ({}, frame.assign(town="x"), state, "'town' holds"),
-        "category column": ({}, frame.assign(size=pd.Categorical(["s"] * 20)), state, "'size' holds cat"),
+        "gap in a frame": ({}, pd.DataFrame(holes), labels, "no missing cells"),
+        "names": ({}, frame.assign(town=[f"x{i}" for i in range(20)]), state, "'town' holds another text"),
+        "durations": ({}, frame.assign(wait=pd.to_timedelta([1, 2] * 10, "h")), state, "'wait' holds"),
+        "labels of a frame too few": ({}, frame, state[:-1], "inconsistent numbers of samples"),
+        "one side": ({"image_shape": 64}, rows, labels, r"two to four whole numbers .* got 64"),
+        "sides as text": ({"image_shape": "88"}, rows, labels, "two to four whole numbers .* got '88'"),
+        "sides below zero": ({"image_shape": (-8, -8)}, rows, labels, "two to four whole numbers"),
         "wrong shape": ({"image_shape": (7, 8)}, rows, labels, "must make 64 values"),
         "two shapes": ({"image_shape": (4, 16)}, data, labels, "is for flat samples"),
         "lone sample": ({}, rows, lone, "at least 2 rows"),
@@ -226,7 +255,7 @@ def bad_input() -> dict[str, tuple[dict[str, Any], Any, Any, str]]:
 def test_bad_input_is_refused_in_one_line(name: str) -> None:
     settings, data, labels, words = bad_input()[name]
     with pytest.raises(InvalidInputError, match=words) as caught:
-        cheap(**settings).fit_resample(data, labels)
+        cheap().set_params(**settings).fit_resample(data, labels)
     assert "\n" not in str(caught.value)
 
 
