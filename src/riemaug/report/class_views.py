@@ -8,6 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 from riemaug.report import formats, summary, words
+from riemaug.report.closeness import closeness_sentence
 from riemaug.report.column_view import ColumnsView, columns_view
 from riemaug.report.data import ClassReport, ReportData
 from riemaug.report.dropping import dropping_of_class
@@ -116,10 +117,10 @@ def class_view(data: ReportData, index: int) -> ClassView:
         distances=distance_svg(
             report.nearest_distances,
             report.real_nearest_distances,
-            summary.closeness_sentence(report),
+            closeness_sentence(report),
             f"d{index}",
         ),
-        closeness=summary.closeness_sentence(report),
+        closeness=closeness_sentence(report),
         latent_map=None if latent is None else latent_view(latent, f"m{index}", per_class[0]),
         volumes=volumes_view(report, shown, data.show_real, per_class[1]),
         columns=columns_view(report.columns, data.show_real),

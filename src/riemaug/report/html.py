@@ -45,6 +45,7 @@ def render(data: ReportData) -> str:
             warnings=summary.warnings(data),
             names_shown=summary.NAMES_SHOWN,
             noun=summary.noun(data),
+            shown_as=_shown_as(data),
             judgement=None
             if data.evaluation is None
             else judgement_view(data.evaluation, summary.noun(data)),
@@ -57,6 +58,14 @@ def render(data: ReportData) -> str:
         )
     )
     return formats.clean(text)
+
+
+def _shown_as(data: ReportData) -> str:
+    """Return what there is to look at: pictures, the columns of a table, or distances alone."""
+    if summary.noun(data) == "images":
+        return "pictures"
+    has_columns = any(report.columns is not None for report in data.classes)
+    return "columns" if has_columns else "distances"
 
 
 def _shows_real(view: ClassView) -> bool:

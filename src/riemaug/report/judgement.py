@@ -76,6 +76,10 @@ class JudgementView:
     basis : str
         What the numbers rest on.
     fidelity, diversity, copying : tuple of Finding
+    unmeasured : str
+        Why there is nothing of fidelity and diversity; empty where there is.
+    fold : str
+        Of which fold these two are; empty without folds.
     measures, copies : TextTable or None
     notes : tuple of str
     """
@@ -87,6 +91,8 @@ class JudgementView:
     fidelity: tuple[Finding, ...]
     diversity: tuple[Finding, ...]
     copying: tuple[Finding, ...]
+    unmeasured: str
+    fold: str
     measures: TextTable | None
     copies: TextTable | None
     notes: tuple[str, ...]
@@ -112,10 +118,30 @@ def judgement_view(evaluation: Evaluation, nouns: str) -> JudgementView:
         fidelity=() if first is None else tuple(_fidelity(first, nouns)),
         diversity=() if first is None else tuple(_diversity(first, nouns)),
         copying=tuple(_copying(evaluation, nouns)),
+        unmeasured="" if first else _why_unmeasured(evaluation),
+        fold="" if first is None else _fold_of(first, evaluation),
         measures=None if first is None else fidelity_table(first),
         copies=copying_table(evaluation.copying) if evaluation.copying else None,
         notes=evaluation.notes,
     )
+
+
+def _why_unmeasured(evaluation: Evaluation) -> str:
+    """Return the evaluation's own reason for the lack of measures."""
+    if not evaluation.fidelity:
+        return "The evaluation was made without it (--no-fidelity)."
+    report = evaluation.fidelity[0]
+    sizes = f"{number(report['num_synthetic'])} synthetic and {number(report['num_real'])} real samples"
+    return " ".join([f"The evaluation had too few samples for it: {sizes}.", *report["notes"]])
+
+
+def _fold_of(report: dict, evaluation: Evaluation) -> str:
+    """Return which fold a report is of, in a sentence; empty where there are no folds."""
+    folds = len(evaluation.fidelity)
+    if folds < 2:
+        return ""
+    place = next(number for number, other in enumerate(evaluation.fidelity, 1) if other is report)
+    return f"Of fold {place} of {folds}; evaluation.md has the measures of all."
 
 
 def _classifiers(evaluation: Evaluation) -> list[str]:
@@ -202,7 +228,8 @@ def _fidelity(report: dict, nouns: str) -> Iterator[Finding]:
         "Precision",
         grade,
         percent(share),
-        f"Share of the synthetic {nouns} that lie where real ones lie. The rest is unlike any real one.",
+        f"Share of the synthetic {nouns} that lie where real ones lie. The rest is unlike any real one. "
+        f"Good from {percent(PRECISION_GOOD)}, a problem under {percent(PRECISION_FAIR)}.",
     )
     auc = float(two["auc"])
     grade = "good" if auc <= TOLD_APART_FAIR else "fair" if auc <= TOLD_APART_POOR else "poor"
@@ -210,7 +237,8 @@ def _fidelity(report: dict, nouns: str) -> Iterator[Finding]:
         "Told apart",
         grade,
         f"AUC {auc:.2f}",
-        f"How well a classifier tells real from synthetic {nouns}: 0.5 is guessing, 1 is always right.",
+        f"How well a classifier tells real from synthetic {nouns}: 0.5 is guessing, 1 is always right. "
+        f"Good up to {TOLD_APART_FAIR:g}, a problem above {TOLD_APART_POOR:g}.",
     )
     kid = report["overall"]["kid"]
     yield Finding(
@@ -230,33 +258,39 @@ def _diversity(report: dict, nouns: str) -> Iterator[Finding]:
         _at_least(coverage / max(expected, 1e-9), COVERAGE_GOOD, COVERAGE_FAIR),
         percent(coverage),
         f"Share of the real {nouns} that have a synthetic one nearby; {percent(expected)} would be expected "
-        "of samples of the same law.",
+        f"of samples of the same law. Good from {percent(COVERAGE_GOOD)} of that, a problem under "
+        f"{percent(COVERAGE_FAIR)} of it.",
     )
     yield Finding(
         "Recall",
         _at_least(float(near["recall"]), COVERAGE_GOOD, COVERAGE_FAIR),
         percent(float(near["recall"])),
         f"Share of the real {nouns} that lie where synthetic ones lie. Low: some kinds of real {nouns} are "
-        "never made.",
+        f"never made. Good from {percent(COVERAGE_GOOD)}, a problem under {percent(COVERAGE_FAIR)}.",
     )
 
 
 def _copying(evaluation: Evaluation, nouns: str) -> Iterator[Finding]:
-    for report in evaluation.copying[:1]:
-        exact, near, made = report["num_exact"], report["num_near"], report["num_synthetic"]
+    if evaluation.copying:
+        exact, near, made, expected, others = (
+            sum(report[name] for report in evaluation.copying)
+            for name in ("num_exact", "num_near", "num_synthetic", "num_near_reference", "num_reference")
+        )
+        folds = len(evaluation.copying)
+        over = f" All {folds} folds together." if folds > 1 else ""
         yield Finding(
             "Exact copies",
             "poor" if exact else "good",
             f"{number(exact)} of {number(made)}",
-            f"Synthetic {nouns} that equal a real one value by value.",
+            f"Synthetic {nouns} that equal a real one value by value.{over}",
         )
-        expected = report["num_near_reference"]
         yield Finding(
-            "Near copies",
+            "Near one real sample only",
             "fair" if near else "good",
             f"{number(near)} of {number(made)}",
-            f"Synthetic {nouns} that come closer to a real one than is usual; among {nouns} that are known "
-            f"to be no copies there are {number(expected)} of {number(report['num_reference'])}.",
+            f"Synthetic {nouns} less than a third as far from one real one as from any other, whatever the "
+            f"model reconstructs; among {nouns} that are known to be no copies there are {number(expected)} "
+            f"of {number(others)}.{over}",
         )
     for sentence in evaluation.findings:
         yield Finding("Finding", "poor", "", sentence)

@@ -4,13 +4,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from riemaug.report.closeness import FAR_RATIO, POOR_NEAR_SHARE, distance_grade, reconstructs_poorly
 from riemaug.report.data import ClassReport, ReportData
 from riemaug.report.dropping import DROPPED_FAIR, dropping_grade, dropping_of_run
-from riemaug.report.formats import count, number, percent
+from riemaug.report.formats import count, number
 from riemaug.report.words import MESSAGE, PAPER_WALKS, SAMPLERS, Grade, label, read_diagnostics, worst
 
 NAMES_SHOWN = 5
-CLOSE_QUANTILE = 0.05
+_NEARER = "nearer to one than the model's own reconstruction of it"
+_POORLY = (
+    f" That so many are near (more than {POOR_NEAR_SHARE:.0%} of a class, and no closer than training "
+    "samples are to each other) says that the model reconstructs poorly, not that it copies."
+)
 
 
 @dataclass(frozen=True)
@@ -44,24 +49,6 @@ class Headline:
     dropped_grade: Grade = "info"
 
 
-@dataclass(frozen=True)
-class Closeness:
-    """Distances to the nearest training sample: synthetic ones against training ones (leave-one-out).
-
-    Parameters
-    ----------
-    synthetic_median, real_median : float or None
-        None where there are no finite distances.
-    close_share : float or None
-        Share of the synthetic samples that lie closer to a training sample than 95 % of the training samples
-        lie to each other; about 0.05 for fresh samples of the same law.
-    """
-
-    synthetic_median: float | None
-    real_median: float | None
-    close_share: float | None
-
-
 def noun(data: ReportData, many: bool = True) -> str:
     """Return `images` when the data are images, else `samples`."""
     images = any(report.synthetic is not None or report.real is not None for report in data.classes)
@@ -82,46 +69,14 @@ def training_problem(report: ClassReport) -> tuple[Grade, str]:
 
 
 def class_grade(report: ClassReport, sampler: str) -> Grade:
-    """Return the worst grade of a class: its sampler, its training, its copies, what was dropped."""
+    """Return the worst grade of a class: its sampler, its training, its distances, its copies."""
     grades: list[Grade] = [reading.grade for reading in read_diagnostics(report.diagnostics, sampler)]
     grades.append(training_problem(report)[0])
     grades.append(dropping_grade(report))
+    grades.append(distance_grade(report))
     if report.copies_exact or report.copies_near:
         grades.append("poor" if report.copies_exact else "fair")
     return worst(grades)
-
-
-def closeness(report: ClassReport) -> Closeness:
-    """Return how close the synthetic samples lie to the training ones; only finite distances count."""
-    synthetic = report.nearest_distances[np.isfinite(report.nearest_distances)]
-    real = report.real_nearest_distances[np.isfinite(report.real_nearest_distances)]
-    share = None
-    if len(synthetic) and len(real):
-        share = float(np.mean(synthetic < np.quantile(real, CLOSE_QUANTILE)))
-    return Closeness(
-        float(np.median(synthetic)) if len(synthetic) else None,
-        float(np.median(real)) if len(real) else None,
-        share,
-    )
-
-
-def closeness_sentence(report: ClassReport) -> str:
-    """Return the comparison of the two sets of distances in words."""
-    close = closeness(report)
-    if close.close_share is None:
-        return "The distances do not allow a comparison."
-    medians = f"{number(close.synthetic_median)} for synthetic ones, {number(close.real_median)} among"
-    sentence = (
-        f"Median distance to the nearest training sample: {medians} the training samples themselves. "
-        f"{percent(close.close_share)} of the synthetic ones lie closer to a training sample than 95 % of "
-        "the training samples do to each other; about 5 % would be expected of new real samples."
-    )
-    if close.close_share > 4 * CLOSE_QUANTILE:
-        sentence += (
-            " That is more than expected: either the samples are near copies, or they are smoother than real "
-            "ones (smooth pictures lie close to everything). Look at the pairs to tell which."
-        )
-    return sentence
 
 
 def headline(data: ReportData) -> Headline:
@@ -170,23 +125,21 @@ def _copies(data: ReportData) -> tuple[str, Grade]:
     exact = sum(report.copies_exact for report in data.classes)
     near = sum(report.copies_near for report in data.classes)
     if exact or near:
-        sentence = (
-            f"{count(exact, 'exact copy', 'exact copies')} and {count(near, 'near copy', 'near copies')} of "
-        )
-        return f"{sentence}training {noun(data)} among the synthetic ones.", "poor" if exact else "fair"
+        equal = f"{number(exact)} synthetic {noun(data, exact != 1)} {'equals' if exact == 1 else 'equal'} a "
+        sentence = f"{equal}training {noun(data, False)}, {number(near)} {'is' if near == 1 else 'are'} "
+        poor = any(map(reconstructs_poorly, data.classes))
+        return f"{sentence}{_NEARER}.{_POORLY if poor else ''}", "poor" if exact else "fair"
     unchecked = sum(report.num_synthetic > 0 and not len(report.nearest_distances) for report in data.classes)
     if unchecked:
         return f"Copying was not checked for {count(unchecked, 'class', 'classes')}.", "fair"
-    return (
-        f"No synthetic {noun(data, False)} is a copy or a near copy of a training {noun(data, False)}.",
-        "good",
-    )
+    one = noun(data, False)
+    return f"No synthetic {one} equals a training {one}, and none is {_NEARER}.", "good"
 
 
 def warnings(data: ReportData) -> tuple[Warning, ...]:
     """Return everything to look at, the gravest first."""
     found = _convergence_warnings(data) + _diagnostic_warnings(data) + _training_warnings(data)
-    found += _copy_warnings(data) + _dropping_warnings(data)
+    found += _distance_warnings(data) + _copy_warnings(data) + _dropping_warnings(data)
     if data.sampler in PAPER_WALKS:
         found.append(Warning(f"Sampler “{data.sampler}”: {SAMPLERS[data.sampler]}."))
     return tuple(found + [Warning(note) for note in data.notes])
@@ -229,9 +182,8 @@ def _training_warnings(data: ReportData) -> list[Warning]:
 
 def _copy_warnings(data: ReportData) -> list[Warning]:
     exact = tuple(index for index, report in enumerate(data.classes) if report.copies_exact)
-    near = tuple(
-        index for index, report in enumerate(data.classes) if report.copies_near and not report.copies_exact
-    )
+    near = [index for index, item in enumerate(data.classes) if item.copies_near and not item.copies_exact]
+    poor = tuple(index for index in near if reconstructs_poorly(data.classes[index]))
     found = []
     if exact:
         found.append(
@@ -239,13 +191,30 @@ def _copy_warnings(data: ReportData) -> list[Warning]:
                 f"Some synthetic {noun(data)} equal a training one. Do not share them as synthetic.", exact
             )
         )
-    if near:
-        found.append(
-            Warning(
-                f"Some synthetic {noun(data)} are near copies of a training one. Look at the pairs.", near
-            )
+    if len(near) > len(poor):
+        sentence = f"Some synthetic {noun(data)} are {_NEARER}: they may be near copies.{_look(data)}"
+        found.append(Warning(sentence, tuple(index for index in near if index not in poor)))
+    if poor:
+        sentence = (
+            f"The model reconstructs poorly: more than {POOR_NEAR_SHARE:.0%} of the {noun(data)} are nearer "
+            "to a training one than its reconstruction, though they are no closer to the data than these are "
+            "to each other. Train longer, or on more samples."
         )
+        found.append(Warning(sentence, poor))
     return found
+
+
+def _look(data: ReportData) -> str:
+    return " Look at the pairs." if noun(data) == "images" else ""
+
+
+def _distance_warnings(data: ReportData) -> list[Warning]:
+    far = tuple(index for index, item in enumerate(data.classes) if distance_grade(item) == "fair")
+    sentence = (
+        f"The synthetic {noun(data)} are unlike the data: their median distance to the nearest training one "
+        f"is more than {FAR_RATIO:g} times that of the training {noun(data)} to each other."
+    )
+    return [Warning(sentence, far)] if far else []
 
 
 def _dropping_warnings(data: ReportData) -> list[Warning]:

@@ -171,8 +171,9 @@ def _flat_mass(value: float, _: str) -> tuple[Grade, str]:
 
 def _converged(value: float, _: str) -> tuple[Grade, str]:
     if value:
-        return "good", "The sampler's own checks passed."
-    return "poor", "The sampler's own checks did not pass: take the samples of this class with care."
+        return "good", "The sampler's own checks passed; the sentence above says which."
+    failed = "The sampler's own checks did not pass; the sentence above says which."
+    return "poor", f"{failed} Take the samples of this class with care."
 
 
 def _info(sentence: str) -> Callable[[float, str], tuple[Grade, str]]:
@@ -187,6 +188,15 @@ _KNOWN: dict[str, tuple[str, Callable[[float], str], _Reader]] = {
         "Step size",
         number,
         _info("How far the chains try to move at once; tuned beforehand where the sampler does so."),
+    ),
+    "num_draws": ("Draws", lambda v: number(int(v)), _info("Latent points that were drawn and judged.")),
+    "outside": (
+        "Steps out of the support",
+        lambda v: number(int(v)),
+        _info(
+            "Proposed steps that left the region around the training data. They were rejected; many of them "
+            "show in a low acceptance."
+        ),
     ),
     "divergences": ("Divergences", lambda v: number(int(v)), _divergences),
     "rhat": ("R-hat", lambda v: number(v, 4), _rhat),
@@ -209,6 +219,11 @@ _KNOWN: dict[str, tuple[str, Callable[[float], str], _Reader]] = {
         "Log normalising constant",
         number,
         _info("Turns the density into a probability. No value is better than another."),
+    ),
+    "log_normalizer_check": (
+        "Log normalising constant, again",
+        number,
+        _info("The same from a second, different proposal. A large difference tells of missed mass."),
     ),
     "evaluations": (
         "Density evaluations",

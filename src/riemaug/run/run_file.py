@@ -68,7 +68,7 @@ def model_folder(out: Path, run: dict[str, Any]) -> Path:
     if found is not None:
         return found
     raise InvalidInputError(
-        f"a report needs the model that the samples were drawn from, it is not at {told!r} (seen from here or "
+        f"a report needs the model of the samples, not found at {told!r} (seen from here or "
         "from a folder around OUT): name its folder with --model MODEL"
     )
 

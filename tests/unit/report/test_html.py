@@ -7,7 +7,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from PIL import Image
-from tests.report_records import evaluation, verdict, volume_class
+from tests.report_records import columns_class, evaluation, verdict, volume_class
+from tests.report_records import report as records_report
 
 from riemaug.report import html, write_report
 
@@ -290,3 +291,26 @@ def test_the_fingerprint_is_readable():
         "shape": "8 × 8",
         "range": "0 to 255",
     }
+
+
+def test_a_page_of_a_table_does_not_speak_of_pictures(rng):
+    words = Page(html.render(records_report(columns_class(rng)))).text.lower()
+    assert "look at the columns" in words
+    assert "look at the pictures" not in words
+    assert "look at the pairs" not in words
+
+
+def test_a_page_says_that_it_shows_real_data_only_if_it_does(report, image_class):
+    said = "This report shows real training data"
+    assert said in Page(html.render(report)).text
+    bare = replace(image_class, real=None, nearest=None)
+    for shown in (replace(report, classes=(bare,)), replace(report, show_real=False)):
+        assert said not in Page(html.render(shown)).text
+
+
+def test_too_few_samples_for_fidelity_are_told(report):
+    made = evaluation()
+    few = made.fidelity[0] | {"overall": None, "num_synthetic": 4}
+    text = Page(html.render(replace(report, evaluation=replace(made, fidelity=(few,))))).text
+    assert text.count("The evaluation had too few samples for it: 4 synthetic and 90 real samples.") == 2
+    assert "riemaug evaluate measures it" not in text

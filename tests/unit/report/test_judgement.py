@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests.report_records import evaluation, verdict
@@ -72,7 +74,7 @@ def test_fidelity_diversity_and_copying_are_graded():
     }
     assert [(item.name, item.grade) for item in view.copying] == [
         ("Exact copies", "poor"),
-        ("Near copies", "fair"),
+        ("Near one real sample only", "fair"),
         ("Finding", "poor"),
     ]
     assert view.copying[1].label == "3 of 211"
@@ -89,3 +91,25 @@ def test_what_cannot_be_graded_is_not():
     made.fidelity[0]["overall"]["neighbourhoods"]["precision"] = float("nan")
     assert judgement_view(made, "images").fidelity[0].grade == "info"
     assert np.isnan(made.fidelity[0]["overall"]["neighbourhoods"]["precision"])
+
+
+def test_of_folds_it_is_said_which_one_and_copies_are_counted_in_all():
+    made = evaluation()
+    measured, counted = made.fidelity[0], made.copying[0]
+    folds = replace(made, fidelity=(measured | {"overall": None}, measured), copying=(counted, counted))
+    view = judgement_view(folds, "images")
+    assert view.fold == "Of fold 2 of 2; evaluation.md has the measures of all."
+    assert view.copying[1].label == "6 of 422"
+    assert "All 2 folds together." in view.copying[1].sentence
+    assert judgement_view(made, "images").fold == ""
+
+
+def test_too_few_samples_are_the_reason_that_is_told():
+    made = evaluation()
+    few = made.fidelity[0] | {"overall": None, "num_synthetic": 4, "num_real": 90, "notes": ["A note."]}
+    view = judgement_view(replace(made, fidelity=(few,)), "images")
+    assert view.unmeasured == (
+        "The evaluation had too few samples for it: 4 synthetic and 90 real samples. A note."
+    )
+    assert "--no-fidelity" in judgement_view(replace(made, fidelity=()), "images").unmeasured
+    assert judgement_view(made, "images").unmeasured == ""

@@ -4,20 +4,27 @@ import numpy as np
 import pytest
 
 from riemaug.report import summary
+from riemaug.report.closeness import closeness, closeness_sentence
 
 
 def test_headline_counts_everything(report):
     head = summary.headline(report)
     assert head.made == "211 synthetic images for 3 classes, made from 20 real ones."
     assert head.converged == "The sampler did not converge for 1 of 3 classes."
-    assert head.copies == "0 exact copies and 1 near copy of training images among the synthetic ones."
+    assert head.copies == (
+        "0 synthetic images equal a training image, 1 is nearer to one than the model's own reconstruction "
+        "of it."
+    )
     assert (head.converged_grade, head.copies_grade) == ("poor", "fair")
 
 
 def test_headline_of_a_clean_run(report, image_class):
     head = summary.headline(replace(report, classes=(image_class,)))
     assert head.converged == "The sampler converged for the class."
-    assert head.copies == "No synthetic image is a copy or a near copy of a training image."
+    assert head.copies == (
+        "No synthetic image equals a training image, and none is nearer to one than the model's own "
+        "reconstruction of it."
+    )
     assert (head.converged_grade, head.copies_grade) == ("good", "good")
 
 
@@ -61,17 +68,51 @@ def test_close_share_of_fresh_samples_is_about_the_quantile(image_class, rng):
     same = replace(
         image_class, nearest_distances=rng.uniform(1, 2, 4000), real_nearest_distances=rng.uniform(1, 2, 4000)
     )
-    share = summary.closeness(same).close_share
+    share = closeness(same).close_share
     # Both quantile and share are known to 0.0034 each: five standard errors, failure under 1e-6.
     assert share == pytest.approx(0.05, abs=0.025)
 
 
 def test_copies_have_a_large_close_share(image_class):
     near = replace(image_class, nearest_distances=np.zeros(10))
-    assert summary.closeness(near).close_share == 1.0
-    assert "more than expected" in summary.closeness_sentence(near)
+    assert closeness(near).close_share == 1.0
+    assert "more than expected" in closeness_sentence(near)
 
 
 def test_distances_that_are_unknown_give_no_comparison(table_class, color_class):
-    assert summary.closeness(table_class).close_share is None
-    assert summary.closeness(color_class).synthetic_median == 2.0
+    assert closeness(table_class).close_share is None
+    assert closeness(color_class).synthetic_median == 2.0
+
+
+def test_samples_far_from_the_data_are_a_warning(report, image_class):
+    real = np.full(12, 1.2)
+    far = replace(image_class, nearest_distances=np.full(200, 3.0), real_nearest_distances=real)
+    usual = replace(far, nearest_distances=np.full(200, 2.3))
+    sentences = [
+        [warning.sentence for warning in summary.warnings(replace(report, classes=(item,)))]
+        for item in (far, usual)
+    ]
+    assert any("are unlike the data: their median distance" in sentence for sentence in sentences[0])
+    assert not any("unlike the data" in sentence for sentence in sentences[1])
+    assert summary.class_grade(far, "mixture") == "fair"
+    assert summary.class_grade(usual, "mixture") == "good"
+    assert "2.5 times the other, more than 2" in closeness_sentence(far)
+
+
+@pytest.mark.parametrize(
+    ("near", "distance", "poorly"), [(80, 3.0, True), (80, 0.5, False), (20, 3.0, False)]
+)
+def test_many_near_ones_that_are_far_away_say_that_the_model_reconstructs_poorly(
+    report, image_class, near, distance, poorly
+):
+    item = replace(
+        image_class,
+        copies_near=near,
+        nearest_distances=np.full(200, distance),
+        real_nearest_distances=np.full(12, 1.2),
+    )
+    data = replace(report, classes=(item,))
+    sentences = " ".join(warning.sentence for warning in summary.warnings(data))
+    assert ("The model reconstructs poorly" in sentences) is poorly
+    assert ("they may be near copies" in sentences) is not poorly
+    assert ("the model reconstructs poorly" in summary.headline(data).copies) is poorly

@@ -1,8 +1,10 @@
 import math
+from dataclasses import fields
 
 import pytest
 
 from riemaug.report.words import SAMPLERS, read_diagnostics, read_one, unmeasured, worst
+from riemaug.samplers.base import Diagnostics
 
 
 @pytest.mark.parametrize(
@@ -58,6 +60,13 @@ def test_every_reading_explains_itself():
     readings = read_diagnostics(values, "walk")
     assert len(readings) == len(values)
     assert all(reading.sentence.endswith(".") for reading in readings)
+
+
+def test_every_diagnostic_of_a_sampler_has_words():
+    names = {field.name for field in fields(Diagnostics)} - {"message"}
+    readings = read_diagnostics(dict.fromkeys(names, 1.0), "hmc")
+    assert {reading.name for reading in readings} == names
+    assert [reading.name for reading in readings if not reading.sentence] == []
 
 
 def test_none_is_left_out_and_named_apart():
