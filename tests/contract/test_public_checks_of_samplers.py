@@ -74,7 +74,7 @@ def test_stated_laws_are_compared_with_the_grid(dim: int, power: float) -> None:
 
 @pytest.mark.statistics
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["posterior precision", "pull-back"])
+@pytest.mark.parametrize("name", ["posterior precision", pytest.param("pull-back", marks=pytest.mark.long)])
 def test_the_walk_has_the_law_of_metrics_given_by_their_tensor(name: str) -> None:
     # fails by chance with probability 2e-5, see check_sampler
     metric = OUR_METRICS[name](2)
