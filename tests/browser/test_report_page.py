@@ -139,10 +139,15 @@ def test_columns_scroll_in_a_box_of_their_own_on_a_phone(visit, report_page):
     box = page.locator(".columns .scroll").first
     inside, whole = box.evaluate("box => [box.clientWidth, box.scrollWidth]")
     assert inside < 375 <= whole
+    spreads = [spread.bounding_box()["width"] for spread in page.locator(".compared .spread svg").all()]
+    assert min(spreads) > 60
     name = box.locator(".name .sticky").first
     before = name.bounding_box()["x"]
     box.evaluate("box => { box.scrollLeft = box.scrollWidth; }")
     assert abs(name.bounding_box()["x"] - before) < 5  # the name stays in sight
+    last = box.locator("tbody td").nth(3).bounding_box()
+    edge = box.bounding_box()
+    assert last["x"] + last["width"] <= edge["x"] + edge["width"] + 1  # the last column can be seen whole
     assert box.get_attribute("tabindex") == "0"
 
 
