@@ -31,6 +31,8 @@ FORMAT_VERSION = 2
 MAX_LABEL_BYTES = 2**16
 """Most bytes a label may take: the width of a text dtype is a number in a file of unknown origin."""
 WEIGHTS_NAME, DESCRIPTION_NAME = "model.safetensors", "model.json"
+UNKNOWN_DATA = "unknown"
+"""In place of a hash of the training data: other libraries' models keep none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,7 +227,7 @@ def save_generators(folder: Path, generators: FittedGenerators) -> str:
         "data_sha256": generators.data_fingerprint,
         "sampling": None if sampling is None else sampling.model_dump(),
         "models": [model_description(classes) for classes in models],
-        "reveals": _what_it_reveals(generators.config.model),
+        "reveals": _what_it_reveals(generators.config.model, generators.data_fingerprint != UNKNOWN_DATA),
     }
     atomic_write_text(folder / DESCRIPTION_NAME, json.dumps(description, indent=1, ensure_ascii=False) + "\n")
     return digest
@@ -391,8 +393,15 @@ def _finite(history: dict[str, Any]) -> dict[str, Any]:
     return {name: told(value) for name, value in history.items()}
 
 
-def _what_it_reveals(kind: ModelKind) -> str:
+def _what_it_reveals(kind: ModelKind, knows_data: bool) -> str:
     """Return what whoever gets the model learns of its training samples."""
+    if not knows_data:
+        holds = "holds the encodings of its training samples (one centroid each)"
+        what = holds if kind == "rhvae" else "was trained elsewhere"
+        return (
+            f"This model {what}, no names of files; its decoder can reproduce samples close to those that it "
+            "was trained on."
+        )
     text = (
         "This model holds the encodings of its training samples (one centroid each) and their file names; "
         "its decoder can reproduce samples close to them."

@@ -66,6 +66,7 @@ def test_inspect_tells_a_peers_folder_and_an_imported_model(cli, tmp_path):
     told = cli("inspect", tmp_path / "model", "--json").document
     assert told["classes"] == [{"class": "a", "trained on": 40, "training": "imported from pyraug"}]
     assert told["makes"] == "arrays of 16 float32"
+    assert "no names of files" in told["reveals"]  # there are none to give away
 
 
 @pytest.mark.parametrize(

@@ -19,11 +19,8 @@ from riemaug.importing.layout import OutputLayout, output_layout
 from riemaug.importing.peer_folder import read_peer_folder
 from riemaug.importing.peer_model import PeerModel
 from riemaug.models import RHVAE, LatentModel, ModelConfig
-from riemaug.serialization import FittedGenerators
+from riemaug.serialization import UNKNOWN_DATA, FittedGenerators
 from riemaug.training import History
-
-UNKNOWN_DATA = "unknown"
-"""In place of a hash of the training data: the peers keep none."""
 
 
 def import_models(
