@@ -13,7 +13,7 @@ from riemaug.report.words import MESSAGE, PAPER_WALKS, SAMPLERS, Grade, label, r
 NAMES_SHOWN = 5
 _NEARER = "nearer to one than the model's own reconstruction of it"
 _POORLY = (
-    f" That so many are near (more than {POOR_NEAR_SHARE:.0%} of a class, and no closer than training "
+    f" That so many are near (more than {percent(POOR_NEAR_SHARE)} of a class, and no closer than training "
     "samples are to each other) says that the model reconstructs poorly, not that it copies."
 )
 
@@ -196,7 +196,7 @@ def _copy_warnings(data: ReportData) -> list[Warning]:
         found.append(Warning(sentence, tuple(index for index in near if index not in poor)))
     if poor:
         sentence = (
-            f"The model reconstructs poorly: more than {POOR_NEAR_SHARE:.0%} of the {noun(data)} are nearer "
+            f"The model reconstructs poorly: more than {percent(POOR_NEAR_SHARE)} of the {noun(data)} are nearer "
             "to a training one than its reconstruction, though they are no closer to the data than these are "
             "to each other. Train longer, or on more samples."
         )
