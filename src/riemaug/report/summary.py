@@ -7,7 +7,7 @@ import numpy as np
 from riemaug.report.closeness import FAR_RATIO, POOR_NEAR_SHARE, distance_grade, reconstructs_poorly
 from riemaug.report.data import ClassReport, ReportData
 from riemaug.report.dropping import DROPPED_FAIR, dropping_grade, dropping_of_run
-from riemaug.report.formats import count, number
+from riemaug.report.formats import count, number, percent
 from riemaug.report.words import MESSAGE, PAPER_WALKS, SAMPLERS, Grade, label, read_diagnostics, worst
 
 NAMES_SHOWN = 5
@@ -196,9 +196,9 @@ def _copy_warnings(data: ReportData) -> list[Warning]:
         found.append(Warning(sentence, tuple(index for index in near if index not in poor)))
     if poor:
         sentence = (
-            f"The model reconstructs poorly: more than {percent(POOR_NEAR_SHARE)} of the {noun(data)} are nearer "
-            "to a training one than its reconstruction, though they are no closer to the data than these are "
-            "to each other. Train longer, or on more samples."
+            f"The model reconstructs poorly: more than {percent(POOR_NEAR_SHARE)} of the {noun(data)} are "
+            "nearer to a training one than its reconstruction, though they are no closer to the data than "
+            "these are to each other. Train longer, or on more samples."
         )
         found.append(Warning(sentence, poor))
     return found
