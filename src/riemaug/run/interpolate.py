@@ -18,7 +18,6 @@ from riemaug.data import (
     SampleFormat,
     prepare_output,
     restore_samples,
-    upright_samples,
     write_sample,
     write_table,
 )
@@ -28,7 +27,7 @@ from riemaug.geometry.curves import length, straight_line
 from riemaug.geometry.geodesic import geodesic
 from riemaug.report.interpolation import CurvePicture, InterpolationPicture, LatentPlane, interpolation_png
 from riemaug.run.endpoints import Endpoint, resolve_endpoints
-from riemaug.run.pictures import as_pictures
+from riemaug.run.shown import upright_pictures
 from riemaug.serialization import FittedGenerators, class_entries, load_generators, read_description
 
 PICTURE_NAME, ARRAYS_NAME, DOCUMENT_NAME = "interpolation.png", "interpolation.npz", "interpolation.json"
@@ -241,7 +240,7 @@ def _write_arrays(path: Path, arrays: dict[str, Shaped[np.ndarray, "steps *shape
 
 def _write_picture(out: Path, fmt: SampleFormat, metric: KernelMetric, paths: list[LatentPath]) -> list[str]:
     """Draw what can be drawn: the frames if they are pictures, the latent plane if it is one."""
-    frames = [as_pictures(upright_samples(path.samples, fmt)) for path in paths]
+    frames = [upright_pictures(path.samples, fmt) for path in paths]
     if metric.dim != 2 and frames[0] is None:
         return []
     curves = [

@@ -80,11 +80,10 @@ def sample_arrays(samples: ShownSamples, fmt: SampleFormat) -> dict[str, np.ndar
     for name, unit in stacks.items():
         if unit is None or not len(unit):
             continue
-        turned = upright_samples(unit[:SHOWN_PICTURES], fmt)
-        pictures = as_pictures(turned, voxel_spacing(turned.shape[1:], fmt), _are_volumes(fmt))
+        pictures = upright_pictures(unit[:SHOWN_PICTURES], fmt)
         if pictures is not None:
             arrays[name] = pictures
-        volumes = as_volumes(turned[:SHOWN_VOLUMES], _are_volumes(fmt))
+        volumes = as_volumes(upright_samples(unit[:SHOWN_VOLUMES], fmt), _are_volumes(fmt))
         if volumes is not None:
             arrays[f"volumes_{name}"] = volumes
     return arrays
@@ -108,14 +107,19 @@ def _decoded(
     """Return pictures of what a class's decoder makes of latent points, none of them large."""
     with torch.no_grad():
         unit = item.decode(points).numpy().reshape(len(points), *fmt.model_shape)
-    turned = upright_samples(unit, fmt)
-    pictures = as_pictures(turned, voxel_spacing(turned.shape[1:], fmt), _are_volumes(fmt))
+    pictures = upright_pictures(unit, fmt)
     if pictures is None:
         return None
     sides = _at_most(pictures.shape[1:3], LONGEST_DECODED_SIDE)
     if sides == pictures.shape[1:3]:
         return pictures
     return np.stack([np.rint(resample(picture, sides)).clip(0, 255).astype(np.uint8) for picture in pictures])
+
+
+def upright_pictures(unit: Unit, fmt: SampleFormat) -> UInt8[np.ndarray, "n H W *channels"] | None:
+    """Return pictures of samples scaled to [0, 1], volumes turned upright; None if they cannot be seen so."""
+    turned = upright_samples(unit, fmt)
+    return as_pictures(turned, voxel_spacing(turned.shape[1:], fmt), _are_volumes(fmt))
 
 
 def voxel_spacing(sides: tuple[int, ...], fmt: SampleFormat) -> tuple[float, float, float]:
