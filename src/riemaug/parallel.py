@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from multiprocessing import resource_tracker
 from typing import Any, TypeVar
 
 import joblib
 import torch
-from joblib.externals.loky.backend.resource_tracker import ensure_running as start_resource_tracker
+from joblib.externals.loky.backend import resource_tracker as loky_tracker
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from riemaug.errors import ResourceError
@@ -67,7 +68,8 @@ def _interrupts_held_back() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    start_resource_tracker()  # it would lift the mask as it starts
+    loky_tracker.ensure_running()  # as it starts it would lift the mask
+    resource_tracker.ensure_running()  # so would that of the standard library, up to Python 3.12
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
