@@ -29,9 +29,24 @@ class ResourceError(RiemaugError):
 
 
 class InterruptedRunError(RiemaugError):
-    """The user stopped a run (Ctrl-C); what it had done is kept for `--resume`."""
+    """A signal stopped a run (Ctrl-C, SIGTERM, SIGHUP); what it had done is kept.
+
+    Parameters
+    ----------
+    message : str
+    exit_code : int
+        128 and the number of the signal.
+    """
 
     exit_code = 130
+
+    def __init__(self, message: str, exit_code: int = 130) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class DiskError(RiemaugError):
+    """The disk is full, read-only or broken, or a file was taken away; what was done is kept."""
 
 
 class TrainingError(RiemaugError):

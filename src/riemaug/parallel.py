@@ -16,6 +16,7 @@ from joblib.externals.loky.backend import resource_tracker as loky_tracker
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from riemaug.errors import ResourceError
+from riemaug.stopping import STOPPING
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -62,15 +63,16 @@ def _end_with(parent: int) -> None:
 def _interrupts_held_back() -> Iterator[None]:
     """Start processes in the block that never see Ctrl-C, which a terminal sends to all: this one ends them.
 
-    A process inherits the mask from its first instruction on. A Ctrl-C during the block reaches this
-    process at its end. Where signals have no masks (Windows) nothing is done.
+    So with SIGTERM and SIGHUP, which batch systems send to all. A process inherits the mask from its first
+    instruction on. A signal during the block reaches this process at its end. Where signals have no masks
+    (Windows) nothing is done.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
     loky_tracker.ensure_running()  # as it starts it would lift the mask
     resource_tracker.ensure_running()  # so would that of the standard library, up to Python 3.12
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     try:
         yield
     finally:

@@ -12,20 +12,18 @@ from rich.console import Console as RichConsole
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
-from safetensors import SafetensorError
 
-from riemaug.cli.text import duration, printable, refusal, size
+from riemaug.cli.endings import RESUME, told_how_to_go_on
+from riemaug.cli.text import duration, printable, size
 from riemaug.data import SampleFormat
-from riemaug.errors import InterruptedRunError, RiemaugError
 from riemaug.run.drawing import DRAWS_PER_SAMPLE, LEAST_LIMIT
 from riemaug.run.estimate import USUAL_EPOCHS
-from riemaug.run.pipeline import Outcome
+from riemaug.run.outcome import Outcome
 from riemaug.run.plan import Plan
 from riemaug.run.progress import Listener, TaskProgress
 from riemaug.run.reporting import dropped_copies
 from riemaug.serialization import classes_by_model
 
-_GO_ON = "run the same command with --resume to go on where it stopped"
 LONG_SECONDS = 1200.0
 """A job that will take longer is announced with what would make it shorter."""
 LINE_SECONDS = 15.0
@@ -98,14 +96,8 @@ class Console:
     @contextmanager
     def progress(self) -> Iterator[Listener | None]:
         """Show the progress of the classes; yields the listener that the job is to tell."""
-        try:
+        with told_how_to_go_on(RESUME):
             yield from self._listeners()
-        except KeyboardInterrupt:
-            raise InterruptedRunError(f"interrupted; {_GO_ON}") from None
-        except (OSError, SafetensorError) as error:  # safetensors has its own error for a full disk
-            raise RiemaugError(
-                f"the operating system refused: {refusal(error)}; mend that, then {_GO_ON}"
-            ) from error
 
     def _listeners(self) -> Iterator[Listener | None]:
         if self.quiet:

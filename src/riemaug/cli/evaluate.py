@@ -8,7 +8,7 @@ import typer
 
 from riemaug.cli import options
 from riemaug.cli.choices import check_value, completing
-from riemaug.errors import InterruptedRunError, InvalidInputError
+from riemaug.errors import InvalidInputError
 
 _HOW, _GENERATOR = "What is measured", "Generator (with --cv)"
 MODEL_OPTIONS = (
@@ -260,12 +260,13 @@ def evaluate(
     """
     chosen = dict(locals())
     from riemaug.cli.console import Console
+    from riemaug.cli.endings import GOES_ON, told_how_to_go_on
     from riemaug.cli.evaluation_report import progress, tell_dry_run, tell_outcome, tell_plan
     from riemaug.run.evaluate import prepare, run
 
     request = _request(chosen)
     console = Console(quiet, json)
-    try:
+    with told_how_to_go_on(GOES_ON):
         with console.rich.status("reading and comparing the samples"):
             prepared = prepare(request)
         tell_plan(console, prepared)
@@ -275,10 +276,6 @@ def evaluate(
         started = time.monotonic()
         with progress(console) as listener:
             evaluation = run(prepared, listener)
-    except KeyboardInterrupt:
-        raise InterruptedRunError(
-            "interrupted; run the same command again to go on where it stopped"
-        ) from None
     tell_outcome(console, prepared, evaluation, time.monotonic() - started)
 
 

@@ -33,11 +33,13 @@ def interpolate(
     Example: riemaug interpolate model/ cat:0 cat:7 path/ --steps 12
     """
     from riemaug.cli.console import Console
+    from riemaug.cli.endings import AGAIN, told_how_to_go_on
     from riemaug.cli.text import printable
     from riemaug.run.interpolate import DOCUMENT_NAME, PICTURE_NAME
     from riemaug.run.interpolate import interpolate as run
 
-    done = run(model_folder, start, end, out, steps)
+    with told_how_to_go_on(f"{AGAIN}: nothing was written"):
+        done = run(model_folder, start, end, out, steps)
     document = done.document
     if json:
         import json as json_module

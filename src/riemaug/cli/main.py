@@ -19,8 +19,9 @@ from riemaug.cli.report import report
 from riemaug.cli.sample import sample
 from riemaug.cli.split import split
 from riemaug.cli.study import app as study
-from riemaug.cli.text import printable, refusal
-from riemaug.errors import InterruptedRunError, RiemaugError
+from riemaug.cli.text import printable
+from riemaug.errors import RiemaugError
+from riemaug.stopping import ended_by_signals, exit_code, what_stopped
 
 # Typer brings its own Click or uses the installed one, by its version: its exports are of the right one
 _UsageError: Any = typer.BadParameter.__bases__[0]
@@ -67,6 +68,11 @@ def main() -> None:
     """Run the command line; errors raised on purpose become one line and an exit code."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names that the terminal's encoding lacks
+    with ended_by_signals():
+        _run()
+
+
+def _run() -> None:
     try:
         # not standalone: usage errors come here instead of being drawn as a box
         code = app(standalone_mode=False)
@@ -74,10 +80,12 @@ def main() -> None:
         _fail(" ".join(str(error).split()), error.exit_code)
     except _UsageError as error:
         _fail_usage(error)
-    except typer.Abort:
-        _fail("interrupted", InterruptedRunError.exit_code)
+    except typer.Abort as stop:  # how Typer passes on what stopped it
+        _fail(f"{what_stopped(stop.__cause__)}; run the same command again", exit_code(stop.__cause__))
     except OSError as error:
-        _fail(f"the operating system refused: {refusal(error)}; mend that and try again", 1)
+        from riemaug.cli.endings import AGAIN, disk_fault
+
+        _fail(f"{disk_fault(error)}, then {AGAIN}", 1)
     else:
         sys.exit(code if isinstance(code, int) else 0)
 

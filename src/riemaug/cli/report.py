@@ -50,6 +50,7 @@ def report(
     Example: riemaug report out/ --real scans/
     """
     from riemaug.cli.console import Console
+    from riemaug.cli.endings import AGAIN, told_how_to_go_on
     from riemaug.run.remake import RemakeRequest, remake_report
 
     request = options.build(
@@ -60,7 +61,8 @@ def report(
         evaluation=evaluation,
         real_in_report=real_images,
     )
-    remade = remake_report(request)
+    with told_how_to_go_on(f"{AGAIN}: an earlier report is as it was"):
+        remade = remake_report(request)
     console, size = Console(quiet, json), remade.path.stat().st_size
     if json:
         import json as json_module

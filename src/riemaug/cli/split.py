@@ -7,7 +7,7 @@ import typer
 
 from riemaug.cli import options
 from riemaug.cli.choices import completing
-from riemaug.errors import InterruptedRunError, InvalidInputError
+from riemaug.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from riemaug.cli.console import Console
@@ -83,6 +83,7 @@ def split(
     Example: riemaug split scans/ parts/ --val 0.1 --test 0.2 --group-from folder
     """
     from riemaug.cli.console import Console
+    from riemaug.cli.endings import AGAIN, told_how_to_go_on
     from riemaug.run.split import SplitRequest, carry_out, plan_split
 
     request = options.build(
@@ -101,14 +102,12 @@ def split(
         seed=seed,
     )
     console = Console(quiet, json)
-    try:
+    with told_how_to_go_on(f"{AGAIN}: no part was written"):
         with console.rich.status("reading and comparing the samples"):
             plan = plan_split(request)
         if not dry_run:
             with console.rich.status("writing the parts"):
                 carry_out(plan)
-    except KeyboardInterrupt:
-        raise InterruptedRunError("interrupted; no part was written: run the same command again") from None
     _tell(console, plan, dry_run)
 
 

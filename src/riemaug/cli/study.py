@@ -8,7 +8,7 @@ import typer
 
 from riemaug.cli import options, study_figures
 from riemaug.cli.choices import check_value, completing
-from riemaug.errors import InterruptedRunError, InvalidInputError
+from riemaug.errors import InvalidInputError
 
 app = typer.Typer(
     help="The paper's tables and figures: runs of any machine add up in a folder of plain text.",
@@ -115,6 +115,7 @@ def run(
 
     Example: riemaug study run --cells table2-small --time-budget 2h
     """
+    from riemaug.cli.endings import GOES_ON, told_how_to_go_on
     from riemaug.cli.study_progress import StudyProgress
     from riemaug.run.plan import resolve_device
     from riemaug.study.cells import all_cells, select
@@ -140,14 +141,9 @@ def run(
     progress.announce(seconds, reasons)
     if place is None:
         return
-    try:
-        with progress:
-            for outcome in run_all(waiting, place, kept, num_jobs, seconds):
-                progress.tell(outcome)
-    except KeyboardInterrupt:
-        raise InterruptedRunError(
-            "interrupted; all finished runs are kept: the same command goes on"
-        ) from None
+    with told_how_to_go_on(f"{GOES_ON}: all finished runs are kept"), progress:
+        for outcome in run_all(waiting, place, kept, num_jobs, seconds):
+            progress.tell(outcome)
     if progress.finish():
         raise typer.Exit(1)
 
@@ -233,16 +229,14 @@ def download(
 
     Example: riemaug study download mnist fashion --folder data/
     """
+    from riemaug.cli.endings import GOES_ON, told_how_to_go_on
     from riemaug.cli.study_progress import transfers
     from riemaug.study.download import download as fetch
 
     for name in names:
         check_value("riemaug study download", name, _DOWNLOADED)
-    try:
-        with transfers(quiet) as tell:
-            fetch(names, folder, tell)
-    except KeyboardInterrupt:
-        raise InterruptedRunError("interrupted; the same command goes on where it stopped") from None
+    with told_how_to_go_on(GOES_ON), transfers(quiet) as tell:
+        fetch(names, folder, tell)
 
 
 def parse_time(text: str) -> float:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from riemaug.errors import InterruptedRunError, InvalidInputError
+from riemaug.errors import InvalidInputError
 
 FIGURES = ("fig1", "fig2", "fig3", "fig4")
 
@@ -38,12 +38,13 @@ def draw(request: FigureRequest, quiet: bool) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from riemaug.cli.endings import AGAIN, told_how_to_go_on
     from riemaug.study.figures import draw_figure
     from riemaug.study.figures.panels import write_png
 
     console = Console(stderr=True, quiet=quiet, highlight=False)
     columns = (TextColumn("models fitted"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    try:
+    with told_how_to_go_on(f"{AGAIN}: nothing was written"):
         with Progress(*columns, console=console) as bar:
             task = bar.add_task("fit", total=None)
             figure = draw_figure(
@@ -55,7 +56,5 @@ def draw(request: FigureRequest, quiet: bool) -> None:
                 with_real=request.with_real,
                 on_fit=lambda done, total: bar.update(task, completed=done, total=total),
             )
-    except KeyboardInterrupt:
-        raise InterruptedRunError("interrupted; nothing was written: run the same command again") from None
-    write_png(figure, out)
+        write_png(figure, out)
     console.print(f"look at {out}", soft_wrap=True)

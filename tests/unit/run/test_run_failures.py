@@ -159,7 +159,7 @@ def test_a_full_disk_ends_with_one_line(data, monkeypatch, capsys, module, place
     told = capsys.readouterr()
     assert told.out == ""
     assert told.err == (
-        "riemaug: the operating system refused: No space left on device (/disk/out); mend that, then run the "
-        "same command with --resume to go on where it stopped\n"
+        "riemaug: the disk must have room for what is written, it has not: No space left on device "
+        "(/disk/out): free space, then run the same command with --resume to go on where it stopped\n"
     )
     check_resumable(data)
