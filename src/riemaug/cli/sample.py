@@ -56,8 +56,8 @@ def sample(
     chosen = dict(locals())
     from riemaug.cli.console import Console
     from riemaug.cli.requests import request as build
-    from riemaug.run.pipeline import sample as run
     from riemaug.run.request import SampleRequest
+    from riemaug.run.sample_job import sample as run
 
     request = build(SampleRequest, chosen, model=model_folder, out=out, real=real, drop_copies=drop_copies)
     console = Console(quiet, json)

@@ -1,17 +1,13 @@
-"""The three jobs: fit, sample, augment. Each is a set of independent class tasks and their collection."""
+"""The jobs that train: fit and augment. Each is a set of independent class tasks and their collection."""
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from riemaug._version import __version__
 from riemaug.class_model import ClassModel
-from riemaug.data import Dataset, SampleFormat, include_real
-from riemaug.data.bids_names import first_numbers
-from riemaug.parallel import run_tasks
+from riemaug.data import include_real
 from riemaug.report import ReportData, write_report
 from riemaug.run.collect import (
     environment,
@@ -22,60 +18,30 @@ from riemaug.run.collect import (
     write_tables,
 )
 from riemaug.run.columns import columns_of_run
-from riemaug.run.jobs import ClassJob, SampleSpec
+from riemaug.run.outcome import Outcome, is_finished, nothing_left
 from riemaug.run.plan import Plan, plan_augment, plan_fit
-from riemaug.run.progress import Listener, ProgressWatch, TaskProgress
+from riemaug.run.progress import Listener
 from riemaug.run.provenance import fingerprint, log_lines, provenance
 from riemaug.run.reporting import class_report, kept_arrays, model_name, sharing_note, training_notes
-from riemaug.run.request import AugmentRequest, FitRequest, SampleRequest, identity_of
-from riemaug.run.sampling_plan import plan_sample
+from riemaug.run.request import AugmentRequest, FitRequest, identity_of
+from riemaug.run.sample_specs import of_classes, sample_spec
 from riemaug.run.sharing import Sharing
 from riemaug.run.stages import Stages
-from riemaug.run.tasks import run_class_job
-from riemaug.run.training_set import read_training_set
 from riemaug.run.tuning import kept_tuning
 from riemaug.run.workdir import (
     IDENTITY_KEY,
     RUN_NAME,
-    WORK_NAME,
     WorkDir,
-    check_same_run,
-    finished_run,
     open_run,
 )
 from riemaug.serialization import (
-    WEIGHTS_NAME,
     FittedGenerators,
     classes_by_model,
-    file_hash,
-    load_generators,
     save_generators,
 )
 
 Announce = Callable[[Plan], None]
 """Hears the plan before the first epoch: what will be done, with its cost."""
-
-
-@dataclass(frozen=True, eq=False)
-class Outcome:
-    """What a job made.
-
-    Attributes
-    ----------
-    out : Path
-    generators : FittedGenerators
-    results : tuple of dict
-        One a class: files, diagnostics, timings.
-    seconds : float
-    already_done : bool
-        The run had ended before; nothing was left to do.
-    """
-
-    out: Path
-    generators: FittedGenerators
-    results: tuple[dict[str, Any], ...]
-    seconds: float
-    already_done: bool = False
 
 
 def fit(request: FitRequest, announce: Announce | None = None, listener: Listener | None = None) -> Outcome:
@@ -91,12 +57,12 @@ def fit(request: FitRequest, announce: Announce | None = None, listener: Listene
     started = time.monotonic()
     plan = plan_fit(request)
     identity = identity_of(request, plan.fingerprint, __version__, plan.device)
-    if _is_finished(request, identity):
-        return _nothing_left(request.out, request.out)
+    if is_finished(request, identity):
+        return nothing_left(request.out, request.out)
     with open_run(request.out, request.data, identity, request.run.resume) as work:
         if announce is not None:
             announce(plan)
-        stages = Stages(plan, _absolute(work))
+        stages = Stages(plan, work.absolute())
         sharing, results = stages.run(listener)
         generators = gathered(plan, stages.fitted(sharing))
         tuning = kept_tuning(work)
@@ -123,13 +89,13 @@ def augment(
     started = time.monotonic()
     plan = plan_augment(request)
     identity = identity_of(request, plan.fingerprint, __version__, plan.device)
-    if _is_finished(request, identity):
-        return _nothing_left(request.out, request.out)
+    if is_finished(request, identity):
+        return nothing_left(request.out, request.out)
     with open_run(request.out, request.data, identity, request.run.resume) as work:
         if announce is not None:
             announce(plan)
-        spec = _sample_spec(request, plan.dataset.format, plan.dataset)
-        stages = Stages(plan, _absolute(work), _of_classes(spec, plan.counts))
+        spec = sample_spec(request, plan.dataset.format, plan.dataset)
+        stages = Stages(plan, work.absolute(), of_classes(spec, plan.counts))
         sharing, results = stages.run(listener)
         generators = gathered(plan, stages.fitted(sharing))
         model_hash = save_generators(request.out, generators)
@@ -151,102 +117,6 @@ def augment(
     return Outcome(request.out, generators, tuple(results), time.monotonic() - started)
 
 
-def sample(request: SampleRequest, listener: Listener | None = None) -> Outcome:
-    """Draw from a saved model into OUT. Raises as `fit` does."""
-    started = time.monotonic()
-    out = request.out
-    plan = plan_sample(request)
-    generators, counts = plan.generators, plan.counts
-    model_hash = file_hash(request.model / WEIGHTS_NAME)
-    identity = identity_of(request, model_hash, __version__)
-    if _is_finished(request, identity):
-        return _nothing_left(out, request.model)
-    training_set = None
-    if request.real is not None:
-        training_set = read_training_set(request.real, request.reading, generators)
-    with open_run(out, request.real, identity, request.run.resume) as work:
-        jobs = _sample_jobs(request, generators, counts, work, training_set)
-        with ProgressWatch([job.progress for job in jobs], listener):
-            results = list(run_tasks(run_class_job, jobs, request.run.jobs or 1))
-        write_tables(out, results, request.sampling.seed, model_hash, bids=generators.sample_format.bids)
-        if generators.sample_format.is_one_file:
-            write_sample_arrays(
-                out, work, generators.sample_format, generators.label_values, len(generators.classes)
-            )
-        seconds = time.monotonic() - started
-        write_json(
-            out / RUN_NAME,
-            provenance(request, "cpu", generators, results, seconds)
-            | {"model_sha256": model_hash, IDENTITY_KEY: identity},
-        )
-    return Outcome(out, generators, tuple(results), seconds)
-
-
-def _is_finished(request: FitRequest | SampleRequest, identity: dict[str, Any]) -> bool:
-    """Return whether a run to be resumed had already come to its end; it must be this very run."""
-    before = finished_run(request.out) if request.run.resume else None
-    if before is None:
-        return False
-    check_same_run(before[IDENTITY_KEY], identity, request.out)
-    return True
-
-
-def _nothing_left(out: Path, model: Path) -> Outcome:
-    WorkDir(out / WORK_NAME).remove()  # a run that was killed at its very end may have left it
-    return Outcome(out, load_generators(model), (), 0.0, already_done=True)
-
-
-def _sample_jobs(
-    request: SampleRequest,
-    generators: FittedGenerators,
-    counts: tuple[int, ...],
-    work: WorkDir,
-    training_set: Dataset | None,
-) -> list[ClassJob]:
-    specs = _of_classes(_sample_spec(request, generators.sample_format, training_set), counts)
-    return [
-        ClassJob(
-            index,
-            item.name,
-            _absolute(work),
-            generators.scaler,
-            model_folder=request.model.absolute(),
-            sample=spec,
-            task=TaskProgress("waiting", name=item.name, fit_share=0.0),
-        )
-        for index, (item, spec) in enumerate(zip(generators.classes, specs, strict=True))
-    ]
-
-
-def _of_classes(spec: SampleSpec, counts: tuple[int, ...]) -> tuple[SampleSpec, ...]:
-    """Return what each class is to draw, and from which number on its files count."""
-    numbers = first_numbers(spec.sample_format, counts)
-    return tuple(
-        replace(spec, count=count, first_number=number) for count, number in zip(counts, numbers, strict=True)
-    )
-
-
-def _sample_spec(
-    request: AugmentRequest | SampleRequest, fmt: SampleFormat, training_set: Dataset | None
-) -> SampleSpec:
-    """Return what all classes have in common, with no samples as yet."""
-    spec = SampleSpec(0, request.sampling, fmt, request.run.batch_size, request.out.absolute())
-    if training_set is None:
-        return spec
-    return replace(
-        spec,
-        reference=training_set.samples,
-        reference_labels=training_set.labels,
-        reference_names=training_set.names,
-        drop_copies=request.drop_copies,
-    )
-
-
-def _absolute(work: WorkDir) -> WorkDir:
-    """Return the working folder as worker processes find it, wherever they are."""
-    return WorkDir(work.path.absolute())
-
-
 def gathered(plan: Plan, classes: tuple[ClassModel, ...]) -> FittedGenerators:
     """Return the trained classes of a plan with all that goes into a model folder."""
     dataset = plan.dataset
@@ -264,7 +134,9 @@ def gathered(plan: Plan, classes: tuple[ClassModel, ...]) -> FittedGenerators:
 def _real_files(request: AugmentRequest, plan: Plan) -> list[tuple[str, str]]:
     if request.include_real is None:
         return []
-    names = include_real(request.data, plan.dataset, request.out, request.include_real)
+    names = include_real(
+        request.data, plan.dataset, request.out, request.include_real, request.reading.limits
+    )
     return [
         (name, plan.dataset.class_names[label])
         for name, label in zip(names, plan.dataset.labels, strict=True)

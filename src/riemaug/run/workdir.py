@@ -30,6 +30,10 @@ class WorkDir:
 
     path: Path
 
+    def absolute(self) -> "WorkDir":
+        """Return the folder as worker processes find it, wherever they are."""
+        return WorkDir(self.path.absolute())
+
     @property
     def journal(self) -> Path:
         """The file that says what the run is; the run is unfinished as long as it is there."""

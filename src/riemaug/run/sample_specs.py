@@ -1,0 +1,32 @@
+"""What each class of a job is to draw."""
+
+from dataclasses import replace
+
+from riemaug.data import Dataset, SampleFormat
+from riemaug.data.bids_names import first_numbers
+from riemaug.run.jobs import SampleSpec
+from riemaug.run.request import AugmentRequest, SampleRequest
+
+
+def of_classes(spec: SampleSpec, counts: tuple[int, ...]) -> tuple[SampleSpec, ...]:
+    """Return what each class is to draw, and from which number on its files count."""
+    numbers = first_numbers(spec.sample_format, counts)
+    return tuple(
+        replace(spec, count=count, first_number=number) for count, number in zip(counts, numbers, strict=True)
+    )
+
+
+def sample_spec(
+    request: AugmentRequest | SampleRequest, fmt: SampleFormat, training_set: Dataset | None
+) -> SampleSpec:
+    """Return what all classes have in common, with no samples as yet."""
+    spec = SampleSpec(0, request.sampling, fmt, request.run.batch_size, request.out.absolute())
+    if training_set is None:
+        return spec
+    return replace(
+        spec,
+        reference=training_set.samples,
+        reference_labels=training_set.labels,
+        reference_names=training_set.names,
+        drop_copies=request.drop_copies,
+    )
