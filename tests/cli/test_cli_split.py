@@ -14,6 +14,7 @@ from PIL import Image
 
 from riemaug.data import check_no_leak, read_dataset
 from riemaug.run import split as split_module
+from riemaug.run.staging import STAGE_NAME
 
 CLASSES = {"none": 30, "one": 20}
 
@@ -349,7 +350,7 @@ def test_what_fails_half_way_leaves_nothing(
 
 def test_the_remains_of_a_killed_run_are_swept_up(cli: Command, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    (out / ".tmp-split-0123456789ab" / "train").mkdir(parents=True)
+    (out / STAGE_NAME / "contents" / "train").mkdir(parents=True)
     assert cli("split", data, out).code == 0
     assert leftovers(out) == []
 

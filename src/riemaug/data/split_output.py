@@ -2,12 +2,10 @@
 
 import csv
 import os
-import secrets
 import shutil
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -23,14 +21,13 @@ from riemaug.data.splits import PARTS
 from riemaug.errors import InvalidInputError
 
 TABLE_NAME = "split.csv"
-_STAGE_PREFIX = ".tmp-split-"
 _THREADS = 8
 
 
 def write_split(
     out: Path, source: SplitSource, parts: Int64[np.ndarray, " n"], how: Literal["copy", "link"] = "copy"
 ) -> None:
-    """Write the parts and the table of who is where; a killed process leaves no part that is not whole.
+    """Write the parts and, last, the table of who is where; each file appears whole or not at all.
 
     Class folders become OUT/train/<class>/..., a metadata.csv becomes OUT/train/metadata.csv with its files
     beside it, an npz file OUT/train.npz and a table OUT/train.csv, each with the same names as in the
@@ -51,37 +48,20 @@ def write_split(
     InvalidInputError
         Links that cannot be made.
     """
-    with _stage(out) as stage:
-        for part, name in enumerate(PARTS):
-            rows = np.flatnonzero(parts == part)
-            if not len(rows):
-                continue
-            if source.cells is not None:
-                source.cells.write(stage / (name + source.file_suffix), rows)
-                continue
-            if source.arrays is not None:
-                _write_npz(stage / f"{name}.npz", source.arrays, rows, len(parts))
-                continue
-            _write_files(stage / name, source, rows, how)
-            if source.table is not None:
-                _write_metadata(stage / name, source, source.table, rows)
-        _write_table(stage / TABLE_NAME, source, parts)
-
-
-@contextmanager
-def _stage(out: Path) -> Iterator[Path]:
-    """Yield a hidden folder in `out`; its contents move to `out` when the block ends well."""
-    for left in out.glob(f"{_STAGE_PREFIX}*"):
-        shutil.rmtree(left)
-    stage = out / f"{_STAGE_PREFIX}{secrets.token_hex(6)}"
-    stage.mkdir()
-    try:
-        yield stage
-        # the table comes last: where it is, all is there
-        for entry in sorted(os.listdir(stage), key=lambda name: (name == TABLE_NAME, name)):
-            os.replace(stage / entry, out / entry)
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
+    for part, name in enumerate(PARTS):
+        rows = np.flatnonzero(parts == part)
+        if not len(rows):
+            continue
+        if source.cells is not None:
+            source.cells.write(out / (name + source.file_suffix), rows)
+            continue
+        if source.arrays is not None:
+            _write_npz(out / f"{name}.npz", source.arrays, rows, len(parts))
+            continue
+        _write_files(out / name, source, rows, how)
+        if source.table is not None:
+            _write_metadata(out / name, source, source.table, rows)
+    _write_table(out / TABLE_NAME, source, parts)
 
 
 def _write_files(

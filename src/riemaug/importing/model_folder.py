@@ -8,9 +8,9 @@ from typing import Any
 
 from riemaug._version import __version__
 from riemaug.atomic import atomic_write_text
-from riemaug.data import prepare_output
 from riemaug.importing.generators import generators_of, read_peers
 from riemaug.importing.peer_model import PeerModel
+from riemaug.run.staging import staged_output
 from riemaug.run.workdir import RUN_NAME
 from riemaug.serialization import save_generators
 
@@ -45,16 +45,16 @@ def write_imported(
     """
     peers = read_peers(folders)
     generators = generators_of(peers, output, shape)
-    target = prepare_output(out)
-    record = {
-        "job": "import",
-        "command": command,
-        "riemaug version": __version__,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "model_sha256": save_generators(target, generators),
-        "imported": [_origin(name, peer, folders[name]) for name, peer in peers.items()],
-    }
-    atomic_write_text(target / RUN_NAME, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    with staged_output(Path(out), None, RUN_NAME) as target:
+        record = {
+            "job": "import",
+            "command": command,
+            "riemaug version": __version__,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "model_sha256": save_generators(target, generators),
+            "imported": [_origin(name, peer, folders[name]) for name, peer in peers.items()],
+        }
+        atomic_write_text(target / RUN_NAME, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
     return record
 
 

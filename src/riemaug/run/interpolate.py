@@ -16,7 +16,6 @@ from riemaug.atomic import atomic_path, atomic_write_bytes, atomic_write_text
 from riemaug.class_model import ClassModel
 from riemaug.data import (
     SampleFormat,
-    prepare_output,
     restore_samples,
     write_sample,
     write_table,
@@ -28,6 +27,7 @@ from riemaug.geometry.geodesic import geodesic
 from riemaug.report.interpolation import CurvePicture, InterpolationPicture, LatentPlane, interpolation_png
 from riemaug.run.endpoints import Endpoint, resolve_endpoints
 from riemaug.run.shown import upright_pictures
+from riemaug.run.staging import staged_output
 from riemaug.serialization import FittedGenerators, class_entries, load_generators, read_description
 
 PICTURE_NAME, ARRAYS_NAME, DOCUMENT_NAME = "interpolation.png", "interpolation.npz", "interpolation.json"
@@ -116,12 +116,8 @@ def interpolate(model_folder: Path, start: str, end: str, out: Path, steps: int)
     first, last = (_position(metric, item) for item in ends)
     shape = generators.sample_format.model_shape
     paths, converged = _two_ways(model, metric, first, last, steps, shape)
-    prepare_output(out, model_folder)
     index = list(sources).index(model.name)
-    files = _write_samples(out, generators, paths, index) + _write_picture(
-        out, generators.sample_format, metric, paths
-    )
-    document = {
+    document: dict[str, Any] = {
         "riemaug_version": __version__,
         "model_sha256": description["tensors_sha256"],
         "class": model.name,
@@ -130,9 +126,13 @@ def interpolate(model_folder: Path, start: str, end: str, out: Path, steps: int)
         "steps": steps,
         "converged": converged,
         **{path.name.replace(" ", "_"): _path_fields(path) for path in paths},
-        "files": files,
     }
-    atomic_write_text(out / DOCUMENT_NAME, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    with staged_output(out, model_folder, DOCUMENT_NAME) as folder:
+        document["files"] = _write_samples(folder, generators, paths, index) + _write_picture(
+            folder, generators.sample_format, metric, paths
+        )
+        text = json.dumps(document, indent=1, ensure_ascii=False)
+        atomic_write_text(folder / DOCUMENT_NAME, text + "\n")
     return Interpolation(out, document)
 
 

@@ -13,12 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from riemaug._version import __version__
 from riemaug.data.leaks import check_no_leak
 from riemaug.data.likeness import NEAR_CORRELATION, alike_sets, connect
-from riemaug.data.output import check_output_folder, prepare_output
-from riemaug.data.split_output import write_split
+from riemaug.data.split_output import TABLE_NAME, write_split
 from riemaug.data.split_source import SplitSource, read_split_source
 from riemaug.data.splits import PARTS, Shares, assign_parts
 from riemaug.errors import InvalidInputError
+from riemaug.limits import DEFAULT_LIMITS, Limits
 from riemaug.random import Stream
+from riemaug.run.staging import check_stage_out, staged_output
 
 
 class SplitRequest(BaseModel):
@@ -37,6 +38,8 @@ class SplitRequest(BaseModel):
         Leave out files that cannot be read.
     how : "copy" or "link"
     seed : int
+    limits : Limits
+        How large files may be, and where links may lead.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -53,6 +56,7 @@ class SplitRequest(BaseModel):
     skip_bad: bool = False
     how: Literal["copy", "link"] = "copy"
     seed: int = Field(default=0, ge=0)
+    limits: Limits = DEFAULT_LIMITS
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,13 +87,14 @@ def plan_split(request: SplitRequest) -> PlannedSplit:
     InvalidInputError
         Data, shares or output folder break a rule.
     """
-    check_output_folder(request.out, request.data)
+    check_stage_out(request.out, request.data)
     source = read_split_source(
         request.data,
         skip_bad=request.skip_bad,
         group_from=request.group_from,
         label_from=request.label_from,
         drop_columns=request.drop_columns,
+        limits=request.limits,
     )
     if request.how == "link" and source.file_suffix:
         raise InvalidInputError(
@@ -120,15 +125,15 @@ def plan_split(request: SplitRequest) -> PlannedSplit:
 
 
 def carry_out(plan: PlannedSplit) -> None:
-    """Write the parts.
+    """Write the parts; a killed process leaves none, and the repeated command starts anew.
 
     Raises
     ------
     InvalidInputError
         The output folder is in use or cannot be written to, or links cannot be made.
     """
-    out = prepare_output(plan.request.out, plan.request.data)
-    write_split(out, plan.source, plan.parts, plan.request.how)
+    with staged_output(plan.request.out, plan.request.data, TABLE_NAME) as folder:
+        write_split(folder, plan.source, plan.parts, plan.request.how)
 
 
 def _check_contents(source: SplitSource, parts: Int64[np.ndarray, " n"]) -> None:
