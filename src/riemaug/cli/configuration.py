@@ -6,6 +6,7 @@ from typing import Any
 
 from riemaug.cli.choices import did_you_mean
 from riemaug.errors import InvalidInputError
+from riemaug.limits import CONFIG_BYTES, read_bounded
 
 _NOT_IN_A_FILE = ("config", "help")
 
@@ -18,8 +19,10 @@ def read_config(context: Any, path: Path | None) -> Path | None:
     if path is None or context.resilient_parsing:
         return path
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        values = tomllib.loads(read_bounded(path, CONFIG_BYTES, "--config").decode())
+    except InvalidInputError:
+        raise
+    except (OSError, ValueError, RecursionError) as error:
         raise InvalidInputError(f"--config must be a readable TOML file, {path} is not ({error})") from None
     options = {parameter.name: parameter for parameter in context.command.params}
     known = [name.replace("_", "-") for name in options if name and name not in _NOT_IN_A_FILE]
@@ -39,6 +42,8 @@ def read_config(context: Any, path: Path | None) -> Path | None:
 def _value_of(option: Any, key: str, value: object, path: Path) -> object:
     """Return the value of an option in a configuration file; of a repeatable one a list."""
     may_repeat = getattr(option, "multiple", False)
+    if may_repeat and isinstance(value, dict) and option.name == "limit":
+        return [f"{name}={number}" for name, number in value.items()]
     if may_repeat and isinstance(value, list) and all(isinstance(item, str) for item in value):
         return value
     if isinstance(value, dict | list):

@@ -241,6 +241,8 @@ def evaluate(
     resample: options.Resample = False,
     bids_suffix: options.BidsSuffix = None,
     skip_bad: options.SkipBad = False,
+    limit: options.Limit = None,
+    follow_links: options.FollowLinks = False,
     group_from: GroupFrom = None,
     label_from: options.LabelFrom = None,
     drop_columns: options.DropColumns = None,
@@ -286,6 +288,7 @@ PLAIN_READING = ("pad", "crop", "resample", "skip_bad", "group_from", "label_fro
 def _request(chosen: dict[str, Any]) -> Any:
     from riemaug.config import Amount, GeneratorConfig, SamplingConfig
     from riemaug.evaluation.settings import EvaluationConfig
+    from riemaug.limits import parse_limits
     from riemaug.run.evaluate import EvaluateRequest
     from riemaug.run.request import ReadOptions
 
@@ -324,6 +327,7 @@ def _request(chosen: dict[str, Any]) -> Any:
             resize=options.parse_size(chosen["resize"]),
             fit_shape=options.parse_fit_shape(chosen["fit_shape"]),
             drop_columns=options.parse_columns(chosen["drop_columns"]),
+            limits=parse_limits(chosen["limit"] or (), chosen["follow_links"]),
             **reading,
         ),
         evaluation=evaluation,

@@ -19,6 +19,8 @@ def fit(
     fit_shape: options.FitShape = None,
     resample: options.Resample = False,
     skip_bad: options.SkipBad = False,
+    limit: options.Limit = None,
+    follow_links: options.FollowLinks = False,
     group_from: options.GroupFrom = None,
     label_from: options.LabelFrom = None,
     drop_columns: options.DropColumns = None,

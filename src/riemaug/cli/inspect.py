@@ -23,6 +23,8 @@ def inspect(
     fit_shape: options.FitShape = None,
     resample: options.Resample = False,
     skip_bad: options.SkipBad = False,
+    limit: options.Limit = None,
+    follow_links: options.FollowLinks = False,
     group_from: options.GroupFrom = None,
     label_from: options.LabelFrom = None,
     drop_columns: options.DropColumns = None,
@@ -34,6 +36,7 @@ def inspect(
     Example: riemaug inspect scans/
     """
     from riemaug.cli.summaries import summarise
+    from riemaug.limits import parse_limits
 
     summary = summarise(
         path,
@@ -47,6 +50,7 @@ def inspect(
         bids_suffix=bids_suffix,
         label_from=label_from,
         drop_columns=options.parse_columns(drop_columns),
+        limits=parse_limits(limit or (), follow_links),
     )
     if json:
         import json as json_module

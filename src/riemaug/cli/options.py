@@ -109,6 +109,24 @@ DropColumns = Annotated[
         rich_help_panel=_DATA,
     ),
 ]
+Limit = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="How large a file may be, e.g. pixels=500M: pixels of an image or voxels of a volume, pages of "
+        "a TIFF, bytes of an npz or table, columns of a table, text-bytes of a metadata.csv; repeatable.",
+        metavar="NAME=NUMBER",
+        rich_help_panel=_DATA,
+        show_default=False,
+    ),
+]
+FollowLinks = Annotated[
+    bool,
+    typer.Option(
+        "--follow-links",
+        help="Follow links to folders outside the data folder, too.",
+        rich_help_panel=_DATA,
+    ),
+]
 Preset = Annotated[
     str,
     typer.Option(

@@ -40,6 +40,8 @@ def report(
             show_default=False,
         ),
     ] = None,
+    limit: options.Limit = None,
+    follow_links: options.FollowLinks = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -51,6 +53,7 @@ def report(
     """
     from riemaug.cli.console import Console
     from riemaug.cli.endings import AGAIN, told_how_to_go_on
+    from riemaug.limits import parse_limits
     from riemaug.run.remake import RemakeRequest, remake_report
 
     request = options.build(
@@ -60,6 +63,7 @@ def report(
         model=model,
         evaluation=evaluation,
         real_in_report=real_images,
+        limits=parse_limits(limit or (), follow_links),
     )
     with told_how_to_go_on(f"{AGAIN}: an earlier report is as it was"):
         remade = remake_report(request)

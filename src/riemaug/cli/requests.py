@@ -26,6 +26,7 @@ def request(kind: type, chosen: Mapping[str, Any], **more: Any) -> Any:
     """
     from riemaug.cli.console import command_line
     from riemaug.config import Amount, GeneratorConfig, SamplingConfig
+    from riemaug.limits import parse_limits
     from riemaug.run.request import ReadOptions, RunOptions
 
     parts = {
@@ -46,6 +47,7 @@ def request(kind: type, chosen: Mapping[str, Any], **more: Any) -> Any:
         "drop_columns": options.parse_columns,
     }
     parsed = {name: parsers[name](value) if name in parsers else value for name, value in chosen.items()}
+    parsed["limits"] = parse_limits(chosen.get("limit") or (), chosen.get("follow_links", False))
     made = {name: _part(part, parsed) for name, part in parts.items() if name in kind.model_fields}  # type: ignore[attr-defined]
     return options.build(kind, **made, command=command_line(), **more)
 

@@ -71,6 +71,8 @@ def split(
     drop_columns: options.DropColumns = None,
     near_duplicates: NearDuplicates = "together",
     skip_bad: options.SkipBad = False,
+    limit: options.Limit = None,
+    follow_links: options.FollowLinks = False,
     link: Link = False,
     seed: Seed = 0,
     dry_run: DryRun = False,
@@ -84,6 +86,7 @@ def split(
     """
     from riemaug.cli.console import Console
     from riemaug.cli.endings import AGAIN, told_how_to_go_on
+    from riemaug.limits import parse_limits
     from riemaug.run.split import SplitRequest, carry_out, plan_split
 
     request = options.build(
@@ -100,6 +103,7 @@ def split(
         skip_bad=skip_bad,
         how="link" if link else "copy",
         seed=seed,
+        limits=parse_limits(limit or (), follow_links),
     )
     console = Console(quiet, json)
     with told_how_to_go_on(f"{AGAIN}: no part was written"):

@@ -163,9 +163,11 @@ def _summarise_output(path: Path) -> dict[str, Any]:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
+    from riemaug.limits import JSON_BYTES, read_bounded
+
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        content = json.loads(read_bounded(path, JSON_BYTES, path.name))
+    except (ValueError, RecursionError) as error:
         raise InvalidInputError(
             f"a file that riemaug wrote must be whole, {str(path)!r} is not ({error}): make it again"
         ) from None

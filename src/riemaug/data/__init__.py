@@ -9,8 +9,9 @@ from riemaug.data.manifest import ManifestRow as ManifestRow
 from riemaug.data.manifest import read_manifest as read_manifest
 from riemaug.data.manifest import write_manifest as write_manifest
 from riemaug.data.manifest import write_metadata as write_metadata
+from riemaug.data.names import check_class_names as check_class_names
+from riemaug.data.names import file_inside as file_inside
 from riemaug.data.nifti import upright_samples as upright_samples
-from riemaug.data.output import check_class_names as check_class_names
 from riemaug.data.output import check_output_folder as check_output_folder
 from riemaug.data.output import prepare_output as prepare_output
 from riemaug.data.reading import read_dataset as read_dataset

@@ -2,7 +2,7 @@
 
 import math
 import os
-import threading
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,22 +11,24 @@ from jaxtyping import Shaped
 from riemaug.atomic import atomic_path
 from riemaug.data.dataset import SampleFormat
 from riemaug.data.file_samples import FileSamples
-from riemaug.data.images import MAX_PIXELS
 from riemaug.data.listing import Listing
+from riemaug.data.npy_header import HEADER_ERRORS, read_npy_header
 from riemaug.data.plain_files import PlainHeader, PlainKind, read_plain_files
 from riemaug.data.sizes import SizeOptions
 from riemaug.errors import InvalidInputError
+from riemaug.limits import DEFAULT_LIMITS, Limits
 
-_READ_ERRORS = (OSError, ValueError, TypeError, EOFError, OverflowError, SyntaxError, MemoryError)
-_ONE_HEADER_AT_A_TIME = threading.Lock()
-"""numpy parses headers by `ast`, which is not safe in threads before Python 3.12 (CPython's gh-106905)."""
+_ZIP_MAGIC = b"PK"
 _REAL_KINDS = "biuf"
 _MOST_BYTES = 8
 
 
 def read_array_files(root: Path, listing: Listing, size: SizeOptions, skip_bad: bool) -> FileSamples:
     """Read the npy files of a listing; see `riemaug.data.plain_files.read_plain_files`."""
-    kind = PlainKind("arrays", _peek, read_array_file, _format)
+    limits = size.limits
+    kind = PlainKind(
+        "arrays", partial(_peek, limits=limits), partial(read_array_file, limits=limits), _format
+    )
     return read_plain_files(root, listing, size, skip_bad, kind)
 
 
@@ -34,12 +36,12 @@ def _format(shape: tuple[int, ...], dtype: np.dtype, fit_shape: tuple[int, ...] 
     return SampleFormat("npy", shape, dtype.name, ".npy", None, False, fit_shape)
 
 
-def _peek(path: Path) -> PlainHeader:
-    mapped = _mapped(path)
+def _peek(path: Path, limits: Limits) -> PlainHeader:
+    mapped = _mapped(path, limits)
     return PlainHeader(mapped.shape, mapped.dtype.newbyteorder("="))
 
 
-def read_array_file(path: Path) -> Shaped[np.ndarray, "..."]:
+def read_array_file(path: Path, limits: Limits = DEFAULT_LIMITS) -> Shaped[np.ndarray, "..."]:
     """Return the values of one npy file in the machine's byte order; the file is mapped, not read whole.
 
     Raises
@@ -48,7 +50,7 @@ def read_array_file(path: Path) -> Shaped[np.ndarray, "..."]:
         The file is damaged or too large, holds Python objects, no real numbers, or other than two or
         three sides, or values are not finite; the message does not name the file.
     """
-    mapped = _mapped(path)
+    mapped = _mapped(path, limits)
     values = np.array(mapped, dtype=mapped.dtype.newbyteorder("="), order="C")
     missing = int(values.size - np.count_nonzero(np.isfinite(values)))
     if missing:
@@ -56,34 +58,38 @@ def read_array_file(path: Path) -> Shaped[np.ndarray, "..."]:
     return values
 
 
-def _mapped(path: Path) -> np.memmap:
+def _mapped(path: Path, limits: Limits) -> np.memmap:
     if not os.path.isfile(path):
         raise InvalidInputError("is no regular file" if os.path.exists(path) else "the file does not exist")
     try:
-        with _ONE_HEADER_AT_A_TIME:
-            mapped = np.load(path, mmap_mode="r", allow_pickle=False)
-    except _READ_ERRORS as error:
+        with path.open("rb") as file:
+            if file.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC:
+                raise InvalidInputError("an npz file by its content: give the npz file itself as the data")
+            file.seek(0)
+            header = read_npy_header(file)
+            _check(header.shape, header.dtype, limits)
+            offset = file.tell()
+        order = "F" if header.fortran_order else "C"
+        return np.memmap(path, header.dtype, "r", offset, header.shape, order)
+    except InvalidInputError:
+        raise
+    except HEADER_ERRORS as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InvalidInputError(f"no npy file of plain numbers ({reason}): save it again") from None
-    if not isinstance(mapped, np.memmap):
-        mapped.close()
-        raise InvalidInputError("an npz file by its content: give the npz file itself as the data")
-    _check(mapped)
-    return mapped
 
 
-def _check(mapped: np.memmap) -> None:
-    told = "x".join(map(str, mapped.shape))
-    if mapped.dtype.kind not in _REAL_KINDS or mapped.dtype.itemsize > _MOST_BYTES:
-        raise InvalidInputError(f"values must be real numbers of up to 64 bits, these are {mapped.dtype}")
-    if mapped.ndim not in (2, 3):
+def _check(shape: tuple[int, ...], dtype: np.dtype, limits: Limits) -> None:
+    if dtype.kind not in _REAL_KINDS or dtype.itemsize > _MOST_BYTES:
+        raise InvalidInputError(f"values must be real numbers of up to 64 bits, these are {dtype}")
+    if len(shape) not in (2, 3) or min(shape) < 1:
         raise InvalidInputError(
             f"one npy file must be one picture (H, W) or volume (Z, H, W), this one has the shape"
-            f" ({', '.join(map(str, mapped.shape))}): save one sample a file"
+            f" ({', '.join(map(str, shape))}): save one sample a file"
         )
-    if math.prod(mapped.shape) > MAX_PIXELS:
+    if math.prod(shape) > limits.pixels:
         raise InvalidInputError(
-            f"an array may have up to {MAX_PIXELS} values, this one promises {told}: make it smaller"
+            f"an array may have up to {limits.pixels} values, this one promises {'x'.join(map(str, shape))}:"
+            f" make it smaller; {limits.way_out('pixels')}"
         )
 
 

@@ -1,10 +1,9 @@
 """One npz file as a data set."""
 
 import lzma
-import math
 import zipfile
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +12,10 @@ from riemaug.data.blocks import row_blocks
 from riemaug.data.checks import check_class_sizes, check_memory, check_variation, find_oddities
 from riemaug.data.dataset import Dataset, SampleFormat
 from riemaug.data.listing import quote_some
+from riemaug.data.npy_header import HEADER_ERRORS, NpyHeader, read_npy_header
 from riemaug.errors import InvalidInputError
+from riemaug.limits import DEFAULT_LIMITS, Limits
 
-MAX_BYTES = 8 * 2**30
 GROUPS_KEY = "groups"
 
 _KEY_PAIRS = (
@@ -28,31 +28,11 @@ _KEY_PAIRS = (
 TRAINING_KEYS = frozenset({"train_images", "X_train", "x_train"})
 _REAL_KINDS = "biuf"
 _LABEL_KINDS = "biufUS"
-_READ_ERRORS = (
-    zipfile.BadZipFile,
-    OSError,
-    ValueError,
-    TypeError,
-    EOFError,
-    KeyError,
-    OverflowError,
-    RuntimeError,
-    zlib.error,
-    lzma.LZMAError,
-)
+_MOST_MEMBERS = 10_000
+_READ_ERRORS = (*HEADER_ERRORS, zipfile.BadZipFile, RuntimeError, zlib.error, lzma.LZMAError)
 
 
-@dataclass(frozen=True)
-class _Header:
-    shape: tuple[int, ...]
-    dtype: np.dtype
-
-    @property
-    def promised_bytes(self) -> int:
-        return math.prod(self.shape) * self.dtype.itemsize
-
-
-def read_arrays(path: Path, *, group_from: str | None = None, max_bytes: int = MAX_BYTES) -> Dataset:
+def read_arrays(path: Path, *, group_from: str | None = None, limits: Limits = DEFAULT_LIMITS) -> Dataset:
     """Read an npz file with samples and labels.
 
     Parameters
@@ -62,8 +42,7 @@ def read_arrays(path: Path, *, group_from: str | None = None, max_bytes: int = M
         as train_images and train_labels) the training ones. Optional: groups.
     group_from : str, optional
         None or "column": the array groups.
-    max_bytes : int
-        Most bytes that the arrays may promise to unpack to.
+    limits : Limits
 
     Raises
     ------
@@ -73,7 +52,7 @@ def read_arrays(path: Path, *, group_from: str | None = None, max_bytes: int = M
     """
     headers = _read_headers(path)
     keys = _choose_keys(path, headers)
-    _check_headers(path, headers, keys, max_bytes)
+    _check_headers(path, headers, keys, limits)
     arrays = _load(path, [*keys, *([GROUPS_KEY] if GROUPS_KEY in headers else [])])
     dataset = dataset_of_arrays(arrays[keys[0]], arrays[keys[1]], keys)
     groups, notes = _groups(arrays.get(GROUPS_KEY), len(dataset.samples), group_from)
@@ -99,7 +78,7 @@ def dataset_of_arrays(samples: np.ndarray, labels: np.ndarray, keys: tuple[str, 
     InvalidInputError
         As `read_arrays`.
     """
-    _check_kinds(_Header(samples.shape, samples.dtype), _Header(labels.shape, labels.dtype), keys)
+    _check_kinds(*(NpyHeader(array.shape, array.dtype, False) for array in (samples, labels)), keys)
     samples = np.ascontiguousarray(samples)
     samples = samples.astype(samples.dtype.newbyteorder("="), copy=False)
     _check_finite(samples, keys[0])
@@ -119,31 +98,33 @@ def _unreadable(path: Path, error: object) -> InvalidInputError:
     )
 
 
-def _read_headers(path: Path) -> dict[str, _Header]:
+def _read_headers(path: Path) -> dict[str, NpyHeader]:
     """Read what each array of the file claims to be, without unpacking any."""
-    headers = {}
+    headers: dict[str, NpyHeader] = {}
     try:
         with zipfile.ZipFile(path) as archive:
-            for member in archive.namelist():
-                if member.endswith(".npy"):
-                    headers[member.removesuffix(".npy")] = _read_header(archive, member)
+            members = [name for name in archive.namelist() if name.endswith(".npy")]
+            if len(members) > _MOST_MEMBERS or len(members) > len(set(members)):
+                raise ValueError(f"{len(members)} arrays, of which {len(set(members))} have different names")
+            for member in members:
+                headers[member.removesuffix(".npy")] = _read_header(archive, member)
     except _READ_ERRORS as error:
         raise _unreadable(path, error) from None
     return headers
 
 
-def _read_header(archive: zipfile.ZipFile, member: str) -> _Header:
+def _read_header(archive: zipfile.ZipFile, member: str) -> NpyHeader:
     with archive.open(member) as file:
-        version = np.lib.format.read_magic(file)
-        first = version == (1, 0)
-        read = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(file)
-    if any(side < 0 for side in shape):
-        raise ValueError(f"an array of shape {shape}")
-    return _Header(shape, dtype)
+        header = read_npy_header(file)
+        begins = file.tell()
+    there = archive.getinfo(member).file_size - begins
+    # memory is taken by the header's word, and no byte of it would come
+    if not header.dtype.hasobject and header.promised_bytes > there:
+        raise EOFError(f"{member} promises {header.promised_bytes:,} bytes, {max(there, 0):,} are there")
+    return header
 
 
-def _choose_keys(path: Path, headers: dict[str, _Header]) -> tuple[str, str]:
+def _choose_keys(path: Path, headers: dict[str, NpyHeader]) -> tuple[str, str]:
     pairs = [pair for pair in _KEY_PAIRS if pair[0] in headers and pair[1] in headers]
     if len(pairs) == 1:
         return pairs[0]
@@ -159,12 +140,12 @@ def _choose_keys(path: Path, headers: dict[str, _Header]) -> tuple[str, str]:
     )
 
 
-def _check_headers(path: Path, headers: dict[str, _Header], keys: tuple[str, str], max_bytes: int) -> None:
-    _check_contents(path, {key: headers[key] for key in (*keys, GROUPS_KEY) if key in headers}, max_bytes)
+def _check_headers(path: Path, headers: dict[str, NpyHeader], keys: tuple[str, str], limits: Limits) -> None:
+    _check_contents(path, {key: headers[key] for key in (*keys, GROUPS_KEY) if key in headers}, limits)
     _check_kinds(headers[keys[0]], headers[keys[1]], keys)
 
 
-def _check_contents(path: Path, wanted: dict[str, _Header], max_bytes: int) -> None:
+def _check_contents(path: Path, wanted: dict[str, NpyHeader], limits: Limits) -> None:
     for key, header in wanted.items():
         if header.dtype.hasobject:
             raise InvalidInputError(
@@ -173,16 +154,15 @@ def _check_contents(path: Path, wanted: dict[str, _Header], max_bytes: int) -> N
                 " with .astype and save again"
             )
     promised = sum(header.promised_bytes for header in wanted.values())
-    if promised > max_bytes:
+    if promised > limits.bytes:
         raise InvalidInputError(
-            f"the arrays of an npz file may unpack to {max_bytes / 2**30:.3g} GiB, those of {str(path)!r}"
-            " promise"
-            f" {promised / 2**30:.3g} GiB: save a smaller part"
+            f"the arrays of an npz file may unpack to {limits.bytes / 2**30:.3g} GiB, those of {str(path)!r}"
+            f" promise {promised / 2**30:.3g} GiB: save a smaller part; {limits.way_out('bytes')}"
         )
     check_memory(promised, "arrays", "save a smaller part")
 
 
-def _check_kinds(samples: _Header, labels: _Header, keys: tuple[str, str]) -> None:
+def _check_kinds(samples: NpyHeader, labels: NpyHeader, keys: tuple[str, str]) -> None:
     if samples.dtype.kind not in _REAL_KINDS or samples.dtype.names:
         raise InvalidInputError(f"{keys[0]} must hold real numbers, it holds {samples.dtype}: convert it")
     if len(samples.shape) < 2 or 0 in samples.shape:
@@ -203,18 +183,18 @@ def _check_kinds(samples: _Header, labels: _Header, keys: tuple[str, str]) -> No
         )
 
 
-def read_every_array(path: Path, max_bytes: int = MAX_BYTES) -> dict[str, np.ndarray]:
+def read_every_array(path: Path, limits: Limits = DEFAULT_LIMITS) -> dict[str, np.ndarray]:
     """Return all arrays of an npz file by name, as they are.
 
     Raises
     ------
     InvalidInputError
-        The file cannot be read, promises more than `max_bytes`, or an array holds Python objects.
+        The file cannot be read, promises more than `limits` allow, or an array holds Python objects.
     ResourceError
         The arrays do not fit the memory.
     """
     headers = _read_headers(path)
-    _check_contents(path, headers, max_bytes)
+    _check_contents(path, headers, limits)
     return _load(path, list(headers))
 
 

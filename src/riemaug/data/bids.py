@@ -12,6 +12,7 @@ from riemaug.data.bids_names import DATATYPES, BidsNames
 from riemaug.data.listing import ListedFile, Listing, list_samples, quote_some, sort_key, split_suffix
 from riemaug.data.metadata_table import METADATA_NAME
 from riemaug.errors import InvalidInputError
+from riemaug.limits import DEFAULT_LIMITS, Limits, read_text_table
 
 DESCRIPTION_NAME, PARTICIPANTS_NAME = "dataset_description.json", "participants.tsv"
 _SUBJECT = "participant_id"
@@ -63,7 +64,7 @@ def is_bids(root: Path) -> bool:
     )
 
 
-def list_bids(root: Path, options: BidsOptions) -> Listing:
+def list_bids(root: Path, options: BidsOptions, limits: Limits = DEFAULT_LIMITS) -> Listing:
     """List the volumes of one kind of all subjects that have a class.
 
     Parameters
@@ -71,6 +72,7 @@ def list_bids(root: Path, options: BidsOptions) -> Listing:
     root : Path
         The data set. Sessions and runs are samples of their own, of one group: the subject.
     options : BidsOptions
+    limits : Limits
 
     Raises
     ------
@@ -78,10 +80,10 @@ def list_bids(root: Path, options: BidsOptions) -> Listing:
         A participants.tsv that cannot be read or has no clear column of classes, no volumes, or volumes
         of several kinds and no word which.
     """
-    rows = _read_participants(root / PARTICIPANTS_NAME)
+    rows = _read_participants(root / PARTICIPANTS_NAME, limits)
     column = _label_column(rows, options.label_from)
     label_of = {row[_SUBJECT]: row[column] for row in rows if row[column] not in _MISSING}
-    volumes = [name for name in list_samples(root) if name.casefold().endswith(_EXTENSIONS)]
+    volumes = [name for name in list_samples(root, limits) if name.casefold().endswith(_EXTENSIONS)]
     of_subjects = [name for name in volumes if PurePosixPath(name).parts[0] in label_of]
     suffix, chosen = _chosen(root, of_subjects, options.suffix)
     files = [
@@ -94,9 +96,9 @@ def list_bids(root: Path, options: BidsOptions) -> Listing:
     return Listing(tuple(files), "volumes", True, tuple(notes), bids=names)
 
 
-def _read_participants(path: Path) -> list[_Row]:
+def _read_participants(path: Path, limits: Limits) -> list[_Row]:
+    text = read_text_table(path, limits)
     try:
-        text = path.read_text(encoding="utf-8-sig")
         reader = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t", strict=True)
         rows = [
             {
@@ -106,10 +108,6 @@ def _read_participants(path: Path) -> list[_Row]:
             }
             for row in reader
         ]
-    except UnicodeDecodeError:
-        raise InvalidInputError(f"{str(path)!r} must be UTF-8 text: save it as such") from None
-    except OSError as error:
-        raise InvalidInputError(f"{str(path)!r} cannot be read: {error.strerror}") from None
     except csv.Error as error:
         raise InvalidInputError(f"{str(path)!r} is no valid table: {error}") from None
     if not rows or _SUBJECT not in rows[0]:

@@ -14,9 +14,9 @@ from riemaug.data.bids_names import BidsNames
 from riemaug.data.blocks import row_blocks
 from riemaug.data.channels import channel_axis, channel_count, has_alpha, is_coloured, num_channels
 from riemaug.data.grids import VolumeGrid
-from riemaug.data.images import MAX_PIXELS
 from riemaug.data.table_layout import TableLayout
 from riemaug.errors import InvalidInputError
+from riemaug.limits import DEFAULT_LIMITS
 
 _SUFFIXES = {
     "folder": (".png", ".tiff"),
@@ -218,7 +218,7 @@ class SampleFormat:
             and len(self.fit_shape) == self.num_sides
             and len(self.shape) >= len(self.fit_shape)
             and _are_sides(self.fit_shape)
-            and math.prod(self.shape) <= MAX_PIXELS
+            and math.prod(self.shape) <= DEFAULT_LIMITS.pixels
         )
 
 

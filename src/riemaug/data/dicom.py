@@ -16,9 +16,9 @@ import numpy as np
 from jaxtyping import Float64, Shaped
 
 from riemaug.data.grids import VolumeGrid
-from riemaug.data.images import MAX_PIXELS
 from riemaug.data.nifti import VolumeHeader, check_nibabel
 from riemaug.errors import InvalidInputError
+from riemaug.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
     from pydicom.dataset import FileDataset
@@ -45,6 +45,8 @@ _TAGS = (
 _EXACT_DTYPES = ("uint8", "int16", "uint16", "int32")
 _INVERTED, _PLAIN = "MONOCHROME1", "MONOCHROME2"
 """Whether the lowest stored value is white or black (PS3.3 C.7.6.3.1.2)."""
+_DEFLATED = "1.2.840.10008.1.2.1.99"
+"""Transfer syntax of files of which all but the beginning is packed (PS3.5 A.5)."""
 _SAME_DIRECTION = 1e-3
 _UNEVEN = 0.02
 """Share of the distance between slices by which one may be out of place."""
@@ -117,7 +119,7 @@ def read_series_id(path: Path) -> str | None:
     return str(found.get("SeriesInstanceUID", ""))
 
 
-def read_slice(path: Path) -> Slice:
+def read_slice(path: Path, limits: Limits = DEFAULT_LIMITS) -> Slice:
     """Read what a DICOM file says of its picture, and nothing of the pixels.
 
     Raises
@@ -128,16 +130,17 @@ def read_slice(path: Path) -> Slice:
     """
     found = _read(path, tags=_TAGS)
     try:
-        return _slice_of(found)
+        return _slice_of(found, limits)
     except (TypeError, ValueError, AttributeError, LookupError, OverflowError) as error:
         raise _damaged(error) from None
 
 
-def _slice_of(found: "FileDataset") -> Slice:
+def _slice_of(found: "FileDataset", limits: Limits) -> Slice:
     rows, columns = int(found.Rows), int(found.Columns)
-    if min(rows, columns) < 1 or rows * columns > MAX_PIXELS:
+    if min(rows, columns) < 1 or rows * columns > limits.pixels:
         raise InvalidInputError(
-            f"a slice may have up to {MAX_PIXELS} pixels, this one promises {rows}x{columns}"
+            f"a slice may have up to {limits.pixels} pixels, this one promises {rows}x{columns}: make it"
+            f" smaller; {limits.way_out('pixels')}"
         )
     photometric = _photometric_of(found)
     slope = found.get("RescaleSlope")
@@ -204,6 +207,7 @@ def _read(path: Path, tags: Sequence[str] | None) -> "FileDataset":
     """Return the wanted fields of a file, or all of it; pydicom's remarks on odd values are left out."""
     import pydicom
     from pydicom.errors import InvalidDicomError
+    from pydicom.filereader import read_file_meta_info
 
     if not os.path.isfile(path):
         raise InvalidInputError("is no regular file" if os.path.exists(path) else "the file does not exist")
@@ -211,7 +215,12 @@ def _read(path: Path, tags: Sequence[str] | None) -> "FileDataset":
         {} if tags is None else {"stop_before_pixels": True, "specific_tags": list(tags)}
     )
     try:
+        if read_file_meta_info(path).get("TransferSyntaxUID") == _DEFLATED:
+            # pydicom would unpack all of it, however much that is
+            raise InvalidInputError("DICOM that is deflated as a whole is not read: convert it (dcm2niix)")
         return pydicom.dcmread(path, **options)
+    except InvalidInputError:
+        raise
     except InvalidDicomError:
         raise InvalidInputError("no DICOM file: damaged, or of another format than its name") from None
     except Exception as error:

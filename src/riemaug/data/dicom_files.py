@@ -20,12 +20,12 @@ from riemaug.data.dicom import (
     volume_header,
 )
 from riemaug.data.file_samples import FileSamples, names_of, of_each, readable_part
-from riemaug.data.images import MAX_PIXELS
 from riemaug.data.listing import ListedFile, Listing
 from riemaug.data.nifti import VolumeHeader
 from riemaug.data.sizes import SizeOptions
 from riemaug.data.volume_files import read_volumes
 from riemaug.errors import InvalidInputError
+from riemaug.limits import DEFAULT_LIMITS, Limits
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +93,7 @@ def read_series_files(root: Path, listing: Listing, size: SizeOptions, skip_bad:
     size.check_axes(3, "volumes")
     with warnings.catch_warnings(action="ignore"):
         part, series, rows, notes = readable_part(
-            listing, lambda name: read_series(root, listing.members[name]), skip_bad
+            listing, lambda name: read_series(root, listing.members[name], size.limits), skip_bad
         )
         slices = [item for one in series for item in one.slices]
         dtype, inverted = exact_dtype(slices), sum(item.inverted for item in slices)
@@ -110,7 +110,7 @@ def read_series_files(root: Path, listing: Listing, size: SizeOptions, skip_bad:
     return read.within(rows, notes)
 
 
-def read_series(root: Path, names: Sequence[str]) -> Series:
+def read_series(root: Path, names: Sequence[str], limits: Limits = DEFAULT_LIMITS) -> Series:
     """Read what the files of one series say, and put them in order.
 
     Raises
@@ -118,12 +118,15 @@ def read_series(root: Path, names: Sequence[str]) -> Series:
     InvalidInputError
         A file cannot be read, or they make no volume.
     """
-    slices = [read_slice(root / name) for name in names]
+    slices = [read_slice(root / name, limits) for name in names]
     order = in_order(slices)
     series = Series(tuple(names[row] for row in order), tuple(slices[row] for row in order))
-    if math.prod(series.shape) > MAX_PIXELS:
+    if math.prod(series.shape) > limits.pixels:
         told = "x".join(map(str, series.shape))
-        raise InvalidInputError(f"a volume may have up to {MAX_PIXELS} voxels, this one promises {told}")
+        raise InvalidInputError(
+            f"a volume may have up to {limits.pixels} voxels, this one promises {told}: make it smaller;"
+            f" {limits.way_out('pixels')}"
+        )
     return series
 
 

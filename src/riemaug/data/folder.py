@@ -1,5 +1,6 @@
 """A folder of images or of volumes as a data set."""
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,17 +10,19 @@ from riemaug.data.array_files import read_array_files
 from riemaug.data.bids import NO_BIDS, BidsOptions, bids_groups, is_bids, list_bids
 from riemaug.data.bids_names import Layout, laid_out
 from riemaug.data.checks import check_variation, find_oddities
-from riemaug.data.dataset import Dataset
+from riemaug.data.dataset import Dataset, SampleFormat
 from riemaug.data.dicom_files import list_series, read_series_files
 from riemaug.data.file_samples import FileSamples, class_names_of, labels_of
 from riemaug.data.groups import find_groups
 from riemaug.data.image_files import read_image_files
 from riemaug.data.listing import Listing, SampleKind, list_class_folders
 from riemaug.data.metadata_table import METADATA_NAME, list_metadata
-from riemaug.data.output import check_class_names
+from riemaug.data.names import check_class_names
 from riemaug.data.sizes import SizeOptions
 from riemaug.data.stack_files import are_stacks, read_stack_files
 from riemaug.data.volume_files import read_volume_files
+from riemaug.errors import InvalidInputError
+from riemaug.limits import DEFAULT_LIMITS, Limits
 
 _READERS: dict[SampleKind, Callable[[Path, Listing, SizeOptions, bool], FileSamples]] = {
     "images": read_image_files,
@@ -41,13 +44,14 @@ def read_folder(
 ) -> Dataset:
     """Read a folder of images or volumes; see `riemaug.data.read_dataset` for the rules and errors."""
     size.check()
-    listing = list_folder(root, bids, layout)
+    listing = list_folder(root, bids, layout, size.limits)
     class_names = class_names_of(listing)
     if layout == "folders" or (layout is None and listing.bids is None):
         check_class_names(class_names)
     labels_of(listing.files, class_names, listing.kind)
     groups, group_notes = groups_of(listing, group_from)
     found = _READERS[listing.kind](root, listing, size, skip_bad)
+    _check_written_size(found.format)
     fmt = laid_out(found.format, layout, listing.bids, bids.suffix)
     files = [listing.files[row] for row in found.rows]
     labels = labels_of(files, class_names, listing.kind)
@@ -66,7 +70,22 @@ def read_folder(
     )
 
 
-def list_folder(root: Path, bids: BidsOptions = NO_BIDS, layout: Layout | None = None) -> Listing:
+def _check_written_size(fmt: SampleFormat) -> None:
+    """Refuse to model small what would be written larger than any reader of ours takes by default."""
+    if fmt.fit_shape is not None and math.prod(fmt.shape) > DEFAULT_LIMITS.pixels:
+        raise InvalidInputError(
+            f"with --fit-shape new samples have the input's own size, of at most {DEFAULT_LIMITS.pixels}"
+            f" pixels or voxels, these have {'x'.join(map(str, fmt.shape))}: give --resize HxW, or make them"
+            " smaller"
+        )
+
+
+def list_folder(
+    root: Path,
+    bids: BidsOptions = NO_BIDS,
+    layout: Layout | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Listing:
     """List the samples of a data folder: of a BIDS data set, by a metadata.csv, or by class folders.
 
     Files that together are one sample (DICOM) are one entry.
@@ -78,12 +97,13 @@ def list_folder(root: Path, bids: BidsOptions = NO_BIDS, layout: Layout | None =
         `riemaug.data.dicom_files`; or options for BIDS where there is none.
     """
     if is_bids(root):
-        return list_bids(root, bids)
+        return list_bids(root, bids, limits)
     bids.check_unused(layout)
-    listing = list_metadata(root) if os.path.isfile(root / METADATA_NAME) else list_class_folders(root)
+    list_them = list_metadata if os.path.isfile(root / METADATA_NAME) else list_class_folders
+    listing = list_them(root, limits)
     if listing.kind == "series":
         return list_series(root, listing)
-    if listing.kind == "images" and are_stacks(root, listing):
+    if listing.kind == "images" and are_stacks(root, listing, limits):
         return replace(listing, kind="stacks")
     return listing
 

@@ -34,7 +34,7 @@ def read_image_files(root: Path, listing: Listing, size: SizeOptions, skip_bad: 
     # Pillow warns about harmless oddities of files; what matters here is an error or a note of ours
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        decoded = of_each(lambda row: decode_image(root / names[row], resize), len(names))
+        decoded = of_each(lambda row: decode_image(root / names[row], resize, size.limits), len(names))
     # the decoded pictures get no second name: stacking frees them one by one
     images, rows, skip_notes = sort_out(listing, decoded, skip_bad)
     del decoded

@@ -1,11 +1,13 @@
 """One image file to one array: which pixel kinds are read, and what is refused."""
 
+import math
 import os
 import struct
+import threading
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,10 +17,9 @@ from jaxtyping import Shaped
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from riemaug.data.channels import has_alpha, is_coloured, num_channels
+from riemaug.data.checks import check_memory
 from riemaug.errors import InvalidInputError
-
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif"})
-MAX_PIXELS = 2**27
+from riemaug.limits import DEFAULT_LIMITS, Limits
 
 # only these decoders are tried, whatever the file's first bytes claim to be
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF")
@@ -26,6 +27,13 @@ _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF")
 _STACKABLE_FORMATS = frozenset({"PNG", "TIFF", "GIF"})
 _OPAQUE = 255
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
+_TILE_SIDES = (322, 323)
+_MOST_TILE_PIXELS = 2**24
+"""A tile is unpacked whole, however small the picture is that it belongs to."""
+_LARGE, _BYTES_PER_PIXEL = 2**24, 20
+"""Pixels from which on pictures are decoded one after the other, and what one takes while it is resized."""
+_ONE_LARGE_AT_A_TIME = threading.Lock()
+_PILLOWS_LIMIT = threading.Lock()
 _DECODING_ERRORS = (
     OSError,
     SyntaxError,
@@ -87,7 +95,9 @@ def conversion_notes(conversions: Iterable[str]) -> list[str]:
     ]
 
 
-def decode_image(path: Path, resize: tuple[int, int] | None = None) -> DecodedImage:
+def decode_image(
+    path: Path, resize: tuple[int, int] | None = None, limits: Limits = DEFAULT_LIMITS
+) -> DecodedImage:
     """Read one image file.
 
     Parameters
@@ -96,6 +106,7 @@ def decode_image(path: Path, resize: tuple[int, int] | None = None) -> DecodedIm
         A png, jpg, tiff, bmp or gif file; its content decides, not its suffix.
     resize : tuple of int, optional
         (H, W) to bring the picture to.
+    limits : Limits
 
     Returns
     -------
@@ -107,13 +118,20 @@ def decode_image(path: Path, resize: tuple[int, int] | None = None) -> DecodedIm
     InvalidInputError
         The file is damaged, too large, a stack, or of a pixel kind that cannot be kept; the message
         does not name the file.
+    ResourceError
+        The picture does not fit the memory.
     """
-    with opened_image(path) as image:
-        return _decode(image, resize)
+    with opened_image(path, limits) as image:
+        _check_header(image, limits)
+        pixels = math.prod(image.size)
+        if pixels > _LARGE:
+            check_memory(_BYTES_PER_PIXEL * pixels, "pixels of one image", "make it smaller")
+        with _ONE_LARGE_AT_A_TIME if pixels > _LARGE else nullcontext():
+            return _decode(image, resize)
 
 
 @contextmanager
-def opened_image(path: Path) -> Iterator[Image.Image]:
+def opened_image(path: Path, limits: Limits = DEFAULT_LIMITS) -> Iterator[Image.Image]:
     """Open an image file; what goes wrong while it is open is one line.
 
     Raises
@@ -124,17 +142,53 @@ def opened_image(path: Path) -> Iterator[Image.Image]:
     if not os.path.isfile(path):
         raise InvalidInputError("is no regular file" if os.path.exists(path) else "the file does not exist")
     try:
-        with Image.open(path, formats=_FORMATS) as image:
+        with _opened(path, limits) as image:
             yield image
     except InvalidInputError:
         raise
     except Image.DecompressionBombError:
-        raise InvalidInputError(_too_large("more than the limit")) from None
+        raise InvalidInputError(_too_large("more than the limit", limits)) from None
     except UnidentifiedImageError:
         raise InvalidInputError("no readable image: damaged, or of another format than its name") from None
     except _DECODING_ERRORS as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise InvalidInputError(f"damaged or unreadable: {' '.join(str(reason).split())}") from None
+
+
+def _opened(path: Path, limits: Limits) -> Image.Image:
+    if limits.pixels <= DEFAULT_LIMITS.pixels:
+        return Image.open(path, formats=_FORMATS)
+    # Pillow's own limit is one number for the whole process: it is lifted while a header is read, and only
+    # for a user who asked for more than it
+    with _PILLOWS_LIMIT:
+        usual, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, limits.pixels
+        try:
+            return Image.open(path, formats=_FORMATS)
+        finally:
+            Image.MAX_IMAGE_PIXELS = usual
+
+
+def each_page(image: Image.Image, limits: Limits) -> Iterator[int]:
+    """Yield the numbers of the pages of an open image file, each while the file stands at it.
+
+    Raises
+    ------
+    InvalidInputError
+        There are more than `limits.pages`.
+    """
+    page = 0
+    while True:
+        try:
+            image.seek(page)
+        except EOFError:
+            return
+        if page == limits.pages:
+            raise InvalidInputError(
+                f"an image file may have up to {limits.pages:,} pages, this one has more: divide it;"
+                f" {limits.way_out('pages')}"
+            )
+        yield page
+        page += 1
 
 
 def page_conversions(image: Image.Image) -> tuple[str, ...]:
@@ -168,7 +222,6 @@ def grey_page(image: Image.Image) -> Shaped[np.ndarray, "H W"]:
 
 
 def _decode(image: Image.Image, resize: tuple[int, int] | None) -> DecodedImage:
-    _check_header(image)
     upright, conversions = _upright(image)
     alpha = _alpha_of(upright)
     plain, more = _plain_mode(upright)
@@ -190,20 +243,43 @@ def _alpha_of(image: Image.Image) -> Alpha:
     return "opaque" if image.getbands()[-1] in ("A", "a") else "none"
 
 
-def _too_large(found: str) -> str:
-    return f"an image may have up to {MAX_PIXELS} pixels, this one promises {found}: make it smaller"
+def _too_large(found: str, limits: Limits) -> str:
+    return (
+        f"an image may have up to {limits.pixels} pixels, this one promises {found}: make it smaller;"
+        f" {limits.way_out('pixels')}"
+    )
 
 
-def _check_header(image: Image.Image) -> None:
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise InvalidInputError(_too_large(f"{height}x{width}"))
-    frames = getattr(image, "n_frames", 1)
-    if image.format in _STACKABLE_FORMATS and frames > 1:
-        raise InvalidInputError(f"one file must be one picture, this one has {frames} frames: save one frame")
+def _check_header(image: Image.Image, limits: Limits) -> None:
+    check_page(image, limits)
+    if image.format in _STACKABLE_FORMATS:
+        frames = sum(1 for _ in each_page(image, limits))
+        image.seek(0)
+        if frames > 1:
+            raise InvalidInputError(
+                f"one file must be one picture, this one has {frames} frames: save one frame"
+            )
     if len(image.getbands()) > 1 and _bits_per_channel(image) > 8:
         # Pillow would quietly keep 8 of the bits
         raise InvalidInputError("16-bit colour cannot be kept: save it as 8-bit colour or as 16-bit grey")
+
+
+def check_page(image: Image.Image, limits: Limits) -> None:
+    """Raise InvalidInputError for a page of too many pixels, or one whose tiles are absurdly larger than it.
+
+    The decoder takes memory for a whole tile of a TIFF file, of which the size is but a number there.
+    """
+    width, height = image.size
+    if width * height > limits.pixels:
+        raise InvalidInputError(_too_large(f"{height}x{width}", limits))
+    if image.format != "TIFF":
+        return
+    tags = getattr(image, "tag_v2", {})
+    sides = [int(tags.get(name, 0)) for name in _TILE_SIDES]
+    if math.prod(sides) > max(_MOST_TILE_PIXELS, 4 * math.prod(image.size)):
+        raise InvalidInputError(
+            f"damaged: tiles of {sides[1]}x{sides[0]} for a page of {image.height}x{image.width}"
+        )
 
 
 def _bits_per_channel(image: Image.Image) -> int:

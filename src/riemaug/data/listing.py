@@ -10,12 +10,13 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from riemaug.data.bids_names import BidsNames
-from riemaug.data.images import IMAGE_SUFFIXES
 from riemaug.errors import InvalidInputError
+from riemaug.limits import DEFAULT_LIMITS, Limits
 
 SPLIT_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
 TRAIN_NAMES = frozenset({"train", "training"})
 _SYSTEM_NAMES = frozenset({"__macosx", "thumbs.db", "desktop.ini", "ehthumbs.db"})
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif"})
 VOLUME_SUFFIXES = (".nii", ".nii.gz")
 ARRAY_SUFFIX = ".npy"
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
@@ -194,10 +195,16 @@ def _is_sample_name(entry: os.DirEntry[str]) -> bool:
     return _kind_of_file(entry.path) is not None
 
 
-def _files_below(root: Path, folder: Path) -> Iterator[tuple[str, bool]]:
-    """Yield (path relative to `root`, is a sample) of all files below `folder`; links are followed.
+def _files_below(root: Path, folder: Path, limits: Limits) -> Iterator[tuple[str, bool]]:
+    """Yield (path relative to `root`, is a sample) of all files below `folder`.
 
-    Each real folder is entered once, so links in a circle end.
+    Links are followed, to folders outside `root` if the limits say so. Each real folder is entered once, so
+    links in a circle end.
+
+    Raises
+    ------
+    InvalidInputError
+        A link to a folder leads out of `root`.
     """
     seen = {_identity(root)}
     waiting = [folder]
@@ -206,12 +213,29 @@ def _files_below(root: Path, folder: Path) -> Iterator[tuple[str, bool]]:
         identity = _identity(current)
         if identity in seen:
             continue
+        check_link(root, current, limits)
         seen.add(identity)
         for entry in _entries(current):
             if _is_folder(entry):
                 waiting.append(Path(entry.path))
             else:
                 yield Path(entry.path).relative_to(root).as_posix(), _is_sample_name(entry)
+
+
+def check_link(root: Path, folder: Path, limits: Limits) -> None:
+    """Refuse a folder below `root` that is a link to one outside, unless such links are to be followed.
+
+    Whoever unpacks data of unknown origin would else train on, and show, whatever folder of theirs a link
+    in it names.
+    """
+    if limits.follow_links or not folder.is_symlink():
+        return
+    real = os.path.realpath(folder)
+    if not Path(real).is_relative_to(os.path.realpath(root)):
+        raise InvalidInputError(
+            f"a link to a folder must not lead out of the data folder, {str(folder)!r} leads to {real!r}:"
+            " copy that folder, or give --follow-links if you made the link"
+        )
 
 
 def _identity(folder: Path) -> tuple[int, int]:
@@ -222,13 +246,13 @@ def _identity(folder: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def list_samples(root: Path) -> list[str]:
+def list_samples(root: Path, limits: Limits = DEFAULT_LIMITS) -> list[str]:
     """Return the paths of all images and volumes below `root`, relative to it."""
     return [
         name
         for entry in _entries(root)
         for name, is_sample in (
-            _files_below(root, Path(entry.path))
+            _files_below(root, Path(entry.path), limits)
             if _is_folder(entry)
             else [(entry.name, _is_sample_name(entry))]
         )
@@ -236,13 +260,15 @@ def list_samples(root: Path) -> list[str]:
     ]
 
 
-def list_class_folders(root: Path) -> Listing:
+def list_class_folders(root: Path, limits: Limits = DEFAULT_LIMITS) -> Listing:
     """List a folder with one sub-folder per class.
 
     Parameters
     ----------
     root : Path
         The data folder.
+    limits : Limits
+        Whether links to folders outside are followed.
 
     Raises
     ------
@@ -255,7 +281,7 @@ def list_class_folders(root: Path) -> Listing:
     samples_of: dict[str, list[str]] = {}
     for entry in _entries(root):
         if _is_folder(entry):
-            below = list(_files_below(root, Path(entry.path)))
+            below = list(_files_below(root, Path(entry.path), limits))
             samples_of[entry.name] = [name for name, is_sample in below if is_sample]
             others += [name for name, is_sample in below if not is_sample]
         elif _is_sample_name(entry):

@@ -6,6 +6,7 @@ so that they still name the file).
 """
 
 import csv
+import io
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 from riemaug.atomic import atomic_path
 from riemaug.data.cells import escape_cell, escape_file_cell, number_cell, unescape_cell, unescape_file_cell
 from riemaug.errors import InvalidInputError
+from riemaug.limits import DEFAULT_LIMITS, Limits, read_text_table
 
 MANIFEST_COLUMNS = (
     "file",
@@ -135,20 +137,18 @@ def write_manifest(path: str | os.PathLike[str], rows: Iterable[ManifestRow]) ->
     _write_table(Path(path), MANIFEST_COLUMNS, (row.to_cells() for row in rows))
 
 
-def read_manifest(path: str | os.PathLike[str]) -> list[ManifestRow]:
+def read_manifest(path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS) -> list[ManifestRow]:
     """Read a manifest.csv.
 
     Raises
     ------
     InvalidInputError
-        The file cannot be read or is no manifest.
+        The file cannot be read, is larger than `limits.text_bytes`, or is no manifest.
     """
+    text = read_text_table(Path(path), limits)
     try:
-        with Path(path).open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            return [ManifestRow.from_cells(cells) for cells in reader]
-    except OSError as error:
-        raise InvalidInputError(f"manifest {str(path)!r} cannot be read: {error.strerror}") from None
+        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        return [ManifestRow.from_cells(cells) for cells in reader]
     except (csv.Error, KeyError, TypeError, AttributeError, ValueError) as error:
         raise InvalidInputError(
             f"{str(path)!r} must be a manifest.csv of riemaug, it is not ({type(error).__name__}:"

@@ -12,12 +12,14 @@ from riemaug.data.listing import (
     TRAIN_NAMES,
     ListedFile,
     Listing,
+    check_link,
     common_kind_of,
     list_samples,
     quote_some,
     sort_key,
 )
 from riemaug.errors import InvalidInputError
+from riemaug.limits import DEFAULT_LIMITS, Limits, read_text_table
 
 METADATA_NAME = "metadata.csv"
 _REQUIRED = ("file_name", "label")
@@ -26,7 +28,7 @@ _DELIMITERS = ",;\t"
 Row = dict[str, str]
 
 
-def list_metadata(root: Path) -> Listing:
+def list_metadata(root: Path, limits: Limits = DEFAULT_LIMITS) -> Listing:
     """List the images or volumes that `root`/metadata.csv names.
 
     The table has the columns file_name and label, and may have group and split. With a split column
@@ -36,6 +38,7 @@ def list_metadata(root: Path) -> Listing:
     ----------
     root : Path
         The data folder; every file_name is relative to it.
+    limits : Limits
 
     Raises
     ------
@@ -43,16 +46,16 @@ def list_metadata(root: Path) -> Listing:
         A table that cannot be read, missing columns or cells, a file that lies outside the folder,
         one file with two labels, or images beside volumes.
     """
-    rows = _read_rows(root / METADATA_NAME)
+    rows = _read_rows(root / METADATA_NAME, limits)
     rows, notes = _training_rows(rows)
-    files = _files_of(root, rows)
+    files = _files_of(root, rows, limits)
     kind = common_kind_of(root, files)
     synthetic = sum(row.get("synthetic", "").casefold() in ("true", "1") for row in rows)
     if synthetic:
         notes.append(f"{synthetic} of the {len(rows)} {kind} are marked as synthetic in metadata.csv.")
     if len(files) < len(rows):
         notes.append(f"{len(rows) - len(files)} rows of metadata.csv repeat others and were dropped.")
-    unlisted = [name for name in list_samples(root) if name not in files]
+    unlisted = [name for name in list_samples(root, limits) if name not in files]
     if unlisted and not any("split" in row for row in rows):
         notes.append(
             f"{len(unlisted)} files that metadata.csv does not name were not read: {quote_some(unlisted)}."
@@ -61,10 +64,10 @@ def list_metadata(root: Path) -> Listing:
     return Listing(tuple(ordered), kind, True, tuple(notes))
 
 
-def _files_of(root: Path, rows: list[Row]) -> dict[str, ListedFile]:
+def _files_of(root: Path, rows: list[Row], limits: Limits) -> dict[str, ListedFile]:
     files: dict[str, ListedFile] = {}
     for row in rows:
-        listed = _listed_file(root, row)
+        listed = _listed_file(root, row, limits)
         former = files.setdefault(listed.name, listed)
         if former != listed:
             raise InvalidInputError(
@@ -94,30 +97,25 @@ class PlainTable:
     names: list[str]
 
 
-def read_plain_table(root: Path) -> PlainTable:
+def read_plain_table(root: Path, limits: Limits = DEFAULT_LIMITS) -> PlainTable:
     """Read a metadata.csv that `list_metadata` takes, with all columns; the same errors."""
-    rows = _read_rows(root / METADATA_NAME)
-    text, delimiter = _read_text(root / METADATA_NAME)
+    rows = _read_rows(root / METADATA_NAME, limits)
+    text, delimiter = _read_text(root / METADATA_NAME, limits)
     header, *cells = [
         row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True) if row
     ]
-    return PlainTable(delimiter, header, cells, [_listed_file(root, row).name for row in rows])
+    return PlainTable(delimiter, header, cells, [_listed_file(root, row, limits).name for row in rows])
 
 
-def _read_text(path: Path) -> tuple[str, str]:
+def _read_text(path: Path, limits: Limits) -> tuple[str, str]:
     """Return the text of a table and its delimiter."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise InvalidInputError(f"{str(path)!r} must be UTF-8 text: save it as CSV UTF-8") from None
-    except OSError as error:
-        raise InvalidInputError(f"{str(path)!r} cannot be read: {error.strerror}") from None
+    text = read_text_table(path, limits)
     header = text.split("\n", 1)[0]
     return text, max(_DELIMITERS, key=header.count)
 
 
-def _read_rows(path: Path) -> list[Row]:
-    text, delimiter = _read_text(path)
+def _read_rows(path: Path, limits: Limits) -> list[Row]:
+    text, delimiter = _read_text(path, limits)
     try:
         reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
         columns = [(name or "").strip().casefold() for name in reader.fieldnames or []]
@@ -155,7 +153,7 @@ def _training_rows(rows: list[Row]) -> tuple[list[Row], list[str]]:
     ]
 
 
-def _listed_file(root: Path, row: Row) -> ListedFile:
+def _listed_file(root: Path, row: Row, limits: Limits) -> ListedFile:
     name, label = row["file_name"], unescape_cell(row["label"])
     if not name or not label:
         lacking = "label" if name else "file_name"
@@ -168,20 +166,23 @@ def _listed_file(root: Path, row: Row) -> ListedFile:
             f"every row of metadata.csv needs a group when there is such a column, row {row['']} has"
             " none: fill it in"
         )
-    return ListedFile(_safe_name(root, name), label, group)
+    return ListedFile(_safe_name(root, name, limits), label, group)
 
 
-def _safe_name(root: Path, name: str) -> str:
-    """Return the path in forward slashes, after making sure that it stays inside the folder."""
+def _safe_name(root: Path, name: str, limits: Limits) -> str:
+    """Return the path in forward slashes, after making sure that it stays inside the folder.
+
+    The last part of it may be a link to a file elsewhere, as in a class folder.
+    """
     if "\\" in name and not os.path.exists(root / name):
         name = name.replace("\\", "/")  # a table made on Windows
     path = PurePosixPath(name)
     leaves = path.is_absolute() or ".." in path.parts or bool(PureWindowsPath(name).drive) or "\0" in name
-    if not leaves:
-        leaves = not (root / path).resolve().is_relative_to(root.resolve())
-    if leaves:
+    if leaves or not path.name:
         raise InvalidInputError(
             f"file names in metadata.csv must stay inside the data folder, {name!r} leads out of it:"
             " correct it"
         )
+    for folder in path.parents[:-1]:
+        check_link(root, root / folder, limits)
     return path.as_posix()

@@ -16,9 +16,9 @@ from riemaug.atomic import atomic_path
 from riemaug.data.channels import has_alpha, on_white
 from riemaug.data.dataset import SampleFormat
 from riemaug.data.grids import VolumeGrid, is_same_grid, upright, upright_spacing
-from riemaug.data.images import MAX_PIXELS
 from riemaug.data.regridding import onto_grid
 from riemaug.errors import InvalidInputError
+from riemaug.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Header
@@ -74,13 +74,14 @@ def check_nibabel() -> None:
         ) from None
 
 
-def read_volume_header(path: Path) -> VolumeHeader:
+def read_volume_header(path: Path, limits: Limits = DEFAULT_LIMITS) -> VolumeHeader:
     """Read what a NIfTI file promises, and nothing of its voxels.
 
     Parameters
     ----------
     path : Path
         A .nii or .nii.gz file; its content decides, not its suffix.
+    limits : Limits
 
     Raises
     ------
@@ -97,7 +98,7 @@ def read_volume_header(path: Path) -> VolumeHeader:
     except _READ_ERRORS as error:
         raise _damaged(error) from None
     version = _version_of(block)
-    return _checked_header(block[: _HEADER_BYTES[version]], version)
+    return _checked_header(block[: _HEADER_BYTES[version]], version, limits)
 
 
 def _opened(path: Path) -> BufferedIOBase:
@@ -131,7 +132,7 @@ def _header_class(version: int) -> "type[Nifti1Header]":
     return Nifti1Header if version == 1 else Nifti2Header
 
 
-def _checked_header(block: bytes, version: int) -> VolumeHeader:
+def _checked_header(block: bytes, version: int, limits: Limits) -> VolumeHeader:
     from nibabel.spatialimages import HeaderDataError
 
     try:
@@ -142,7 +143,7 @@ def _checked_header(block: bytes, version: int) -> VolumeHeader:
     except (HeaderDataError, LookupError, *_READ_ERRORS) as error:
         raise _damaged(error) from None
     offset = float(header["vox_offset"])
-    _check_shape(shape)
+    _check_shape(shape, limits)
     if stored.fields:
         raise InvalidInputError("voxels in colour (RGB) cannot be read: save one number a voxel")
     if stored.kind not in "iuf" or stored.itemsize > 8:
@@ -157,15 +158,16 @@ def _checked_header(block: bytes, version: int) -> VolumeHeader:
     return VolumeHeader(shape, stored, int(offset), grid, affine)
 
 
-def _check_shape(shape: tuple[int, ...]) -> None:
+def _check_shape(shape: tuple[int, ...], limits: Limits) -> None:
     told = "x".join(map(str, shape))
     if len(shape) < NUM_SIDES or min(shape) < 1:
         raise InvalidInputError(f"a volume has three sides, this one has {told}: save it as one")
     if math.prod(shape[NUM_SIDES:]) != 1:
         raise InvalidInputError(f"one file must be one volume, this one is {told}: save one volume a file")
-    if math.prod(shape) > MAX_PIXELS:
+    if math.prod(shape) > limits.pixels:
         raise InvalidInputError(
-            f"a volume may have up to {MAX_PIXELS} voxels, this one promises {told}: make it smaller"
+            f"a volume may have up to {limits.pixels} voxels, this one promises {told}: make it smaller;"
+            f" {limits.way_out('pixels')}"
         )
 
 
@@ -270,7 +272,9 @@ def _header_for(fmt: SampleFormat) -> "Nifti1Header":
     return header
 
 
-def on_written_grid(source: Path, fmt: SampleFormat) -> Shaped[np.ndarray, "X Y Z"] | None:
+def on_written_grid(
+    source: Path, fmt: SampleFormat, limits: Limits = DEFAULT_LIMITS
+) -> Shaped[np.ndarray, "X Y Z"] | None:
     """Return the voxels of a file as they lie on the format's grid; None if that is the file's own grid.
 
     Raises
@@ -278,7 +282,7 @@ def on_written_grid(source: Path, fmt: SampleFormat) -> Shaped[np.ndarray, "X Y 
     InvalidInputError
         The file can no longer be read.
     """
-    header = read_volume_header(source)
+    header = read_volume_header(source, limits)
     target = np.asarray(_header_for(fmt).get_best_affine(), dtype=np.float64)
     sides = fmt.shape[:NUM_SIDES]
     if header.shape[:NUM_SIDES] == sides and is_same_grid(header.affine, target, sides):

@@ -1,55 +1,11 @@
-"""Rules for the output: which folder may be written to, which class names can be folders there."""
+"""Rules for the output: which folder may be written to."""
 
 import os
 import secrets
-from collections.abc import Iterable
 from pathlib import Path
 
 from riemaug.data.listing import is_ignored
 from riemaug.errors import InvalidInputError
-
-# what the top of an output folder holds beside the class folders
-RESERVED_NAMES = frozenset(
-    {
-        "metadata.csv",
-        "manifest.csv",
-        "report.html",
-        "model.safetensors",
-        "model.json",
-        "run.json",
-        "run.log",
-    }
-)
-_MAX_NAME_BYTES = 255
-
-
-def check_class_names(class_names: Iterable[str]) -> None:
-    """Refuse class names that cannot be folders of an output.
-
-    Raises
-    ------
-    InvalidInputError
-        A name that is empty, leads to another folder, is hidden, too long, or is the name of a file
-        that riemaug writes beside the class folders.
-    """
-    for name in class_names:
-        reason = _name_fault(name)
-        if reason:
-            raise InvalidInputError(
-                f"a class name becomes a folder name, {name!r} {reason}: rename the class"
-            )
-
-
-def _name_fault(name: str) -> str:
-    if not name or "/" in name or "\\" in name or "\0" in name or name in (".", ".."):
-        return "is no single folder"
-    if is_ignored(name):
-        return "would be hidden"
-    if name.casefold() in RESERVED_NAMES:
-        return "is a file that riemaug writes there"
-    if len(name.encode()) > _MAX_NAME_BYTES:
-        return f"is longer than {_MAX_NAME_BYTES} bytes"
-    return ""
 
 
 def check_output_folder(

@@ -15,6 +15,7 @@ from riemaug.data.sizes import SizeOptions
 from riemaug.data.table_files import is_table
 from riemaug.data.tables import read_table
 from riemaug.errors import InvalidInputError
+from riemaug.limits import DEFAULT_LIMITS, Limits
 
 
 def read_dataset(
@@ -32,6 +33,7 @@ def read_dataset(
     bids_suffix: str | None = None,
     layout: Layout | None = None,
     like: SampleFormat | None = None,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Dataset:
     """Read a labelled data set.
 
@@ -70,6 +72,8 @@ def read_dataset(
     like : SampleFormat, optional
         Of the data that these are to be compared with: the rows of a table become the same numbers as
         theirs.
+    limits : Limits
+        How large files may be, and whether links to folders outside `path` are followed.
 
     Returns
     -------
@@ -89,14 +93,19 @@ def read_dataset(
         _check_no_layout(bids_suffix, layout)
         columns = None if like is None else like.table
         return read_table(
-            source, label_from=label_from, group_from=group_from, drop_columns=drop_columns, like=columns
+            source,
+            label_from=label_from,
+            group_from=group_from,
+            drop_columns=drop_columns,
+            like=columns,
+            limits=limits,
         )
     if drop_columns:
         raise InvalidInputError(
             f"--drop-columns is for tables (.csv, .tsv or .parquet), {str(source)!r} is none: leave it out"
         )
     if os.path.isdir(source):
-        size = SizeOptions(resize, pad, crop, fit_shape, resample)
+        size = SizeOptions(resize, pad, crop, fit_shape, resample, limits)
         bids = BidsOptions(label_from, bids_suffix)
         return read_folder(source, size, skip_bad=skip_bad, group_from=group_from, bids=bids, layout=layout)
     if not os.path.isfile(source):
@@ -113,7 +122,7 @@ def read_dataset(
             "--label-from is for tables and BIDS data sets, the labels of an npz file are its array y"
             " or labels: leave it out"
         )
-    return read_arrays(source, group_from=group_from)
+    return read_arrays(source, group_from=group_from, limits=limits)
 
 
 def _check_no_sizes(resize: object, pad: bool, crop: bool, fit_shape: object) -> None:

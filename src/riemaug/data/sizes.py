@@ -10,8 +10,9 @@ from jaxtyping import Shaped
 
 from riemaug.data.channels import channel_axis, channel_count, with_channels
 from riemaug.data.checks import check_memory
-from riemaug.data.images import MAX_PIXELS, DecodedImage
+from riemaug.data.images import DecodedImage
 from riemaug.errors import InvalidInputError
+from riemaug.limits import DEFAULT_LIMITS, Limits
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class SizeOptions:
         Sides to model the samples at; they are written at their own.
     resample : bool
         Bring volumes of different grids to the one that most of them have.
+    limits : Limits
+        How large the files may be.
     """
 
     resize: tuple[int, int] | None = None
@@ -35,6 +38,7 @@ class SizeOptions:
     crop: bool = False
     fit_shape: tuple[int, ...] | None = None
     resample: bool = False
+    limits: Limits = DEFAULT_LIMITS
 
     @property
     def image_size(self) -> tuple[int, int] | None:
@@ -52,13 +56,13 @@ class SizeOptions:
             )
         if self.resize is not None and (len(self.resize) != 2 or not _is_size(self.resize)):
             raise InvalidInputError(
-                f"--resize takes HxW of at least 1x1 and at most {MAX_PIXELS} pixels, got"
+                f"--resize takes HxW of at least 1x1 and at most {DEFAULT_LIMITS.pixels} pixels, got"
                 f" {_told(self.resize)}"
             )
         if self.fit_shape is not None and not _is_size(self.fit_shape):
             raise InvalidInputError(
-                f"--fit-shape takes sides of at least 1 and at most {MAX_PIXELS} pixels in all, got"
-                f" {_told(self.fit_shape)}"
+                f"--fit-shape takes sides of at least 1 and at most {DEFAULT_LIMITS.pixels} pixels in all,"
+                f" got {_told(self.fit_shape)}"
             )
 
     def check_axes(self, num_axes: int, what: str) -> None:
@@ -94,7 +98,7 @@ class SizeOptions:
 
 
 def _is_size(sides: tuple[int, ...]) -> bool:
-    return bool(sides) and min(sides) >= 1 and math.prod(sides) <= MAX_PIXELS
+    return bool(sides) and min(sides) >= 1 and math.prod(sides) <= DEFAULT_LIMITS.pixels
 
 
 def _told(sides: tuple[int, ...]) -> str:

@@ -19,12 +19,13 @@ from riemaug.data.images import decode_image
 from riemaug.data.likeness import Signature, Signatures, signature
 from riemaug.data.listing import Listing, SampleKind
 from riemaug.data.metadata_table import METADATA_NAME, PlainTable, read_plain_table
+from riemaug.data.names import check_class_names
 from riemaug.data.nifti import read_volume_header, read_voxels
-from riemaug.data.output import check_class_names
 from riemaug.data.stack_files import read_stack
 from riemaug.data.table_files import TableRows, is_table
 from riemaug.data.tables import read_table
 from riemaug.errors import InvalidInputError
+from riemaug.limits import DEFAULT_LIMITS, Limits
 
 _IMAGES_AT_ONCE = 8
 _VOLUMES_AT_ONCE = 2
@@ -80,6 +81,7 @@ def read_split_source(
     group_from: str | None = None,
     label_from: str | None = None,
     drop_columns: Sequence[str] = (),
+    limits: Limits = DEFAULT_LIMITS,
 ) -> SplitSource:
     """Read what `riemaug.data.read_dataset` reads, one sample after the other; sizes may differ.
 
@@ -88,7 +90,7 @@ def read_split_source(
     path : Path
     skip_bad : bool
         Leave out files that cannot be read.
-    group_from, label_from, drop_columns
+    group_from, label_from, drop_columns, limits
         See `riemaug.data.read_dataset`.
 
     Raises
@@ -97,13 +99,15 @@ def read_split_source(
         As `riemaug.data.read_dataset`, or data that are split already.
     """
     if os.path.isdir(path):
-        return _read_folder(path, skip_bad, group_from)
+        return _read_folder(path, skip_bad, group_from, limits)
     if not os.path.isfile(path):
         raise InvalidInputError(
             f"the data must be a folder, an npz file or a table, {str(path)!r} does not exist: check the path"
         )
     if is_table(path) and path.name.casefold() != METADATA_NAME:
-        dataset = read_table(path, label_from=label_from, group_from=group_from, drop_columns=drop_columns)
+        dataset = read_table(
+            path, label_from=label_from, group_from=group_from, drop_columns=drop_columns, limits=limits
+        )
         return SplitSource(
             path,
             "rows",
@@ -113,11 +117,11 @@ def read_split_source(
             dataset.notes,
             cells=TableRows.read(path),
         )
-    return _read_npz(path, group_from)
+    return _read_npz(path, group_from, limits)
 
 
-def _read_folder(root: Path, skip_bad: bool, group_from: str | None) -> SplitSource:
-    table = read_plain_table(root) if os.path.isfile(root / METADATA_NAME) else None
+def _read_folder(root: Path, skip_bad: bool, group_from: str | None, limits: Limits) -> SplitSource:
+    table = read_plain_table(root, limits) if os.path.isfile(root / METADATA_NAME) else None
     if table is not None and any(cell.strip().casefold() == "split" for cell in table.header):
         raise InvalidInputError(
             f"{str(root / METADATA_NAME)!r} has a column split, so these data are split already: remove the"
@@ -128,7 +132,7 @@ def _read_folder(root: Path, skip_bad: bool, group_from: str | None) -> SplitSou
             f"a split copies class folders or what a metadata.csv lists, {str(root)!r} is a BIDS data set:"
             " add a metadata.csv (file_name,label,group) to it"
         )
-    listing = list_folder(root)
+    listing = list_folder(root, limits=limits)
     if listing.kind == "series":
         raise InvalidInputError(
             f"a split copies single files, {str(root)!r} holds DICOM series: convert them to NIfTI (dcm2niix)"
@@ -137,7 +141,7 @@ def _read_folder(root: Path, skip_bad: bool, group_from: str | None) -> SplitSou
     check_class_names(class_names)
     labels_of(listing.files, class_names, listing.kind)
     groups, group_notes = find_groups(listing.files, group_from, listing.from_metadata)
-    items, rows, skip_notes = _sign(root, listing, skip_bad)
+    items, rows, skip_notes = _sign(root, listing, skip_bad, limits)
     files = [listing.files[row] for row in rows]
     signatures = Signatures(
         tuple(file.name for file in files),
@@ -149,27 +153,29 @@ def _read_folder(root: Path, skip_bad: bool, group_from: str | None) -> SplitSou
     return SplitSource(root, listing.kind, labels, class_names, signatures, notes, table)
 
 
-def _sign(root: Path, listing: Listing, skip_bad: bool) -> tuple[list[Signature], list[int], list[str]]:
+def _sign(
+    root: Path, listing: Listing, skip_bad: bool, limits: Limits
+) -> tuple[list[Signature], list[int], list[str]]:
     """Return the signatures of the readable files, their places in the listing, and notes."""
     read, at_once = _READERS[listing.kind]
     # Pillow warns about harmless oddities of files
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = of_each(
-            lambda row: signature(read(root / listing.files[row].name)), len(listing.files), at_once
+            lambda row: signature(read(root / listing.files[row].name, limits)), len(listing.files), at_once
         )
     return sort_out(listing, found, skip_bad)
 
 
-def _read_image(path: Path) -> np.ndarray:
-    return decode_image(path).pixels
+def _read_image(path: Path, limits: Limits) -> np.ndarray:
+    return decode_image(path, limits=limits).pixels
 
 
-def _read_volume(path: Path) -> np.ndarray:
-    return read_voxels(path, read_volume_header(path))
+def _read_volume(path: Path, limits: Limits) -> np.ndarray:
+    return read_voxels(path, read_volume_header(path, limits))
 
 
-_READERS: dict[SampleKind, tuple[Callable[[Path], np.ndarray], int]] = {
+_READERS: dict[SampleKind, tuple[Callable[[Path, Limits], np.ndarray], int]] = {
     "images": (_read_image, _IMAGES_AT_ONCE),
     "stacks": (read_stack, _VOLUMES_AT_ONCE),
     "arrays": (read_array_file, _VOLUMES_AT_ONCE),
@@ -177,8 +183,8 @@ _READERS: dict[SampleKind, tuple[Callable[[Path], np.ndarray], int]] = {
 }
 
 
-def _read_npz(path: Path, group_from: str | None) -> SplitSource:
-    dataset = read_arrays(path, group_from=group_from)
+def _read_npz(path: Path, group_from: str | None, limits: Limits) -> SplitSource:
+    dataset = read_arrays(path, group_from=group_from, limits=limits)
     keys = dataset.format.array_keys or ("", "")
     if keys[0] in TRAINING_KEYS:
         raise InvalidInputError(
@@ -193,5 +199,5 @@ def _read_npz(path: Path, group_from: str | None) -> SplitSource:
         dataset.class_names,
         Signatures.of(dataset),
         dataset.notes,
-        arrays=read_every_array(path),
+        arrays=read_every_array(path, limits),
     )

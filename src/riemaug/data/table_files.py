@@ -17,6 +17,7 @@ from riemaug.data.listing import quote_some
 from riemaug.data.table_dtypes import Frame, load_pandas, load_parquet
 from riemaug.data.table_layout import DELIMITERS, TableLayout
 from riemaug.errors import InvalidInputError
+from riemaug.limits import DEFAULT_LIMITS, Limits
 
 CSV_SUFFIXES, PARQUET_SUFFIX = (".csv", ".tsv"), ".parquet"
 TABLE_SUFFIXES = (*CSV_SUFFIXES, PARQUET_SUFFIX)
@@ -24,6 +25,7 @@ ROWS_AT_ONCE = 2**15
 _CSV_GROWTH = 6
 """Bytes in memory for one of a CSV file, as text and as numbers."""
 _HEAD_LINES = 200
+_LONGEST_LINE = 2**24
 _CODE = re.compile(r"[+-]?0\d+")
 """Whole numbers that begin with a zero are codes: they are read as text."""
 _OF_PARSER = "Error tokenizing data. C error: "
@@ -53,7 +55,9 @@ def is_table(path: Path) -> bool:
     return path.suffix.casefold() in TABLE_SUFFIXES
 
 
-def read_table_file(path: Path, texts: Collection[str | int] = ()) -> ReadTable:
+def read_table_file(
+    path: Path, texts: Collection[str | int] = (), limits: Limits = DEFAULT_LIMITS
+) -> ReadTable:
     """Read a .csv, .tsv or .parquet file.
 
     Parameters
@@ -61,6 +65,7 @@ def read_table_file(path: Path, texts: Collection[str | int] = ()) -> ReadTable:
     path : Path
     texts : collection of str or int
         Columns of a CSV file that hold text, whatever it looks like.
+    limits : Limits
 
     Raises
     ------
@@ -71,7 +76,7 @@ def read_table_file(path: Path, texts: Collection[str | int] = ()) -> ReadTable:
     """
     load_pandas()
     is_parquet = path.suffix.casefold() == PARQUET_SUFFIX
-    table = _read_parquet(path) if is_parquet else _read_csv(path, texts)
+    table = _read_parquet(path, limits) if is_parquet else _read_csv(path, texts, limits)
     if not len(table.frame):
         raise InvalidInputError(f"a table needs rows, {str(path)!r} has none: check the export")
     return table
@@ -79,6 +84,7 @@ def read_table_file(path: Path, texts: Collection[str | int] = ()) -> ReadTable:
 
 def column_names(path: Path) -> tuple[str, ...]:
     """Return the names of the columns that have one; the errors of `read_table_file`, rows are not read."""
+    check_memory(path.stat().st_size, "rows", "give a part of them")  # one line may be all of it
     if path.suffix.casefold() != PARQUET_SUFFIX:
         return tuple(cell for cell in _read_head(path, _delimiter(path))[0] if cell.strip())
     parquet = load_parquet()
@@ -95,7 +101,7 @@ def _unreadable(path: Path, kind: str, error: object, fix: str) -> InvalidInputE
     return InvalidInputError(f"{str(path)!r} must be a {kind} table, it cannot be read ({reason}): {fix}")
 
 
-def _read_parquet(path: Path) -> ReadTable:
+def _read_parquet(path: Path, limits: Limits) -> ReadTable:
     parquet = load_parquet()
     import pyarrow
 
@@ -103,13 +109,38 @@ def _read_parquet(path: Path) -> ReadTable:
         with parquet.ParquetFile(path) as file:
             head = file.metadata
             stored = sum(head.row_group(i).total_byte_size for i in range(head.num_row_groups))
-            check_memory(2 * max(stored, 8 * head.num_rows * head.num_columns), "rows", "give a part of them")
+            needed = max(stored, 8 * head.num_rows * head.num_columns)
+            _check_size(path, needed, head.num_columns, limits)
+            needed += _bytes_of_texts(path, file.schema_arrow)
+            _check_size(path, needed, head.num_columns, limits)
+            check_memory(2 * needed, "rows", "give a part of them")
             frame = file.read().to_pandas()
+    except InvalidInputError:
+        raise
     except (pyarrow.ArrowException, OSError, ValueError, TypeError) as error:
         raise _unreadable(path, "Parquet", error, "save it again") from None
     kept = frame.index.names != [None] or not isinstance(frame.index, load_pandas().RangeIndex)
     notes = ("The index of the table was not read: only its columns are.",) if kept else ()
     return ReadTable(frame.reset_index(drop=True), notes=notes)
+
+
+def _bytes_of_texts(path: Path, schema: Any) -> int:
+    """Return how many bytes the texts of a Parquet file take row by row.
+
+    The file may hold a long one once, and say that it stands in a billion rows.
+    """
+    from pyarrow import compute, types
+
+    kinds = (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary)
+    names = [field.name for field in schema if any(is_kind(field.type) for is_kind in kinds)]
+    total = 0
+    if names:
+        with load_parquet().ParquetFile(path, read_dictionary=names) as file:
+            for batch in file.iter_batches(columns=names):
+                for packed in batch.columns:
+                    lengths = compute.binary_length(packed.dictionary)
+                    total += compute.sum(lengths.take(packed.indices)).as_py() or 0
+    return total
 
 
 def read_csv_rows(path: Path) -> tuple[list[list[str]], str]:
@@ -142,16 +173,32 @@ def _delimiter(path: Path) -> str:
         return "\t"
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            header = file.readline()
+            header = file.readline(_LONGEST_LINE)
     except (UnicodeDecodeError, OSError) as error:
         raise _csv_fault(path, error) from None
     return max(DELIMITERS, key=header.count)
 
 
-def _read_csv(path: Path, texts: Collection[str | int]) -> ReadTable:
-    check_memory(_CSV_GROWTH * path.stat().st_size, "rows", "give a part of them")
+def _check_size(path: Path, num_bytes: int, num_columns: int, limits: Limits) -> None:
+    if num_bytes > limits.bytes:
+        raise InvalidInputError(
+            f"a table may have up to {limits.bytes / 2**30:.3g} GiB, {str(path)!r} has"
+            f" {num_bytes / 2**30:.3g} GiB: give a part of it; {limits.way_out('bytes')}"
+        )
+    if num_columns > limits.columns:
+        raise InvalidInputError(
+            f"a table may have up to {limits.columns} columns, {str(path)!r} has {num_columns}: give a part"
+            f" of them; {limits.way_out('columns')}"
+        )
+
+
+def _read_csv(path: Path, texts: Collection[str | int], limits: Limits) -> ReadTable:
+    num_bytes = path.stat().st_size
+    _check_size(path, num_bytes, 0, limits)
+    check_memory(_CSV_GROWTH * num_bytes, "rows", "give a part of them")
     delimiter = _delimiter(path)
     header, *head = _read_head(path, delimiter)
+    _check_size(path, num_bytes, len(header), limits)
     decimal = _decimal_sign(head, delimiter)
     known = [name for name in header if name in texts]
     frame = _parse_csv(path, delimiter, decimal, dict.fromkeys(known, "object"))

@@ -20,6 +20,7 @@ from riemaug.data.table_fit import check_complete, check_names, level_column
 from riemaug.data.table_layout import TableLayout
 from riemaug.data.table_plan import TablePlan
 from riemaug.errors import InvalidInputError
+from riemaug.limits import DEFAULT_LIMITS, Limits
 
 LABEL_NAMES = frozenset({"label", "class", "target", "y"})
 """One column with such a name holds the labels if none is named."""
@@ -43,6 +44,7 @@ def read_table(
     group_from: str | None = None,
     drop_columns: Sequence[str] = (),
     like: TableLayout | None = None,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Dataset:
     """Read a CSV or Parquet file, one sample a row.
 
@@ -57,6 +59,7 @@ def read_table(
         Columns that are not read.
     like : TableLayout, optional
         Of another table: the rows become the same numbers as its rows, other columns play no part.
+    limits : Limits
 
     Raises
     ------
@@ -65,7 +68,7 @@ def read_table(
     ResourceError
         It does not fit the memory.
     """
-    table = read_table_file(path, () if like is None else _text_columns(like))
+    table = read_table_file(path, () if like is None else _text_columns(like), limits)
     frame = table.frame
     check_names(frame)
     roles = find_roles(frame, label_from, group_from, drop_columns, strict=like is None)

@@ -37,7 +37,7 @@ def read_volume_files(root: Path, listing: Listing, size: SizeOptions, skip_bad:
     """
     size.check_axes(3, "volumes")
     part, headers, rows, notes = readable_part(
-        listing, lambda name: read_volume_header(root / name), skip_bad
+        listing, lambda name: read_volume_header(root / name, size.limits), skip_bad
     )
     names = names_of(part)
 

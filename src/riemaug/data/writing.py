@@ -11,20 +11,21 @@ from typing import Literal, TypeVar
 
 import numpy as np
 from jaxtyping import Shaped
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image
 
 from riemaug.atomic import atomic_path
 from riemaug.data.array_files import write_array_file
 from riemaug.data.channels import num_channels, with_channels
 from riemaug.data.dataset import Dataset, SampleFormat
-from riemaug.data.images import decode_image
+from riemaug.data.images import decode_image, opened_image
 from riemaug.data.listing import kind_of_name, split_suffix
+from riemaug.data.names import check_class_names
 from riemaug.data.nifti import on_written_grid, write_volume
-from riemaug.data.output import check_class_names
 from riemaug.data.output import check_output_folder as check_output_folder
 from riemaug.data.output import prepare_output as prepare_output
 from riemaug.data.stack_files import write_stack
 from riemaug.errors import InvalidInputError
+from riemaug.limits import DEFAULT_LIMITS, Limits
 
 _PILLOW_FORMATS = {".png": "PNG", ".tiff": "TIFF"}
 _LONGEST_STEM = 220
@@ -177,7 +178,13 @@ def write_arrays(
         np.savez_compressed(file, allow_pickle=False, **{samples_key: samples, labels_key: labels})
 
 
-def include_real(data_root: Path, dataset: Dataset, out: Path, how: Literal["copy", "link"]) -> list[str]:
+def include_real(
+    data_root: Path,
+    dataset: Dataset,
+    out: Path,
+    how: Literal["copy", "link"],
+    limits: Limits = DEFAULT_LIMITS,
+) -> list[str]:
     """Put the real images or volumes beside the synthetic ones, in the class folders.
 
     An image that was changed at reading (resized, turned, its kind converted) is written as it was
@@ -194,6 +201,8 @@ def include_real(data_root: Path, dataset: Dataset, out: Path, how: Literal["cop
         The output folder.
     how : {"copy", "link"}
         Copies, or links where the file is unchanged.
+    limits : Limits
+        As the data set was read with.
 
     Returns
     -------
@@ -216,7 +225,7 @@ def include_real(data_root: Path, dataset: Dataset, out: Path, how: Literal["cop
         target = _real_file_name(dataset.class_names[label], numbers[label])
         (out / target).parent.mkdir(parents=True, exist_ok=True)
         source = (data_root / name).absolute()
-        jobs.append(partial(_include_one, out, target, source, sample, dataset.format, how))
+        jobs.append(partial(_include_one, out, target, source, sample, dataset.format, how, limits))
     return _in_threads(jobs)
 
 
@@ -236,15 +245,21 @@ def check_can_include_real(dataset: Dataset) -> None:
 
 
 def _include_one(
-    out: Path, stem: str, source: Path, sample: np.ndarray, fmt: SampleFormat, how: Literal["copy", "link"]
+    out: Path,
+    stem: str,
+    source: Path,
+    sample: np.ndarray,
+    fmt: SampleFormat,
+    how: Literal["copy", "link"],
+    limits: Limits,
 ) -> str:
     if fmt.kind == "folder":
-        shown = sample if fmt.fit_shape is None else _at_own_size(source, fmt)
-        if not _is_unchanged(source, shown, fmt):
+        shown = sample if fmt.fit_shape is None else _at_own_size(source, fmt, limits)
+        if not _is_unchanged(source, shown, fmt, limits):
             write_image(out / (stem + fmt.suffix), shown, fmt)
             return stem + fmt.suffix
     if fmt.kind == "volumes":
-        moved = on_written_grid(source, fmt)
+        moved = on_written_grid(source, fmt, limits)
         if moved is not None:
             write_volume(out / (stem + fmt.suffix), moved, fmt)
             return stem + fmt.suffix
@@ -257,10 +272,10 @@ def _include_one(
     return name
 
 
-def _at_own_size(source: Path, fmt: SampleFormat) -> np.ndarray:
+def _at_own_size(source: Path, fmt: SampleFormat, limits: Limits) -> np.ndarray:
     """Return the picture as it would have been read without a fit shape."""
     try:
-        pixels = decode_image(source).pixels
+        pixels = decode_image(source, limits=limits).pixels
     except InvalidInputError as error:
         raise _changed(source, error) from None
     pixels = with_channels(pixels, fmt.model_channels)
@@ -275,14 +290,14 @@ def _changed(source: Path, found: object) -> InvalidInputError:
     )
 
 
-def _is_unchanged(source: Path, sample: np.ndarray, fmt: SampleFormat) -> bool:
+def _is_unchanged(source: Path, sample: np.ndarray, fmt: SampleFormat, limits: Limits) -> bool:
     """Tell whether any reader sees in the file just what was read from it."""
     try:
-        with Image.open(source) as image:
+        with opened_image(source, limits) as image:
             plain = image.mode in ("L", "LA", "RGB", "RGBA", "F") or image.mode.startswith("I;16")
             turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
             pixels = np.asarray(image) if plain and not turned else None
-    except (UnidentifiedImageError, OSError) as error:
+    except InvalidInputError as error:
         raise _changed(source, error) from None
     stored = with_channels(sample, num_channels(fmt.shape))
     return pixels is not None and pixels.dtype == stored.dtype and np.array_equal(pixels, stored)

@@ -11,6 +11,7 @@ from riemaug.errors import InvalidInputError
 from riemaug.importing import pyraug, pythae
 from riemaug.importing.peer_model import ROUNDING, PeerModel, StoredMetric
 from riemaug.importing.tensor_file import TensorTree, read_tensor_file
+from riemaug.limits import read_bounded
 from riemaug.models.config import ModelKind
 from riemaug.serialization import file_hash
 
@@ -60,8 +61,7 @@ def read_peer_folder(path: Path) -> PeerModel:
 
 def _read_config(path: Path) -> dict[str, Any]:
     try:
-        with open(path, encoding="utf-8") as file:
-            content = json.loads(file.read(LONGEST_CONFIG))
+        content = json.loads(read_bounded(path, LONGEST_CONFIG, CONFIG_NAME))
     except (OSError, ValueError, RecursionError) as error:
         raise InvalidInputError(
             f"{CONFIG_NAME} must be JSON, {str(path)!r} is not ({error}): copy the folder again"

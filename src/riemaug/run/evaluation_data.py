@@ -14,6 +14,7 @@ from riemaug.data.table_files import is_table
 from riemaug.errors import InvalidInputError
 from riemaug.evaluation.cross_validation import take
 from riemaug.evaluation.sources import Source
+from riemaug.limits import Limits
 from riemaug.run.collect import SAMPLES_NAMES
 from riemaug.run.request import ReadOptions
 
@@ -28,8 +29,8 @@ def read_real(path: Path, reading: ReadOptions, like: SampleFormat | None = None
     InvalidInputError
         As `riemaug.data.read_dataset`; or some are marked as synthetic.
     """
-    data = read_dataset(path, **reading.model_dump(), like=like)
-    made = _synthetic_names(path)
+    data = reading.read(path, like)
+    made = _synthetic_names(path, reading.limits)
     count = 0 if made is None else sum(name in made for name in data.names)
     if count:
         raise InvalidInputError(
@@ -54,7 +55,7 @@ def read_synthetic(path: Path, reading: ReadOptions, like: SampleFormat | None =
     InvalidInputError
         As `riemaug.data.read_dataset`; or none is marked as synthetic in a folder that marks them.
     """
-    options = reading.model_copy(update={"group_from": None}).model_dump()
+    options = dict(reading) | {"group_from": None}
     if not is_bids(path):  # the options of a BIDS folder are those of the real samples
         options |= {"bids_suffix": None}
         if os.path.isdir(path):
@@ -62,10 +63,11 @@ def read_synthetic(path: Path, reading: ReadOptions, like: SampleFormat | None =
     whole = next((path / name for name in SAMPLES_NAMES if os.path.isfile(path / name)), None)
     if whole is not None and not os.path.isfile(path / METADATA_NAME):
         label_from = reading.label_from if is_table(whole) else None
-        return Source(read_dataset(whole, label_from=label_from, like=like), repr(str(whole)))
+        data = read_dataset(whole, label_from=label_from, like=like, limits=reading.limits)
+        return Source(data, repr(str(whole)))
     if not is_table(path):
         options |= {"drop_columns": ()}
-    data, made = read_dataset(path, **options, like=like), _synthetic_names(path)
+    data, made = read_dataset(path, **options, like=like), _synthetic_names(path, reading.limits)
     if made is None:
         return Source(data, repr(str(path)))
     chosen = np.array([name in made for name in data.names])
@@ -92,10 +94,10 @@ def _only(data: Dataset, chosen: Bool[np.ndarray, " n"]) -> Dataset:
     )
 
 
-def _synthetic_names(path: Path) -> frozenset[str] | None:
+def _synthetic_names(path: Path, limits: Limits) -> frozenset[str] | None:
     """Return the files that metadata.csv or manifest.csv calls synthetic; None where neither tells."""
     if os.path.isfile(path / METADATA_NAME):
-        table = read_plain_table(path)
+        table = read_plain_table(path, limits)
         header = [cell.strip().casefold() for cell in table.header]
         if "synthetic" in header:
             column = header.index("synthetic")
@@ -106,5 +108,5 @@ def _synthetic_names(path: Path) -> frozenset[str] | None:
                 if len(row) > column and row[column].strip().casefold() in ("true", "1")
             )
     if os.path.isfile(path / MANIFEST_NAME):
-        return frozenset(row.file for row in read_manifest(path / MANIFEST_NAME))
+        return frozenset(row.file for row in read_manifest(path / MANIFEST_NAME, limits))
     return None

@@ -9,6 +9,7 @@ from riemaug.evaluation.outcome import RESULT_NAME, Evaluation
 from riemaug.evaluation.runs import Run
 from riemaug.evaluation.tables import markdown
 from riemaug.evaluation.verdict import Difference, Verdict
+from riemaug.limits import JSON_BYTES, read_bounded
 from riemaug.report.judgement import judgement_view
 
 JUDGED_KEY = "synthetic_sha256"
@@ -25,7 +26,7 @@ def read_evaluation(folder: Path) -> Evaluation:
     """
     path = folder / RESULT_NAME
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_bounded(path, JSON_BYTES, RESULT_NAME).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInputError(
             f"an evaluation is a folder with {RESULT_NAME}, {str(folder)!r} has none that can be read "

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from riemaug.data.table_files import column_names, is_table
+from riemaug.limits import JSON_BYTES, read_bounded
 from riemaug.run.request import ReadOptions
 from riemaug.run.workdir import RUN_NAME
 
@@ -67,7 +68,7 @@ def reading_as_made(
 def _reading_of(out: Path) -> ReadOptions:
     """Return how the run in a folder read its data; no options where that cannot be told."""
     try:
-        run = json.loads((out / RUN_NAME).read_text(encoding="utf-8"))
+        run = json.loads(read_bounded(out / RUN_NAME, JSON_BYTES, RUN_NAME))
         return ReadOptions(**run["request"]["reading"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError, ValidationError):
         return ReadOptions()

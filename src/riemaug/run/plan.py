@@ -12,7 +12,7 @@ import torch
 
 from riemaug.class_model import NO_NETWORKS, Networks
 from riemaug.config import Amount, GeneratorConfig, SamplingConfig
-from riemaug.data import Dataset, RangeScaler, SampleFormat, check_class_names, read_dataset
+from riemaug.data import Dataset, RangeScaler, SampleFormat, check_class_names
 from riemaug.data.writing import check_can_include_real
 from riemaug.errors import InvalidInputError
 from riemaug.models import ModelConfig
@@ -170,7 +170,7 @@ def make_plan(request: FitRequest, sampling: SamplingConfig, amount: Amount | No
     InvalidInputError, ResourceError
         The data or options break a rule, or the job cannot fit; nothing was written.
     """
-    dataset = read_dataset(request.data, **request.reading.model_dump())
+    dataset = request.reading.read(request.data)
     if not dataset.format.is_one_file and dataset.format.bids is None:
         check_class_names(dataset.class_names)
     counts = (0,) * len(dataset.class_names) if amount is None else new_counts(amount, dataset.counts)

@@ -19,6 +19,7 @@ from riemaug.data import Dataset, ManifestRow, read_manifest
 from riemaug.errors import InvalidInputError
 from riemaug.evaluation.copying import nearest_neighbours
 from riemaug.evaluation.outcome import RESULT_NAME, Evaluation
+from riemaug.limits import DEFAULT_LIMITS, Limits
 from riemaug.report import ClassReport, ReportData, write_report
 from riemaug.report.columns import Columns
 from riemaug.run.columns import Rows, class_columns, has_columns, written_rows
@@ -56,6 +57,9 @@ class RemakeRequest(BaseModel):
         Made by `riemaug evaluate`; by default the folder beside OUT, if there is one.
     real_in_report : bool, optional
         Show real pictures; by default as the run did.
+    limits : Limits
+        How large the files of the real data may be; what OUT's run was told counts for nothing, as OUT may
+        come from someone else.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -65,6 +69,7 @@ class RemakeRequest(BaseModel):
     model: Path | None = None
     evaluation: Path | None = None
     real_in_report: bool | None = None
+    limits: Limits = DEFAULT_LIMITS
 
 
 @dataclass(frozen=True)
@@ -114,9 +119,9 @@ def _training_set(
 ) -> tuple[Dataset | None, tuple[str, ...]]:
     """Return the data that the model was fitted on, and what is to be said where they are not at hand."""
     if request.real is not None:
-        reading = reading_of(run, model)
+        reading = reading_of(run, model, request.limits)
         return read_training_set(request.real, reading, generators, "name that data, unchanged"), ()
-    found, fault = training_set_of_run(request.out, run, model, generators)
+    found, fault = training_set_of_run(request.out, run, model, generators, request.limits)
     if found is not None:
         return found, ()
     what = "columns" if has_columns(generators.sample_format) else "pictures and no nearest ones"

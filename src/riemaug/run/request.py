@@ -6,6 +6,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from riemaug.config import Amount, GeneratorConfig, SamplingConfig
+from riemaug.data import Dataset, SampleFormat, read_dataset
+from riemaug.limits import DEFAULT_LIMITS, Limits
 
 
 class ReadOptions(BaseModel):
@@ -24,6 +26,11 @@ class ReadOptions(BaseModel):
     drop_columns: tuple[str, ...] = ()
     bids_suffix: str | None = None
     layout: Literal["folders", "bids"] | None = None
+    limits: Limits = DEFAULT_LIMITS
+
+    def read(self, path: Path, like: SampleFormat | None = None) -> Dataset:
+        """Return the data set at `path`; see `riemaug.data.read_dataset`."""
+        return read_dataset(path, **dict(self), like=like)
 
 
 class RunOptions(BaseModel):
@@ -37,6 +44,8 @@ class RunOptions(BaseModel):
         Samples decoded and written at once.
     resume : bool
         Continue an unfinished run in OUT.
+    log_level : "debug", "info", "warning" or "error"
+        Of the least that OUT's run.log keeps.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,6 +53,7 @@ class RunOptions(BaseModel):
     jobs: int | None = Field(default=None, ge=1)
     batch_size: int = Field(default=256, ge=1)
     resume: bool = False
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
 class FitRequest(BaseModel):
@@ -127,6 +137,7 @@ def identity_of(
         The device that training uses: "auto" may find another one next time.
     """
     fields = request.model_dump(mode="json", exclude={"run", "command", "out", "data", "model"})
+    fields.get("reading", {}).pop("limits", None)  # they decide what is refused, not what comes of the rest
     if "real" in fields:  # what is there is checked against the model
         fields["real"] = fields["real"] is not None
     if device is not None:

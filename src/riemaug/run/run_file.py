@@ -6,8 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from riemaug.data import Dataset
 from riemaug.errors import InvalidInputError
+from riemaug.limits import JSON_BYTES, Limits, read_bounded
 from riemaug.run.request import ReadOptions
 from riemaug.run.training_set import read_training_set
 from riemaug.run.workdir import RUN_NAME, unfinished_run
@@ -34,7 +37,7 @@ def read_run(out: Path) -> dict[str, Any]:
             f"OUT must be the output of riemaug augment or riemaug sample, {str(out)!r} is {what}"
         )
     try:
-        run = json.loads((out / RUN_NAME).read_text(encoding="utf-8"))
+        run = json.loads(read_bounded(out / RUN_NAME, JSON_BYTES, RUN_NAME))
         if not isinstance(run["request"], dict) or not isinstance(run["classes"], list):
             raise ValueError("wrong types")
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
@@ -83,25 +86,35 @@ def _found(told: str, out: Path, is_it: Callable[[Path], bool]) -> Path | None:
     return next((place for place in places if is_it(place)), None)
 
 
-def reading_of(run: dict[str, Any], model: Path) -> ReadOptions:
-    """Return how the training data were read: as the run or the model's own says."""
+def reading_of(run: dict[str, Any], model: Path, limits: Limits) -> ReadOptions:
+    """Return how the training data were read, as the run or the model's own says, but within these limits.
+
+    Raises
+    ------
+    InvalidInputError
+        What is said there are no such options.
+    """
     told = run
     if "data" not in run["request"] and os.path.isfile(model / RUN_NAME):
         told = _read_json(model / RUN_NAME)
-    fields = told.get("request", {}).get("reading", {})
-    return ReadOptions(**fields) if isinstance(fields, dict) else ReadOptions()
+    try:
+        return ReadOptions(**{**told["request"].get("reading", {}), "limits": limits})
+    except (ValidationError, KeyError, TypeError, AttributeError):
+        raise InvalidInputError(
+            f"{RUN_NAME} must be as the run wrote it, its options are not: run anew"
+        ) from None
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = json.loads(read_bounded(path, JSON_BYTES, RUN_NAME))
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 
 
 def training_set_of_run(
-    out: Path, run: dict[str, Any], model: Path, generators: FittedGenerators
+    out: Path, run: dict[str, Any], model: Path, generators: FittedGenerators, limits: Limits
 ) -> tuple[Dataset | None, str]:
     """Return the data that the run knows, or why these cannot be had.
 
@@ -112,6 +125,7 @@ def training_set_of_run(
         Of `read_run`.
     model : Path
     generators : FittedGenerators
+    limits : Limits
 
     Returns
     -------
@@ -124,6 +138,6 @@ def training_set_of_run(
     if found is None:
         return None, f"the data are no longer at {told}"
     try:
-        return read_training_set(found, reading_of(run, model), generators), ""
+        return read_training_set(found, reading_of(run, model, limits), generators), ""
     except InvalidInputError:
         return None, f"the data at {told} are no longer those that the model was fitted on"

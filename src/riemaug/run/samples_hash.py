@@ -4,8 +4,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from riemaug.data import read_manifest
-from riemaug.errors import InvalidInputError
+from riemaug.data import file_inside, read_manifest
 from riemaug.run.collect import SAMPLES_NAMES
 
 _MANIFEST_NAME = "manifest.csv"
@@ -31,8 +30,8 @@ def samples_hash(path: Path) -> str | None:
             return None
         rows, total = read_manifest(path / _MANIFEST_NAME), hashlib.sha256()
         for row in rows:
-            total.update(f"{row.file}\0{_file_hash(path / row.file)}\n".encode("utf-8", "surrogateescape"))
-    except (OSError, InvalidInputError):
+            total.update(f"{row.file}\0{_file_hash(file_inside(path, row.file))}\n".encode())
+    except (OSError, ValueError):  # a name in the manifest may be impossible, or lead elsewhere
         return None
     return total.hexdigest() if rows else None
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from riemaug.data import Dataset, read_dataset
+from riemaug.data import Dataset
 from riemaug.errors import InvalidInputError
 from riemaug.run.request import ReadOptions
 from riemaug.serialization import FittedGenerators
@@ -33,7 +33,7 @@ def read_training_set(
     InvalidInputError
         The data cannot be read, or are not the very samples that the model was fitted on.
     """
-    dataset = read_dataset(path, **reading.model_dump())
+    dataset = reading.read(path)
     if dataset.fingerprint() == generators.data_fingerprint:
         return dataset
     sizes = f"{len(dataset.samples)} samples in {len(dataset.class_names)} classes"

@@ -1,18 +1,21 @@
 """The first samples of a class read back from an output folder, and scaled as the model saw them."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, Shaped
 
-from riemaug.data import RangeScaler, SampleFormat
+from riemaug.data import RangeScaler, SampleFormat, file_inside
+from riemaug.data.array_files import read_array_file
 from riemaug.data.channels import with_channels
 from riemaug.data.images import decode_image
 from riemaug.data.nifti import read_volume_header, read_voxels
 from riemaug.data.resampling import resample
 from riemaug.data.stack_files import read_stack
 from riemaug.errors import InvalidInputError
+from riemaug.limits import Limits
 from riemaug.run.collect import SAMPLES_NAME
 
 
@@ -57,11 +60,8 @@ def _files_of(out: Path, names: Sequence[str], fmt: SampleFormat) -> Shaped[np.n
     read = {"folder": _image, "volumes": _volume, "stacks": _stack, "npy": _array}[fmt.kind]
     samples = []
     for name in names:
-        path = out / name
-        if out.resolve() not in path.resolve().parents:  # a manifest may come from someone else
-            raise _changed(name, "it lies outside of the folder")
         try:
-            sample = read(path, fmt)
+            sample = read(file_inside(out, name), fmt)
         except InvalidInputError as error:
             raise _changed(name, error) from None
         if sample.shape != fmt.model_shape:
@@ -72,18 +72,21 @@ def _files_of(out: Path, names: Sequence[str], fmt: SampleFormat) -> Shaped[np.n
 
 def _image(path: Path, fmt: SampleFormat) -> np.ndarray:
     # all of its pixels may happen to be grey, or opaque
-    return _fitted(with_channels(decode_image(path).pixels, fmt.model_channels), fmt)
+    pixels = decode_image(path, limits=_of_one_sample(fmt)).pixels
+    return _fitted(with_channels(pixels, fmt.model_channels), fmt)
 
 
 def _stack(path: Path, fmt: SampleFormat) -> np.ndarray:
-    return _fitted(read_stack(path), fmt)
+    return _fitted(read_stack(path, _of_one_sample(fmt)), fmt)
 
 
 def _array(path: Path, fmt: SampleFormat) -> np.ndarray:
-    try:
-        return _fitted(np.load(path, allow_pickle=False), fmt)
-    except (OSError, ValueError, EOFError) as error:
-        raise InvalidInputError(str(error)) from None
+    return _fitted(read_array_file(path, _of_one_sample(fmt)), fmt)
+
+
+def _of_one_sample(fmt: SampleFormat) -> Limits:
+    """Return limits that let pass what was written, and nothing larger."""
+    return Limits(pixels=math.prod(fmt.shape))
 
 
 def _fitted(sample: np.ndarray, fmt: SampleFormat) -> np.ndarray:
@@ -91,7 +94,7 @@ def _fitted(sample: np.ndarray, fmt: SampleFormat) -> np.ndarray:
 
 
 def _volume(path: Path, fmt: SampleFormat) -> np.ndarray:
-    return _fitted(read_voxels(path, read_volume_header(path)), fmt)
+    return _fitted(read_voxels(path, read_volume_header(path, _of_one_sample(fmt))), fmt)
 
 
 def _changed(name: str, found: object) -> InvalidInputError:

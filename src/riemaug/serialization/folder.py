@@ -13,6 +13,7 @@ from riemaug.config import GeneratorConfig, SamplingConfig
 from riemaug.data.dataset import SampleFormat
 from riemaug.data.scaling import RangeScaler
 from riemaug.errors import InvalidInputError
+from riemaug.limits import JSON_BYTES, read_bounded
 from riemaug.serialization.generators import FittedGenerators, classes_by_model
 from riemaug.serialization.labels import labels_from_json, labels_to_json
 from riemaug.serialization.model import model_description, model_tensors, restore_model
@@ -135,7 +136,7 @@ def read_description(folder: Path) -> dict[str, Any]:
             "make one with riemaug fit"
         )
     try:
-        description = json.loads(path.read_text(encoding="utf-8"))
+        description = json.loads(read_bounded(path, JSON_BYTES, DESCRIPTION_NAME))
         version, digest = description["format_version"], description["tensors_sha256"]
         if not isinstance(version, int):
             raise ValueError("wrong types")

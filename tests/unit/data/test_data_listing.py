@@ -9,6 +9,7 @@ import pytest
 from data_files import noise, nth_image, refused, save_image
 
 from riemaug.data import read_dataset
+from riemaug.limits import Limits
 
 
 def test_class_folders_are_read_in_order(two_classes):
@@ -173,10 +174,19 @@ def test_linked_files_and_circles_of_links(two_classes, tmp_path):
     np.testing.assert_array_equal(data.samples[3], noise(77))
 
 
-def test_linked_class_folder_is_read(two_classes, tmp_path, fill):
+@pytest.mark.parametrize("place", ["mouse", "cat/more"])
+def test_linked_folder_outside_is_read_if_asked(two_classes, tmp_path, fill, place):
     fill(tmp_path / "far")
-    (two_classes / "mouse").symlink_to(tmp_path / "far")
-    assert read_dataset(two_classes).counts == (3, 2, 2)
+    (two_classes / place).symlink_to(tmp_path / "far")
+    refused(two_classes, "must not lead out of the data folder", place, "--follow-links")
+    assert len(read_dataset(two_classes, limits=Limits(follow_links=True)).samples) == 7
+
+
+def test_a_linked_folder_inside_and_a_linked_data_folder_are_read(two_classes, tmp_path, fill):
+    fill(two_classes / ".store")
+    (two_classes / "mouse").symlink_to(two_classes / ".store")
+    (tmp_path / "linked").symlink_to(two_classes)
+    assert read_dataset(tmp_path / "linked").counts == (3, 2, 2)
 
 
 def test_broken_link_is_named(two_classes):

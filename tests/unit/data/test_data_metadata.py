@@ -8,6 +8,7 @@ import pytest
 from data_files import noise, nth_image, refused, save_image
 
 from riemaug.data import read_dataset, write_metadata
+from riemaug.limits import Limits
 
 
 @pytest.fixture
@@ -67,11 +68,23 @@ def test_files_outside_are_refused(table, name):
     refused(table("cat/a.png,x", f"{name},x"), "inside the data folder", "correct it")
 
 
-def test_link_out_of_the_folder_is_refused(table, tmp_path):
-    outside = save_image(tmp_path / "out.png", noise(1))
+def test_a_link_to_a_file_is_followed_and_one_to_a_folder_outside_is_not(table, tmp_path):
+    outside = save_image(tmp_path / "far" / "out.png", noise(1))
     root = table("cat/a.png,x", "cat/link.png,x")
     (root / "cat" / "link.png").symlink_to(outside)
-    refused(root, "inside the data folder", "'cat/link.png'")
+    assert read_dataset(root).names == ("cat/a.png", "cat/link.png")
+    (root / "cat" / "more").symlink_to(tmp_path / "far")
+    root = table("cat/a.png,x", "cat/more/out.png,x")
+    refused(root, "must not lead out", str(tmp_path / "far"), "--follow-links")
+    data = read_dataset(root, limits=Limits(follow_links=True))
+    assert data.names == ("cat/a.png", "cat/more/out.png")
+
+
+def test_a_link_to_itself_is_named(table):
+    root = table("cat/a.png,x", "cat/b.png,x", "cat/self/x.png,x", "cat/loop.png,x")
+    for name in ("self", "loop.png"):
+        (root / "cat" / name).symlink_to(root / "cat" / name)
+    refused(root, "'cat/self/x.png' (the file does not exist)", "'cat/loop.png'")
 
 
 def test_special_files_do_not_hang(table):

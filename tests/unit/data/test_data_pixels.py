@@ -11,9 +11,10 @@ from PIL import Image
 
 from riemaug.data import read_dataset, upright_samples
 from riemaug.data.channels import on_white, with_channels
-from riemaug.data.images import MAX_PIXELS, resize_pixels
+from riemaug.data.images import resize_pixels
 from riemaug.data.writing import write_image
 from riemaug.errors import ResourceError
+from riemaug.limits import DEFAULT_LIMITS
 
 
 def png(width, height, depth, colour, raw):
@@ -316,9 +317,9 @@ def test_skipping_may_not_leave_a_class_too_small(two_classes):
 
 @pytest.mark.parametrize("side", [12000, 15000, 60000])
 def test_decompression_bomb_is_one_line(two_classes, side):
-    assert side * side > MAX_PIXELS
+    assert side * side > DEFAULT_LIMITS.pixels
     (two_classes / "cat" / "bomb.png").write_bytes(png(side, side, 8, 0, bytes(100)))
-    refused(two_classes, "'cat/bomb.png'", f"up to {MAX_PIXELS} pixels")
+    refused(two_classes, "'cat/bomb.png'", f"up to {DEFAULT_LIMITS.pixels} pixels")
 
 
 def test_no_warning_reaches_the_user(two_classes):

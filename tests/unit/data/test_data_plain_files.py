@@ -11,7 +11,7 @@ from PIL import Image, ImageSequence
 
 from riemaug.data import read_dataset, write_class_files
 from riemaug.data.dataset import SampleFormat
-from riemaug.data.images import MAX_PIXELS
+from riemaug.limits import DEFAULT_LIMITS
 
 DTYPES = ("bool", "int8", "uint8", "int16", ">u2", "uint32", "int64", "float16", "float32", ">f8")
 
@@ -118,7 +118,7 @@ def test_bad_arrays_are_one_line(tmp_path):
     save_arrays(tmp_path)
     bad = tmp_path / "a" / "z.npy"
     np.save(bad, np.array([{}, {}], dtype=object), allow_pickle=True)
-    refused(tmp_path, "'a/z.npy'", "no npy file of plain numbers", "--skip-bad")
+    refused(tmp_path, "'a/z.npy'", "values must be real numbers", "these are object", "--skip-bad")
     good = (tmp_path / "a" / "0.npy").read_bytes()
     for content in (b"", b"\x93NUMPY", good[:50], good[:-3], b"\x80\x04K\x01."):
         bad.write_bytes(content)
@@ -147,16 +147,16 @@ def test_arrays_that_cannot_be_kept_are_refused(tmp_path, array, parts):
 def test_a_header_that_promises_too_much_is_refused_before_it_is_read(tmp_path):
     save_arrays(tmp_path)
     with (tmp_path / "a" / "z.npy").open("wb") as file:
-        header = {"descr": "|u1", "fortran_order": False, "shape": (MAX_PIXELS, 2)}
+        header = {"descr": "|u1", "fortran_order": False, "shape": (DEFAULT_LIMITS.pixels, 2)}
         np.lib.format.write_array_header_1_0(file, header)
-        file.truncate(2 * MAX_PIXELS + 128)  # a hole: no disk is used
-    refused(tmp_path, "'a/z.npy'", f"up to {MAX_PIXELS} values")
+        file.truncate(2 * DEFAULT_LIMITS.pixels + 128)  # a hole: no disk is used
+    refused(tmp_path, "'a/z.npy'", f"up to {DEFAULT_LIMITS.pixels} values")
 
 
 def test_headers_are_parsed_one_at_a_time(tmp_path, monkeypatch):
     # Python's own parser, which numpy reads headers with, loses count when threads use it at one time
     save_arrays(tmp_path, count=10)
-    load, inside, most = np.load, [], []
+    load, inside, most = np.lib.format.read_array_header_1_0, [], []
 
     def slow_load(*args, **options):
         inside.append(None)
@@ -168,7 +168,7 @@ def test_headers_are_parsed_one_at_a_time(tmp_path, monkeypatch):
             inside.pop()
 
     monkeypatch.setattr("os.cpu_count", lambda: 4)
-    monkeypatch.setattr(np, "load", slow_load)
+    monkeypatch.setattr(np.lib.format, "read_array_header_1_0", slow_load)
     assert read_dataset(tmp_path).counts == (10, 10)
     assert (len(most), max(most)) == (40, 1)
 

@@ -1,0 +1,84 @@
+"""Names of unknown origin: which class names can be folders, and which file names stay inside one."""
+
+import os
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from riemaug.data.listing import is_ignored
+from riemaug.errors import InvalidInputError
+
+# what the top of an output folder holds beside the class folders
+RESERVED_NAMES = frozenset(
+    {
+        "metadata.csv",
+        "manifest.csv",
+        "report.html",
+        "model.safetensors",
+        "model.json",
+        "run.json",
+        "run.log",
+    }
+)
+_MAX_NAME_BYTES = 255
+_UNSEEN = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""Unicode categories of control characters, halves of characters and separators of lines."""
+_TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Characters that change the direction of those after them, so that a name looks like another one."""
+_PORTS = (f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10))
+_DEVICES = frozenset({"con", "prn", "aux", "nul", *_PORTS})
+"""What Windows opens in place of a file, whatever the folder and the suffix."""
+_NOT_ON_WINDOWS = frozenset('<>:"|?*')
+
+
+def check_class_names(class_names: Iterable[str]) -> None:
+    """Refuse class names that cannot be folders of an output.
+
+    Raises
+    ------
+    InvalidInputError
+        A name that is empty, leads to another folder, is hidden, too long, looks other than it is, is the
+        name of a file that riemaug writes beside the class folders, or, on Windows, cannot be a folder.
+    """
+    for name in class_names:
+        reason = _name_fault(name)
+        if reason:
+            raise InvalidInputError(
+                f"a class name becomes a folder name, {name!r} {reason}: rename the class"
+            )
+
+
+def _name_fault(name: str) -> str:
+    if not name or "/" in name or "\\" in name or name in (".", ".."):
+        return "is no single folder"
+    if any(unicodedata.category(char) in _UNSEEN or char in _TURNING for char in name):
+        return "has characters that control how text is shown"
+    if is_ignored(name):
+        return "would be hidden"
+    if name.casefold() in RESERVED_NAMES:
+        return "is a file that riemaug writes there"
+    if len(name.encode()) > _MAX_NAME_BYTES:
+        return f"is longer than {_MAX_NAME_BYTES} bytes"
+    return "is no folder on Windows" if os.name == "nt" and not _is_windows_name(name) else ""
+
+
+def _is_windows_name(name: str) -> bool:
+    stem = name.split(".")[0].rstrip().casefold()
+    return not (stem in _DEVICES or name[-1] in ". " or _NOT_ON_WINDOWS & set(name))
+
+
+def file_inside(folder: Path, name: str) -> Path:
+    """Return where a file lies that a table in `folder` names.
+
+    Raises
+    ------
+    InvalidInputError
+        The name leads out of the folder, also by links, or to no regular file; the message does not hold it.
+    """
+    path = PurePosixPath(name)
+    leaves = path.is_absolute() or ".." in path.parts or bool(PureWindowsPath(name).drive) or "\0" in name
+    if leaves or not Path(os.path.realpath(folder / path)).is_relative_to(os.path.realpath(folder)):
+        raise InvalidInputError("it lies outside of the folder")
+    if not os.path.isfile(folder / path):
+        raise InvalidInputError("it is no file, or missing")
+    return folder / path
