@@ -93,8 +93,15 @@ def checked_counts(counts: Sequence[int], class_sizes: Sequence[int]) -> list[in
     return [int(count) for count in counts]
 
 
-def grouped_by_class(parts: Sequence[Float32[np.ndarray, "_ *shape"]]) -> LabelledSamples:
-    """Return the samples of all classes, given by class number, as labelled samples."""
+def grouped_by_class(parts: Sequence[Float32[np.ndarray, "_ *shape"]], num_sides: int = 0) -> LabelledSamples:
+    """Return the samples of all classes, given by class number, as labelled samples.
+
+    Parameters
+    ----------
+    parts : sequence of ndarray (m, ...)
+    num_sides : int
+        See `LabelledSamples.num_sides`.
+    """
     sizes = [len(part) for part in parts]
     labels = np.repeat(np.arange(len(parts), dtype=np.int64), sizes)
-    return LabelledSamples(np.concatenate(list(parts)), labels)
+    return LabelledSamples(np.concatenate(list(parts)), labels, num_sides)

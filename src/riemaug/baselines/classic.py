@@ -71,7 +71,7 @@ class ClassicAugmentation(SampleGenerator):
 
     def fit(self, training: LabelledSamples, num_classes: int, stream: Stream) -> "FittedClassic":
         """Keep the training samples; nothing is learned. See `SampleGenerator.fit`."""
-        layout = layout_of(training.shape)
+        layout = layout_of(training.shape, training.num_sides)
         if layout is None or len(layout.sides) not in (2, 3):
             raise InvalidInputError(
                 f"classic augmentation needs images or volumes, got samples of shape {training.shape}: "
@@ -97,7 +97,7 @@ class FittedClassic(FittedSampleGenerator):
                 self._of_class(label, count, stream.child("class", str(label)))
                 for label, count in enumerate(wanted)
             ]
-        return grouped_by_class(parts)
+        return grouped_by_class(parts, self.training.num_sides)
 
     def _of_class(self, label: int, count: int, stream: Stream) -> Float32[np.ndarray, "m *shape"]:
         own = self.training.of_class(label)

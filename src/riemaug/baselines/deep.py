@@ -134,7 +134,7 @@ class FittedDeepGenerator(FittedSampleGenerator):
             for label, item in zip(self._labels(), self.augmentor.generators_.classes, strict=True):
                 if wanted[label]:
                     parts[label] = self._of_class(item, label, wanted[label], seed)
-        return grouped_by_class(parts)
+        return grouped_by_class(parts, self.training.num_sides)
 
     def latent_law(self, label: int) -> LatentLaw:
         """Return the law that latent points of a class are drawn from.

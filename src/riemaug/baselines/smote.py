@@ -79,7 +79,7 @@ class FittedSmote(FittedSampleGenerator):
             rows = own.reshape(len(own), math.prod(self.training.shape))
             made = interpolated(rows, count, stream.child("class", str(label)), self.num_neighbors)
             parts.append(made.reshape(count, *self.training.shape))
-        return grouped_by_class(parts)
+        return grouped_by_class(parts, self.training.num_sides)
 
 
 def interpolated(

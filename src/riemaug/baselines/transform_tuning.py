@@ -78,7 +78,8 @@ def tune_affine_elastic(
     if not 1 <= num_trials <= len(CANDIDATES):
         raise InvalidInputError(f"the number of trials must be from 1 to {len(CANDIDATES)}, got {num_trials}")
     judge = classifier or classifier_named("small-cnn")
-    tried = tuple(fitting(candidate, training.shape) for candidate in CANDIDATES[:num_trials])
+    own = training.shape, training.num_sides
+    tried = tuple(fitting(candidate, *own) for candidate in CANDIDATES[:num_trials])
     losses = []
     for transform in tried:
         fitted = judge.fit(training, validation, num_classes, stream, transform)
@@ -87,7 +88,7 @@ def tune_affine_elastic(
     return TunedTransform(tried[int(np.argmin(losses))], tried, tuple(losses))
 
 
-def fitting(transform: AffineElastic, shape: tuple[int, ...]) -> AffineElastic:
+def fitting(transform: AffineElastic, shape: tuple[int, ...], num_sides: int = 0) -> AffineElastic:
     """Return a transform of images with sides of 28 pixels as one that bends larger or smaller ones alike.
 
     Parameters
@@ -95,13 +96,15 @@ def fitting(transform: AffineElastic, shape: tuple[int, ...]) -> AffineElastic:
     transform : AffineElastic
     shape : tuple of int
         Of a sample.
+    num_sides : int
+        See `LabelledSamples.num_sides`.
 
     Raises
     ------
     InvalidInputError
         Samples that are no images or volumes.
     """
-    layout = layout_of(shape)
+    layout = layout_of(shape, num_sides)
     if layout is None or len(layout.sides) not in (2, 3):
         raise InvalidInputError(
             f"affine and elastic transforms need images or volumes, got samples of shape {shape}: leave them "

@@ -125,7 +125,7 @@ class NetworkClassifier(Classifier):
         final: LabelledSamples | None = None,
     ) -> "FittedNetwork":
         """Train a new network, with `final` a second one. See `Classifier.fit`."""
-        layout = layout_of(training.shape)
+        layout = layout_of(training.shape, training.num_sides)
         model = self._new_network(training, layout, num_classes, stream)
         history = fit_classifier(
             model,
@@ -313,9 +313,17 @@ def as_classifier(classifier: "str | Classifier | BaseEstimator | nn.Module") ->
     )
 
 
-def layout_of(shape: tuple[int, ...]) -> ImageLayout | None:
-    """Return how samples of a shape are signals, images or volumes; None for rows of a table."""
-    return ImageLayout(shape, channel_axis_of(shape)) if len(shape) > 1 else None
+def layout_of(shape: tuple[int, ...], num_sides: int = 0) -> ImageLayout | None:
+    """Return how samples of a shape are signals, images or volumes; None for rows of a table.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of one sample.
+    num_sides : int
+        See `LabelledSamples.num_sides`.
+    """
+    return ImageLayout(shape, channel_axis_of(shape, num_sides)) if len(shape) > 1 else None
 
 
 def as_images(samples: Float32[np.ndarray, "n *shape"], layout: ImageLayout | None) -> Tensor:

@@ -22,6 +22,7 @@ from riemaug.evaluation.sources import (
     as_source,
     check_apart,
     material_of,
+    num_sides_of,
     units_of,
     validation_rows,
 )
@@ -183,7 +184,7 @@ def evaluate_folds(
         materials.append(_material(source, rows, number, make, config, path))
     shape = source.data.samples.shape[1:]
     shown = min(len(np.unique(item.synthetic.labels)) for item in materials)
-    sets, notes = chosen_sets(config, shape, shown)
+    sets, notes = chosen_sets(config, shape, shown, num_sides_of(source.data, config))
     classifiers = config.classifiers_for(shape)
     plan = PlannedEvaluation(config, tuple(materials), sets, classifiers, tuple(notes), inputs)
     return carry_out(plan, folder, listener, pace)
@@ -191,7 +192,8 @@ def evaluate_folds(
 
 def folds_inputs(source: Source, identity: str, config: EvaluationConfig) -> str:
     """Return a hash of what decides the results of a cross-validation; see `evaluate_folds`."""
-    contents = [source.data.fingerprint(), identity, config.cv, config.amount.model_dump()]
+    num_sides = num_sides_of(source.data, config)
+    contents = [source.data.fingerprint(), identity, config.cv, config.amount.model_dump(), num_sides]
     return inputs_hash(config, contents, source.data.groups)
 
 
@@ -258,7 +260,8 @@ def _material(
     synthetic = Source(made, f"the synthetic samples of fold {number}")
     learned = Source(real, f"the rest of {source.name}")
     check_apart(learned, synthetic, held_out, near=config.near_duplicates == "refuse")
-    material = material_of(learned, synthetic, held_out, is_validation, number)
+    num_sides = num_sides_of(source.data, config)
+    material = material_of(learned, synthetic, held_out, is_validation, number, num_sides)
     return replace(material, validation_was_shown=False)
 
 

@@ -1,7 +1,8 @@
 """Networks of the classifiers that judge samples: the paper's three and a small one.
 
 All take samples with the channels first, (n, C, *sides), images or volumes (the perceptron anything), and
-return logits. Their weights are drawn from an explicit stream.
+return logits. Their weights are drawn from an explicit stream. Pooling leaves sides of length 1 as they are,
+so that small images and volumes of few slices pass.
 """
 
 import math
@@ -52,7 +53,7 @@ class SmallCNN(nn.Module):
     Parameters
     ----------
     input_shape : tuple of int
-        Channels, then the sides of images or volumes, at least 4 each.
+        Channels, then the sides of images or volumes, at least 4 each; of a volume one may be shorter.
     num_classes : int
     stream : Stream
         Draws the initial weights.
@@ -63,18 +64,20 @@ class SmallCNN(nn.Module):
         channels, *sides = input_shape
         _check_sides(sides, 4, "the small CNN")
         conv, norm, pool = (kinds[len(sides)] for kinds in (_CONV, _NORM, _MAX_POOL))
+        first, halved = _halving(sides)
+        second, quartered = _halving(halved)
         # the layers' own initialisation would draw from the global generator
         self.layers = nn.Sequential(
             skip_init(conv, channels, 16, 3, padding=1),
             norm(16),
             nn.ReLU(),
-            pool(2),
+            pool(first),
             skip_init(conv, 16, 32, 3, padding=1),
             norm(32),
             nn.ReLU(),
-            pool(2),
+            pool(second),
             nn.Flatten(),
-            skip_init(nn.Linear, 32 * math.prod(side // 4 for side in sides), num_classes),
+            skip_init(nn.Linear, 32 * math.prod(quartered), num_classes),
         )
         draw_weights(self, stream)
 
@@ -91,12 +94,12 @@ class PaperCNN(nn.Sequential):
     """The paper's Table 6: four convolutions of 8 to 64 channels, a dense layer of 100 units.
 
     The strides are 1, 1, 2, 2 (the third is lost in print), and the first dense layer is sized from the
-    samples. Pooling leaves sides of length 1 as they are, so that small images pass.
+    samples.
 
     Parameters
     ----------
     input_shape : tuple of int
-        Channels, then the sides.
+        Channels, then the sides, at least 4 each; of a volume one may be shorter.
     num_classes : int
     stream : Stream
         Draws the initial weights.
@@ -108,15 +111,14 @@ class PaperCNN(nn.Sequential):
         conv, norm, pool = (kinds[len(sides)] for kinds in (_CONV, _NORM, _MAX_POOL))
         layers: list[nn.Module] = []
         for width, stride in ((8, 1), (16, 1), (32, 2), (64, 2)):
-            sides = [(side - 1) // stride + 1 for side in sides]
-            window = tuple(min(2, side) for side in sides)
+            window, pooled = _halving([(side - 1) // stride + 1 for side in sides])
             layers += [
                 skip_init(conv, channels, width, 3, stride=stride, padding=1),
                 norm(width),
                 nn.LeakyReLU(),
                 pool(window),
             ]
-            channels, sides = width, [side // size for side, size in zip(sides, window, strict=True)]
+            channels, sides = width, pooled
         super().__init__(
             *layers,
             nn.Flatten(),
@@ -137,7 +139,7 @@ class DenseNet(nn.Sequential):
     Parameters
     ----------
     input_shape : tuple of int
-        Channels, then the sides, at least 4 each.
+        Channels, then the sides, at least 4 each; of a volume one may be shorter.
     num_classes : int
     stream : Stream
         Draws the initial weights.
@@ -166,8 +168,9 @@ class DenseNet(nn.Sequential):
                 width += growth
             if block < 2:
                 kept = int(width * reduction)
+                window, sides = _halving(sides)
                 layers += _before_conv(kind, width)
-                layers += [skip_init(_CONV[kind], width, kept, 1, bias=False), _AVERAGE_POOL[kind](2)]
+                layers += [skip_init(_CONV[kind], width, kept, 1, bias=False), _AVERAGE_POOL[kind](window)]
                 width = kept
         super().__init__(
             *layers, *_before_conv(kind, width), _Mean(), skip_init(nn.Linear, width, num_classes)
@@ -203,12 +206,19 @@ def _before_conv(kind: int, width: int) -> list[nn.Module]:
     return [_NORM[kind](width), nn.ReLU()]
 
 
+def _halving(sides: Sequence[int]) -> tuple[tuple[int, ...], list[int]]:
+    """Return the window of a pooling that halves the sides that can be, and the sides after it."""
+    window = tuple(min(2, side) for side in sides)
+    return window, [side // size for side, size in zip(sides, window, strict=True)]
+
+
 def _check_sides(sides: Sequence[int], least: int, name: str) -> None:
-    if len(sides) not in _CONV or min(sides) < least:
+    """Refuse samples that are too small; a volume may have few slices, along whichever side."""
+    if len(sides) not in _CONV or min(sorted(sides)[-2:]) < least:
         found = "x".join(map(str, sides)) or "none"
         raise InvalidInputError(
-            f"{name} needs signals, images or volumes of {least} or more along each side, got {found}: "
-            "choose mlp, logistic or boosted-trees"
+            f"{name} needs signals or images of {least} or more along each side, or volumes along two, "
+            f"got {found}: choose mlp, logistic or boosted-trees"
         )
 
 

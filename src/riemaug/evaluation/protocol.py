@@ -27,6 +27,7 @@ from riemaug.evaluation.sources import (
     check_apart,
     class_notes,
     material_of,
+    num_sides_of,
     units_of,
     validation_rows,
 )
@@ -34,8 +35,9 @@ from riemaug.evaluation.tasks import Listener, Pace, Task, execute, num_jobs_for
 from riemaug.evaluation.training_sets import Material, chosen_sets, sizes_of
 from riemaug.random import Stream
 
-PROTOCOL = 2
-"""Raised whenever the same choices begin to give other results; 2: networks end on all real samples."""
+PROTOCOL = 3
+"""Raised whenever the same choices begin to give other results; 2: networks end on all real samples; 3: thin
+volumes are volumes to networks and classic augmentation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,18 +184,18 @@ def plan_evaluation(
     if test is not None:
         check_apart(real, synthetic, test, near=config.near_duplicates == "refuse")
     notes = class_notes(real, synthetic, test)
-    shape = real.data.samples.shape[1:]
+    shape, num_sides = real.data.samples.shape[1:], num_sides_of(real.data, config)
     sets, classifiers, is_validation = (), {}, np.zeros(len(real.data.samples), bool)
     if config.gain:
-        sets, more = chosen_sets(config, shape, len(synthetic.data.class_names))
+        sets, more = chosen_sets(config, shape, len(synthetic.data.class_names), num_sides)
         notes += more
         classifiers = config.classifiers_for(shape)
         units = units_of(real.data, near=config.near_duplicates == "refuse")
         stream = root_stream(config).child("validation")
         is_validation = validation_rows(real.data, units, config.validation_share, stream)
-    material = material_of(real, synthetic, test, is_validation)
+    material = material_of(real, synthetic, test, is_validation, num_sides=num_sides)
     contents = [None if item is None else item.data.fingerprint() for item in (real, synthetic, test)]
-    inputs = inputs_hash(config, contents, real.data.groups)
+    inputs = inputs_hash(config, [*contents, num_sides], real.data.groups)
     return PlannedEvaluation(config, (material,), sets, classifiers, tuple(notes), inputs)
 
 

@@ -3,7 +3,7 @@
 import base64
 import json
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -172,7 +172,7 @@ class RunTask(Task):
 
 
 def _own_copy(data: LabelledSamples) -> LabelledSamples:
-    return LabelledSamples(np.array(data.samples), np.array(data.labels))
+    return replace(data, samples=np.array(data.samples), labels=np.array(data.labels))
 
 
 def runs_of(results: list[dict[str, Any]]) -> tuple[Run, ...]:

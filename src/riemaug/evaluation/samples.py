@@ -1,6 +1,6 @@
 """Labelled samples as classifiers take them: scaled values and numbered classes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float32, Int64
@@ -19,10 +19,15 @@ class LabelledSamples:
         own shape.
     labels : ndarray (n,) of int64
         Numbers of the classes, from 0.
+    num_sides : int
+        How many axes of a sample, the first ones, are sides of a picture or volume, as
+        `SampleFormat.num_sides` has it; an axis after them holds channels. 0 if unknown: see
+        `riemaug.models.conditional.channel_axis_of`.
     """
 
     samples: Float32[np.ndarray, "n *shape"]
     labels: Int64[np.ndarray, " n"]
+    num_sides: int = 0
 
     def __post_init__(self) -> None:
         if len(self.samples) != len(self.labels):
@@ -40,13 +45,15 @@ class LabelledSamples:
 
     def take(self, rows: np.ndarray) -> "LabelledSamples":
         """Return the samples of some rows (indices or a mask)."""
-        return LabelledSamples(self.samples[rows], self.labels[rows])
+        return replace(self, samples=self.samples[rows], labels=self.labels[rows])
 
     def joined(self, *others: "LabelledSamples") -> "LabelledSamples":
         """Return these samples followed by the others'."""
         parts = (self, *others)
-        return LabelledSamples(
-            np.concatenate([part.samples for part in parts]), np.concatenate([part.labels for part in parts])
+        return replace(
+            self,
+            samples=np.concatenate([part.samples for part in parts]),
+            labels=np.concatenate([part.labels for part in parts]),
         )
 
     def of_class(self, label: int) -> Float32[np.ndarray, "m *shape"]:

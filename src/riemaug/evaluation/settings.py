@@ -44,6 +44,10 @@ class EvaluationConfig(BaseModel):
         Folds of a cross-validation.
     amount : Amount
         Synthetic samples a class in a cross-validation.
+    num_sides : 0, 1, 2 or 3
+        Of arrays: how many axes of a sample, the first ones, are sides of a picture or volume; an axis after
+        them holds channels. 0 goes by the shape, where a volume of few slices looks like an image with
+        channels. Files of images and volumes need none: their format tells.
     jobs : int, optional
         Processes; None takes as many as there are cores. Changes no result.
     """
@@ -63,6 +67,7 @@ class EvaluationConfig(BaseModel):
     near_duplicates: Literal["refuse", "ignore"] = "refuse"
     cv: int = Field(default=5, ge=2)
     amount: Amount = Amount()
+    num_sides: int = Field(default=0, ge=0, le=3)
     jobs: int | None = Field(default=None, ge=1)
 
     @field_validator("trained_on")

@@ -13,6 +13,7 @@ from riemaug.data.likeness import Signatures, alike_sets, connect
 from riemaug.data.listing import quote_some
 from riemaug.errors import InvalidInputError
 from riemaug.evaluation.samples import LabelledSamples
+from riemaug.evaluation.settings import EvaluationConfig
 from riemaug.evaluation.training_sets import Material
 from riemaug.random import Stream
 
@@ -111,14 +112,21 @@ def check_apart(real: Source, synthetic: Source | None, test: Source, near: bool
         check_no_leak(synthetic.data, signatures, near=False, names=(synthetic.name, test.name))
 
 
-def scaled(source: Source, scaler: RangeScaler, class_names: Sequence[str]) -> LabelledSamples:
+def num_sides_of(data: Dataset, config: EvaluationConfig) -> int:
+    """Return `LabelledSamples.num_sides` of data: their format tells, or else the user does."""
+    return data.format.num_sides or config.num_sides
+
+
+def scaled(
+    source: Source, scaler: RangeScaler, class_names: Sequence[str], num_sides: int = 0
+) -> LabelledSamples:
     """Return the samples scaled by what was learned from real ones, their classes numbered as these are.
 
     Values beyond the learned range stay beyond it, so that different samples stay different.
     """
     number = {name: index for index, name in enumerate(class_names)}
     of_label = np.array([number[name] for name in source.data.class_names], dtype=np.int64)
-    return LabelledSamples(_unit(source.data.samples, scaler), of_label[source.data.labels])
+    return LabelledSamples(_unit(source.data.samples, scaler), of_label[source.data.labels], num_sides)
 
 
 def _unit(samples: Shaped[np.ndarray, "n *shape"], scaler: RangeScaler) -> Float32[np.ndarray, "n *shape"]:
@@ -160,6 +168,7 @@ def material_of(
     test: Source | None,
     is_validation: np.ndarray,
     fold: int = 0,
+    num_sides: int = 0,
 ) -> Material:
     """Return all samples, scaled by the real ones.
 
@@ -170,14 +179,17 @@ def material_of(
     is_validation : ndarray (n,) of bool
         Which real samples decide when trainings stop.
     fold : int
+    num_sides : int
+        See `num_sides_of`; of the real samples, and so of all.
     """
-    names, scaler = real.data.class_names, scaler_of(real.data)
-    samples = scaled(real, scaler, names)
+    names = real.data.class_names
+    common = scaler_of(real.data), names, num_sides
+    samples = scaled(real, *common)
     return Material(
         training=samples.take(~is_validation),
         validation=samples.take(is_validation),
-        synthetic=scaled(synthetic, scaler, names),
-        test=None if test is None else scaled(test, scaler, names),
+        synthetic=scaled(synthetic, *common),
+        test=None if test is None else scaled(test, *common),
         class_names=names,
         fold=fold,
     )

@@ -96,7 +96,7 @@ def _classic(real: LabelledSamples, num_classes: int, factor: int, stream: Strea
 
 
 def chosen_sets(
-    config: EvaluationConfig, shape: tuple[int, ...], synthetic_classes: int
+    config: EvaluationConfig, shape: tuple[int, ...], synthetic_classes: int, num_sides: int = 0
 ) -> tuple[tuple[TrainedOn, ...], list[str]]:
     """Return the training sets that are compared, and notes on those that cannot be.
 
@@ -107,6 +107,8 @@ def chosen_sets(
         Of one sample.
     synthetic_classes : int
         Classes that have synthetic samples.
+    num_sides : int
+        See `LabelledSamples.num_sides`.
 
     Raises
     ------
@@ -114,7 +116,7 @@ def chosen_sets(
         A set that was asked for cannot be.
     """
     lacking: dict[str, str] = {}
-    layout = layout_of(shape)
+    layout = layout_of(shape, num_sides)
     if layout is None or len(layout.sides) not in (2, 3):
         lacking |= dict.fromkeys(WITH_CLASSIC, "classic augmentation is of images and volumes only")
     if synthetic_classes < 2:

@@ -21,7 +21,7 @@ from riemaug.evaluation.outcome import RESULT_NAME, RUNS_NAME, Evaluation
 from riemaug.evaluation.protocol import carry_out, plan_evaluation
 from riemaug.evaluation.result_file import Key, ResultFile
 from riemaug.evaluation.settings import EvaluationConfig
-from riemaug.evaluation.sources import Source
+from riemaug.evaluation.sources import Source, num_sides_of
 from riemaug.evaluation.tasks import Listener, num_jobs_for
 from riemaug.evaluation.training_sets import chosen_sets
 from riemaug.run.evaluation_data import read_real, read_synthetic
@@ -208,7 +208,7 @@ def _prepare_folds(request: EvaluateRequest) -> PreparedEvaluation:
     counts = new_counts(config.amount, first.counts)
     fit = plan_for(first, request.generator, request.sampling, counts, config.jobs)
     shape = source.data.samples.shape[1:]
-    sets, _ = chosen_sets(config, shape, sum(map(bool, counts)))
+    sets, _ = chosen_sets(config, shape, sum(map(bool, counts)), num_sides_of(source.data, config))
     num_runs = config.cv * config.seeds * len(sets) * len(config.classifiers_for(shape))
     fields = request.generator.model_dump(mode="json", exclude={"device", "seed"})
     identity = json.dumps([fields, request.sampling.model_dump(mode="json", exclude={"seed"})])
