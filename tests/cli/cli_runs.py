@@ -151,6 +151,12 @@ def everything_in(folder: Path) -> dict[str, tuple[int, int]]:
     }
 
 
+def read_log(out: Path) -> list[dict[str, Any]]:
+    """Return the records of an output's run.log."""
+    lines = (out / "run.log").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line, parse_constant=_no_constant) for line in lines]
+
+
 def leftovers(out: Path) -> list[str]:
     """Return the hidden files and folders in an output."""
     return [path.relative_to(out).as_posix() for path in out.rglob(".*")]

@@ -4,7 +4,15 @@ import json
 from pathlib import Path
 
 import pytest
-from cli_runs import Command, leftovers, read_image_folder, run_for_real, same_bytes, write_digits
+from cli_runs import (
+    Command,
+    leftovers,
+    read_image_folder,
+    read_log,
+    run_for_real,
+    same_bytes,
+    write_digits,
+)
 
 import riemaug.run.stages
 from riemaug.serialization import load_generators
@@ -45,8 +53,9 @@ def test_the_report_and_the_log_tell_of_the_shared_model(shared: Path) -> None:
     note = "All classes share one model: one model of all classes was asked for."
     assert note in run_json(shared)["notes"]
     assert note in (shared / "report.html").read_text(encoding="utf-8")
-    log = (shared / "run.log").read_text(encoding="utf-8")
-    assert log.count("the model of all 2 classes: 4 epochs in") == 1
+    (fitted,) = [record for record in read_log(shared) if "epochs" in record["fields"]]
+    assert fitted["class"] == "the model of 2 classes"
+    assert fitted["fields"]["epochs"] == 4
 
 
 def test_each_class_answers_for_its_part_of_the_time(shared: Path) -> None:

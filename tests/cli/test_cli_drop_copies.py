@@ -12,6 +12,7 @@ from cli_runs import (
     digit_arrays,
     kill_group,
     leftovers,
+    read_log,
     run_for_real,
     same_bytes,
     start,
@@ -151,7 +152,8 @@ class TestAugment:
             assert entry["synthetic"] == told["wanted"] == told["drawn"] - count == 12
             of_draws = f"{count} of {told['drawn']} draws"
             assert f"{of_draws} ({told['exact']} exact and {told['near']} near copies) were" in report
-            assert f"class {name}: 12 samples; {of_draws} dropped" in (out / "run.log").read_text()
+            (drawn,) = [r for r in read_log(out) if r["stage"] == "sample" and r["class"] == name]
+            assert drawn["message"].startswith(f"12 samples; {of_draws} dropped")
             share = f"{100 * told['share']:.0f} %"
             assert re.search(rf"{name} .* {told['drawn']} .* {count} \({share}\)", done.err)
         assert "no longer follow the sampler's law exactly" in done.err

@@ -104,13 +104,13 @@ def test_a_run_stopped_at_any_stage_resumes_to_the_same_bytes(
     assert not (out / "run.json").exists()
     fitted = fitted_models(out)
     seen: dict[str, int] = {}
-    collect = riemaug.run.pipeline.write_log
+    collect = riemaug.run.pipeline.write_report
 
     def note_models(*arguments: Any) -> None:
         seen.update(fitted_models(out))
         collect(*arguments)
 
-    monkeypatch.setattr(riemaug.run.pipeline, "write_log", note_models)
+    monkeypatch.setattr(riemaug.run.pipeline, "write_report", note_models)
     resumed = cli(*command, "--resume")
     assert (resumed.code, resumed.err) == (0, "")
     assert same_bytes(out) == same_bytes(finished)

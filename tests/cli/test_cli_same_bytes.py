@@ -56,12 +56,15 @@ def test_another_seed_gives_other_draws_of_the_same_model(cli, finished, tmp_pat
     assert sum(other[name] == ours[name] for name in ours) <= 2
 
 
+MODEL_FILES = {"model.safetensors", "model.json", "run.json", "run.log"}
+
+
 def test_fit_and_sample_equal_augment(cli, digits, finished, tmp_path):
     model, out = tmp_path / "model", tmp_path / "out"
     assert cli("fit", digits, model, "--seed", 3, *QUICK).code == 0
-    assert {path.name for path in model.iterdir()} == {"model.safetensors", "model.json", "run.json"}
+    assert {path.name for path in model.iterdir()} == MODEL_FILES
     assert cli("sample", model, out, *BASELINE, "--batch-size", 4).code == 0
-    names = {"metadata.csv", "manifest.csv", "run.json", "none", "one"}
+    names = {"metadata.csv", "manifest.csv", "run.json", "run.log", "none", "one"}
     assert {path.name for path in out.iterdir()} == names
     assert images_of(out) == images_of(finished)
     assert same_bytes(model)["model.safetensors"] == same_bytes(finished)["model.safetensors"]

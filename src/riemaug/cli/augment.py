@@ -60,6 +60,7 @@ def augment(
     dry_run: options.DryRun = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
+    log_level: options.LogLevel = "info",
     config: options.Config = None,
 ) -> None:
     """Learn the classes of DATA and write new samples, a manifest and a report to OUT.

@@ -19,6 +19,7 @@ def demo(
     resume: options.Resume = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
+    log_level: options.LogLevel = "info",
 ) -> None:
     """Augment scikit-learn's handwritten digits, and say what that is worth to a classifier.
 

@@ -7,7 +7,9 @@ import typer
 from riemaug.cli import options
 
 
-def doctor(json: options.Json = False, quiet: options.Quiet = False) -> None:
+def doctor(
+    json: options.Json = False, quiet: options.Quiet = False, log_level: options.LogLevel = "info"
+) -> None:
     """Say which versions, devices, cores, memory and extras there are, and warn of what will not work.
 
     Ends with 0 whatever it finds; --quiet prints the warnings alone.

@@ -252,6 +252,7 @@ def evaluate(
     dry_run: DryRun = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
+    log_level: options.LogLevel = "info",
     config: options.Config = None,
 ) -> None:
     """Train classifiers with and without synthetic samples, test them on real ones, and say whether it helps.

@@ -51,6 +51,7 @@ def fit(
     dry_run: options.DryRun = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
+    log_level: options.LogLevel = "info",
     config: options.Config = None,
 ) -> None:
     """Learn the classes of DATA and save the models as MODEL.

@@ -45,6 +45,7 @@ def import_model(
     ] = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
+    log_level: options.LogLevel = "info",
 ) -> None:
     """Read the tensors of models that pythae or pyraug saved, and write them as MODEL for riemaug sample.
 

@@ -27,6 +27,7 @@ def interpolate(
     steps: Steps = 10,
     json: options.Json = False,
     quiet: options.Quiet = False,
+    log_level: options.LogLevel = "info",
 ) -> None:
     """Decode the geodesic from A to B in the learned metric, and the straight line beside it.
 

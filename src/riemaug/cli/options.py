@@ -10,6 +10,7 @@ import typer
 
 from riemaug.cli.choices import completing, did_you_mean
 from riemaug.cli.configuration import read_config
+from riemaug.cli.log_level import take_level
 from riemaug.errors import InvalidInputError
 
 _DATA, _MODEL, _TRAINING, _AMOUNT = "Data", "Model", "Training", "Amount"
@@ -320,6 +321,16 @@ DryRun = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel=_RUN)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.", rich_help_panel=_RUN)]
+LogLevel = Annotated[
+    str,
+    typer.Option(
+        help="Least level of what run.log keeps, where the command writes one; at debug it is shown, too.",
+        metavar="debug|info|warning|error",
+        callback=take_level,
+        autocompletion=completing("log_level"),
+        rich_help_panel=_RUN,
+    ),
+]
 
 
 def parse_size(text: str | None) -> tuple[int, int] | None:

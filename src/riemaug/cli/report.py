@@ -44,6 +44,7 @@ def report(
     follow_links: options.FollowLinks = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
+    log_level: options.LogLevel = "info",
 ) -> None:
     """Make OUT/report.html anew: one file that opens in any browser and needs no network.
 

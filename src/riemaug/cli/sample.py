@@ -47,6 +47,7 @@ def sample(
     dry_run: options.DryRun = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
+    log_level: options.LogLevel = "info",
     config: options.Config = None,
 ) -> None:
     """Draw new samples from the saved MODEL and write them, with a manifest, to OUT.

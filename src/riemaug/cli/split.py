@@ -78,6 +78,7 @@ def split(
     dry_run: DryRun = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
+    log_level: options.LogLevel = "info",
     config: options.Config = None,
 ) -> None:
     """Divide DATA into OUT/train, OUT/val and OUT/test: stratified by class, no subject and no image in two.

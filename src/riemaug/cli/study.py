@@ -108,6 +108,7 @@ def run(
     data_dir: DataDir = None,
     dry_run: DryRun = False,
     quiet: options.Quiet = False,
+    log_level: options.LogLevel = "info",
 ) -> None:
     """Do what is left of the runs, the cheap ones first; each result is kept as soon as it is there.
 
@@ -186,6 +187,7 @@ def show(
     ] = False,
     jobs: options.Jobs = 1,
     quiet: options.Quiet = False,
+    log_level: options.LogLevel = "info",
 ) -> None:
     """Show a table of the results beside the paper's, or draw a figure.
 
@@ -224,6 +226,7 @@ def download(
         Path, typer.Option(envvar="RIEMAUG_DATA", help="Where to put the files.", metavar="FOLDER")
     ],
     quiet: options.Quiet = False,
+    log_level: options.LogLevel = "info",
 ) -> None:
     """Fetch data sets from their providers, check them, and go on where a broken transfer stopped.
 

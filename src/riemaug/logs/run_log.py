@@ -13,8 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-
 from riemaug.errors import RiemaugError
 from riemaug.logs.attached import LOGGER, attached
 from riemaug.logs.clock import StageClock
@@ -138,6 +136,8 @@ def _every_second(function: Callable[[], object]) -> Iterator[None]:
 
 def _tell(error: BaseException, path: Path) -> None:
     """Note how a run ended that did not end well."""
+    from safetensors import SafetensorError
+
     if isinstance(error, KeyboardInterrupt):
         LOGGER.warning("stopped from outside; the run can be resumed")
     elif isinstance(error, RiemaugError | OSError | SafetensorError):  # the last is that of a full disk

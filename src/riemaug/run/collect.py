@@ -2,7 +2,6 @@
 
 import json
 import platform
-import resource
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -117,20 +116,6 @@ def environment(device: str) -> dict[str, Any]:
     }
 
 
-def peak_memory_mb() -> float:
-    """Return the largest resident memory of this process or any finished worker, in MB."""
-    scale = 1e-3 * 1.024 if sys.platform != "darwin" else 1e-6
-    own, workers = (
-        resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
-    return max(own, workers) * scale
-
-
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write a JSON file for people and machines, whole or not at all."""
     atomic_write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-
-
-def write_log(path: Path, lines: Sequence[str]) -> None:
-    """Write the run's log."""
-    atomic_write_text(path, "\n".join(lines) + "\n")

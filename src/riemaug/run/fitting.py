@@ -1,6 +1,7 @@
 """Training one model, of a class or of all, as a task that resumes: its files in the working folder."""
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from jaxtyping import Shaped
 from riemaug.atomic import atomic_write_text
 from riemaug.class_model import NO_NETWORKS, ClassModel, Networks, TrainingRows, fit_model
 from riemaug.data import RangeScaler
+from riemaug.logs import fields, in_class
 from riemaug.models import ModelConfig
 from riemaug.run.progress import ProgressFile, TaskProgress
 from riemaug.run.workdir import WorkDir
@@ -21,8 +23,10 @@ from riemaug.serialization import (
     restore_model,
     write_tensors,
 )
-from riemaug.training import EpochReport, TrainingConfig
+from riemaug.training import EpochReport, History, TrainingConfig
 from riemaug.training.augmentation import AugmentationConfig
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +67,13 @@ class FitJob:
         """Where the training tells how far it is, where it is a task of its own."""
         return ProgressFile(self.work.fit_progress(self.index), self.task)
 
+    @property
+    def whose(self) -> str:
+        """What logs call the model: its class, or that several share it."""
+        if len(self.classes) == 1:
+            return self.classes[0].name
+        return f"the model of {len(self.classes)} classes"
+
 
 def has_fixed_length(training: TrainingConfig) -> bool:
     """Return whether a training goes to its last epoch: its learning rate falls towards that."""
@@ -84,8 +95,11 @@ def run_fit_job(job: FitJob, progress: ProgressFile | None = None) -> None:
         The message names the class.
     """
     told = progress or job.progress
-    if not job.work.description(job.index).is_file():
-        _fit(job, told)
+    with in_class(job.whose):
+        if job.work.description(job.index).is_file():
+            log.info("was trained before")
+        else:
+            _fit(job, told)
     if progress is None:
         told.tell("done")
 
@@ -120,6 +134,7 @@ def _fit(job: FitJob, progress: ProgressFile) -> None:
             is_fixed=has_fixed_length(job.training),
         )
 
+    _tell_start(job)
     state_path = job.work.training_state(job.index)
     rows = training_rows(job.classes, job.scaler, job.device)
     classes = fit_model(
@@ -129,3 +144,44 @@ def _fit(job: FitJob, progress: ProgressFile) -> None:
     description = json.dumps(model_description(classes), ensure_ascii=False)
     atomic_write_text(job.work.description(job.index), description)
     state_path.unlink(missing_ok=True)
+    _tell_end(classes[0].history)
+
+
+def _tell_start(job: FitJob) -> None:
+    model, count = job.model, sum(len(item.rows) for item in job.classes)
+    log.info(
+        "training begins: %d samples, %s, d = %d, on %s",
+        count,
+        model.kind,
+        model.latent_dim,
+        job.device,
+        extra=fields(
+            samples=count,
+            model=model.kind,
+            latent_dim=model.latent_dim,
+            network=model.network,
+            max_epochs=job.training.max_epochs,
+            device=job.device,
+        ),
+    )
+
+
+def _tell_end(history: History) -> None:
+    log.info(
+        "%d epochs in %.1f s, ELBO %.2f (%s), %d failed implicit steps, %d roll-backs",
+        history.num_epochs,
+        history.seconds,
+        history.best_elbo,
+        history.stop_reason,
+        sum(history.failed_steps),
+        history.rollbacks,
+        extra=fields(
+            epochs=history.num_epochs,
+            seconds=round(history.seconds, 2),
+            best_elbo=history.best_elbo,
+            best_epoch=history.best_epoch,
+            stop_reason=history.stop_reason,
+            failed_steps=sum(history.failed_steps),
+            rollbacks=history.rollbacks,
+        ),
+    )

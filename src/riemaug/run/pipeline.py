@@ -1,6 +1,5 @@
 """The jobs that train: fit and augment. Each is a set of independent class tasks and their collection."""
 
-import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -8,12 +7,12 @@ from typing import Any
 from riemaug._version import __version__
 from riemaug.class_model import ClassModel
 from riemaug.data import include_real
+from riemaug.logs import stage
 from riemaug.report import ReportData, write_report
 from riemaug.run.collect import (
+    SAMPLES_NAMES,
     environment,
-    peak_memory_mb,
     write_json,
-    write_log,
     write_sample_arrays,
     write_tables,
 )
@@ -21,12 +20,14 @@ from riemaug.run.columns import columns_of_run
 from riemaug.run.outcome import Outcome, is_finished, nothing_left
 from riemaug.run.plan import Plan, plan_augment, plan_fit
 from riemaug.run.progress import Listener
-from riemaug.run.provenance import fingerprint, log_lines, provenance
+from riemaug.run.provenance import fingerprint, provenance
+from riemaug.run.record import RunRecord
 from riemaug.run.reporting import class_report, kept_arrays, model_name, sharing_note, training_notes
 from riemaug.run.request import AugmentRequest, FitRequest, identity_of
 from riemaug.run.sample_specs import of_classes, sample_spec
 from riemaug.run.sharing import Sharing
 from riemaug.run.stages import Stages
+from riemaug.run.telling import tell_end, tell_notes, tell_plan, tell_request, tell_written
 from riemaug.run.tuning import kept_tuning
 from riemaug.run.workdir import (
     IDENTITY_KEY,
@@ -35,10 +36,14 @@ from riemaug.run.workdir import (
     open_run,
 )
 from riemaug.serialization import (
+    DESCRIPTION_NAME,
+    WEIGHTS_NAME,
     FittedGenerators,
     classes_by_model,
     save_generators,
 )
+
+MODEL_FILES = (WEIGHTS_NAME, DESCRIPTION_NAME)
 
 Announce = Callable[[Plan], None]
 """Hears the plan before the first epoch: what will be done, with its cost."""
@@ -54,67 +59,76 @@ def fit(request: FitRequest, announce: Announce | None = None, listener: Listene
     TrainingError
         A class could not be trained; the others' results are kept for `--resume`.
     """
-    started = time.monotonic()
-    plan = plan_fit(request)
-    identity = identity_of(request, plan.fingerprint, __version__, plan.device)
-    if is_finished(request, identity):
-        return nothing_left(request.out, request.out)
-    with open_run(request.out, request.data, identity, request.run.resume) as work:
-        if announce is not None:
-            announce(plan)
-        stages = Stages(plan, work.absolute())
-        sharing, results = stages.run(listener)
-        generators = gathered(plan, stages.fitted(sharing))
-        tuning = kept_tuning(work)
-        save_generators(request.out, generators)
-        seconds = time.monotonic() - started
-        write_json(
-            request.out / RUN_NAME,
-            provenance(request, plan.device, generators, results, seconds)
-            | {
-                "notes": list(_notes(plan, sharing, tuning, generators)),
-                "data": fingerprint(plan),
-                "sharing": sharing.to_dict(),
-                "tuning": tuning,
-                IDENTITY_KEY: identity,
-            },
-        )
-    return Outcome(request.out, generators, tuple(results), seconds)
+    with RunRecord(request.run.log_level) as record:
+        with stage("plan"):
+            tell_request(request)
+            plan = plan_fit(request)
+            identity = identity_of(request, plan.fingerprint, __version__, plan.device)
+            tell_plan(plan)
+        if is_finished(request, identity):
+            return nothing_left(request.out, request.out)
+        with (
+            open_run(request.out, request.data, identity, request.run.resume) as work,
+            record.in_folder(request.out, work),
+        ):
+            if announce is not None:
+                announce(plan)
+            stages = Stages(plan, work.absolute())
+            sharing, results = stages.run(listener)
+            with stage("save"):
+                generators = gathered(plan, stages.fitted(sharing))
+                save_generators(request.out, generators)
+                tell_written(request.out, MODEL_FILES)
+            _write_run_file(request, plan, sharing, generators, results, work, record, identity)
+        return Outcome(request.out, generators, tuple(results), record.seconds)
 
 
 def augment(
     request: AugmentRequest, announce: Announce | None = None, listener: Listener | None = None
 ) -> Outcome:
     """Fit, draw, write and report: the main job. Raises as `fit` does."""
-    started = time.monotonic()
-    plan = plan_augment(request)
-    identity = identity_of(request, plan.fingerprint, __version__, plan.device)
-    if is_finished(request, identity):
-        return nothing_left(request.out, request.out)
-    with open_run(request.out, request.data, identity, request.run.resume) as work:
-        if announce is not None:
-            announce(plan)
-        spec = sample_spec(request, plan.dataset.format, plan.dataset)
-        stages = Stages(plan, work.absolute(), of_classes(spec, plan.counts))
-        sharing, results = stages.run(listener)
-        generators = gathered(plan, stages.fitted(sharing))
-        model_hash = save_generators(request.out, generators)
-        real = _real_files(request, plan)
-        write_tables(
-            request.out,
-            results,
-            request.sampling.seed,
-            model_hash,
-            real,
-            _groups(plan, real),
-            plan.dataset.format.bids,
-        )
-        if plan.dataset.format.is_one_file:
-            write_sample_arrays(
-                request.out, work, plan.dataset.format, plan.dataset.label_values, len(generators.classes)
-            )
-        _finish(request, plan, sharing, generators, results, work, started, model_hash, identity)
-    return Outcome(request.out, generators, tuple(results), time.monotonic() - started)
+    with RunRecord(request.run.log_level) as record:
+        with stage("plan"):
+            tell_request(request)
+            plan = plan_augment(request)
+            identity = identity_of(request, plan.fingerprint, __version__, plan.device)
+            tell_plan(plan)
+        if is_finished(request, identity):
+            return nothing_left(request.out, request.out)
+        with (
+            open_run(request.out, request.data, identity, request.run.resume) as work,
+            record.in_folder(request.out, work),
+        ):
+            if announce is not None:
+                announce(plan)
+            spec = sample_spec(request, plan.dataset.format, plan.dataset)
+            stages = Stages(plan, work.absolute(), of_classes(spec, plan.counts))
+            sharing, results = stages.run(listener)
+            with stage("save"):
+                generators = gathered(plan, stages.fitted(sharing))
+                model_hash = save_generators(request.out, generators)
+                _write_samples(request, plan, generators, results, work, model_hash)
+            with stage("report"):
+                _write_report(request, plan, sharing, generators, results, work, record, model_hash)
+            _write_run_file(request, plan, sharing, generators, results, work, record, identity, model_hash)
+        return Outcome(request.out, generators, tuple(results), record.seconds)
+
+
+def _write_samples(
+    request: AugmentRequest,
+    plan: Plan,
+    generators: FittedGenerators,
+    results: list[dict[str, Any]],
+    work: WorkDir,
+    model_hash: str,
+) -> None:
+    """Write what lies at the top of OUT: the tables, and the samples where they are one file."""
+    out, fmt, real = request.out, plan.dataset.format, _real_files(request, plan)
+    groups = _groups(plan, real)
+    write_tables(out, results, request.sampling.seed, model_hash, real, groups, fmt.bids)
+    if fmt.is_one_file:
+        write_sample_arrays(out, work, fmt, plan.dataset.label_values, len(generators.classes))
+    tell_written(out, (*MODEL_FILES, "manifest.csv", "metadata.csv", *SAMPLES_NAMES))
 
 
 def gathered(plan: Plan, classes: tuple[ClassModel, ...]) -> FittedGenerators:
@@ -150,39 +164,54 @@ def _groups(plan: Plan, real: Sequence[tuple[str, str]]) -> dict[str, str] | Non
     return {name: group for (name, _), group in zip(real, plan.dataset.groups, strict=True)}
 
 
-def _finish(
+def _write_report(
     request: AugmentRequest,
     plan: Plan,
     sharing: Sharing,
     generators: FittedGenerators,
     results: list[dict[str, Any]],
     work: WorkDir,
-    started: float,
+    record: RunRecord,
     model_hash: str,
-    identity: dict[str, Any],
 ) -> None:
-    """Write report, log and, as the last sign of a finished run, run.json."""
+    fitted, taken = plan.decided(sharing.shared), record.summary()
+    notes = _notes(plan, sharing, kept_tuning(work), generators)
+    data = _report_data(request, fitted, generators, results, work, taken, model_hash, notes)
+    write_report(data, request.out / "report.html")
+    tell_written(request.out, ("report.html",))
+
+
+def _write_run_file(
+    request: FitRequest,
+    plan: Plan,
+    sharing: Sharing,
+    generators: FittedGenerators,
+    results: list[dict[str, Any]],
+    work: WorkDir,
+    record: RunRecord,
+    identity: dict[str, Any],
+    model_hash: str | None = None,
+) -> None:
+    """Write run.json, the last sign of a finished run; with the hash of the model if samples were drawn."""
     tuning = kept_tuning(work)
     notes = _notes(plan, sharing, tuning, generators)
-    seconds, fitted = time.monotonic() - started, plan.decided(sharing.shared)
-    write_report(
-        _report_data(request, fitted, generators, results, work, seconds, model_hash, notes),
-        request.out / "report.html",
-    )
-    write_log(request.out / "run.log", log_lines(generators.classes, results, notes, seconds))
+    tell_notes([note for note in notes if note not in plan.notes])
+    drawn = {}
+    if model_hash is not None:
+        drawn = {"resolved": resolved(plan.decided(sharing.shared), work), "model_sha256": model_hash}
     write_json(
         request.out / RUN_NAME,
-        provenance(request, plan.device, generators, results, seconds)
+        provenance(request, plan.device, generators, results, record.summary())
         | {
             "notes": list(notes),
             "data": fingerprint(plan),
             "sharing": sharing.to_dict(),
             "tuning": tuning,
-            "resolved": resolved(fitted, work),
-            "model_sha256": model_hash,
+            **drawn,
             IDENTITY_KEY: identity,
         },
     )
+    tell_end(sum(len(result.get("files", ())) for result in results), record.seconds)
 
 
 def resolved(plan: Plan, work: WorkDir) -> dict[str, Any]:
@@ -209,7 +238,7 @@ def _report_data(
     generators: FittedGenerators,
     results: list[dict[str, Any]],
     work: WorkDir,
-    seconds: float,
+    taken: dict[str, Any],
     model_hash: str,
     notes: tuple[str, ...],
 ) -> ReportData:
@@ -241,8 +270,8 @@ def _report_data(
         sampler=sampling.sampler_for(request.generator.model),
         model=request.generator.model,
         model_hash=model_hash,
-        total_seconds=seconds,
-        peak_memory_mb=peak_memory_mb(),
+        total_seconds=taken["seconds"],
+        peak_memory_mb=taken["peak_memory_mb"],
         environment=environment(plan.device),
         show_real=request.real_in_report,
     )

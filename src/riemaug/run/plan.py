@@ -15,6 +15,7 @@ from riemaug.config import Amount, GeneratorConfig, SamplingConfig
 from riemaug.data import Dataset, RangeScaler, SampleFormat, check_class_names
 from riemaug.data.writing import check_can_include_real
 from riemaug.errors import InvalidInputError
+from riemaug.logs import stage
 from riemaug.models import ModelConfig
 from riemaug.models.defaults import is_binary
 from riemaug.run.choices import check_choices, check_precision, check_validation, notes_on_choices
@@ -170,7 +171,8 @@ def make_plan(request: FitRequest, sampling: SamplingConfig, amount: Amount | No
     InvalidInputError, ResourceError
         The data or options break a rule, or the job cannot fit; nothing was written.
     """
-    dataset = request.reading.read(request.data)
+    with stage("read"):
+        dataset = request.reading.read(request.data)
     if not dataset.format.is_one_file and dataset.format.bids is None:
         check_class_names(dataset.class_names)
     counts = (0,) * len(dataset.class_names) if amount is None else new_counts(amount, dataset.counts)

@@ -1,19 +1,22 @@
 """The job `sample`: draw from a saved model into OUT, each class in a task of its own."""
 
-import time
+from typing import Any
 
 from riemaug._version import __version__
 from riemaug.data import Dataset
+from riemaug.logs import stage
 from riemaug.parallel import run_tasks
-from riemaug.run.collect import write_json, write_sample_arrays, write_tables
+from riemaug.run.collect import SAMPLES_NAMES, write_json, write_sample_arrays, write_tables
 from riemaug.run.jobs import ClassJob
 from riemaug.run.outcome import Outcome, is_finished, nothing_left
 from riemaug.run.progress import Listener, ProgressWatch, TaskProgress
 from riemaug.run.provenance import provenance
+from riemaug.run.record import RunRecord
 from riemaug.run.request import SampleRequest, identity_of
 from riemaug.run.sample_specs import of_classes, sample_spec
 from riemaug.run.sampling_plan import plan_sample
 from riemaug.run.tasks import run_class_job
+from riemaug.run.telling import tell_end, tell_request, tell_written
 from riemaug.run.training_set import read_training_set
 from riemaug.run.workdir import IDENTITY_KEY, RUN_NAME, WorkDir, open_run
 from riemaug.serialization import WEIGHTS_NAME, FittedGenerators, file_hash
@@ -21,33 +24,48 @@ from riemaug.serialization import WEIGHTS_NAME, FittedGenerators, file_hash
 
 def sample(request: SampleRequest, listener: Listener | None = None) -> Outcome:
     """Draw from a saved model into OUT. Raises as `riemaug.run.pipeline.fit` does."""
-    started = time.monotonic()
     out = request.out
-    plan = plan_sample(request)
-    generators, counts = plan.generators, plan.counts
-    model_hash = file_hash(request.model / WEIGHTS_NAME)
-    identity = identity_of(request, model_hash, __version__)
-    if is_finished(request, identity):
-        return nothing_left(out, request.model)
-    training_set = None
-    if request.real is not None:
-        training_set = read_training_set(request.real, request.reading, generators)
-    with open_run(out, request.real, identity, request.run.resume) as work:
-        jobs = _sample_jobs(request, generators, counts, work, training_set)
-        with ProgressWatch([job.progress for job in jobs], listener):
-            results = list(run_tasks(run_class_job, jobs, request.run.jobs or 1))
-        write_tables(out, results, request.sampling.seed, model_hash, bids=generators.sample_format.bids)
-        if generators.sample_format.is_one_file:
-            write_sample_arrays(
-                out, work, generators.sample_format, generators.label_values, len(generators.classes)
+    with RunRecord(request.run.log_level) as record:
+        with stage("plan"):
+            tell_request(request)
+            plan = plan_sample(request)
+            generators, counts = plan.generators, plan.counts
+            model_hash = file_hash(request.model / WEIGHTS_NAME)
+            identity = identity_of(request, model_hash, __version__)
+        if is_finished(request, identity):
+            return nothing_left(out, request.model)
+        training_set = None
+        if request.real is not None:
+            with stage("read"):
+                training_set = read_training_set(request.real, request.reading, generators)
+        with open_run(out, request.real, identity, request.run.resume) as work, record.in_folder(out, work):
+            jobs = _sample_jobs(request, generators, counts, work, training_set)
+            with stage("classes"), ProgressWatch([job.progress for job in jobs], listener):
+                results = list(run_tasks(run_class_job, jobs, request.run.jobs or 1))
+            with stage("save"):
+                _write_at_the_top(request, generators, results, work, model_hash)
+            write_json(
+                out / RUN_NAME,
+                provenance(request, "cpu", generators, results, record.summary())
+                | {"model_sha256": model_hash, IDENTITY_KEY: identity},
             )
-        seconds = time.monotonic() - started
-        write_json(
-            out / RUN_NAME,
-            provenance(request, "cpu", generators, results, seconds)
-            | {"model_sha256": model_hash, IDENTITY_KEY: identity},
-        )
-    return Outcome(out, generators, tuple(results), seconds)
+            tell_end(sum(len(result["files"]) for result in results), record.seconds)
+        return Outcome(out, generators, tuple(results), record.seconds)
+
+
+def _write_at_the_top(
+    request: SampleRequest,
+    generators: FittedGenerators,
+    results: list[dict[str, Any]],
+    work: WorkDir,
+    model_hash: str,
+) -> None:
+    """Write the tables of OUT, and the samples where they are one file."""
+    out, fmt = request.out, generators.sample_format
+    write_tables(out, results, request.sampling.seed, model_hash, bids=fmt.bids)
+    if fmt.is_one_file:
+        write_sample_arrays(out, work, fmt, generators.label_values, len(generators.classes))
+    tell_written(out, ("manifest.csv", "metadata.csv", *SAMPLES_NAMES))
 
 
 def _sample_jobs(

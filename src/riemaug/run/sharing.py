@@ -13,6 +13,7 @@ enough because one answer is given for all of them.
 """
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -22,12 +23,14 @@ import torch
 from riemaug.atomic import atomic_write_text
 from riemaug.class_model import ClassModel
 from riemaug.errors import TrainingError
+from riemaug.logs import stage
 from riemaug.random import Stream
 from riemaug.run.fitting import ClassRows, FitJob, load_fitted, run_fit_job, unit_rows
 from riemaug.run.workdir import WorkDir
 from riemaug.training import TrainingConfig
 from riemaug.training.batches import num_batches
 
+log = logging.getLogger(__name__)
 MEASURED_CLASSES = 4
 HELD_OUT_SHARE = 0.2
 LEAST_SAMPLES = 5
@@ -144,11 +147,13 @@ def run_rehearsal(job: RehearsalJob) -> list[float] | None:
     fit.work.path.mkdir(exist_ok=True)
     result = fit.work.result(fit.index)
     if not result.is_file():
-        try:
-            run_fit_job(fit)
-            scores = _scores(job, load_fitted(fit.work, fit.index, fit.networks))
-        except TrainingError:
-            scores = None
+        with stage("rehearse"):
+            try:
+                run_fit_job(fit)
+                scores = _scores(job, load_fitted(fit.work, fit.index, fit.networks))
+            except TrainingError as error:
+                log.warning("%s", error)
+                scores = None
         atomic_write_text(result, json.dumps(scores))
     fit.progress.tell("done")
     return json.loads(result.read_text(encoding="utf-8"))

@@ -1,11 +1,13 @@
 """What every job is made of: decide about sharing, train, sample. The stages keep what is done."""
 
+import logging
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from riemaug.class_model import NO_NETWORKS, ClassModel, Networks
+from riemaug.logs import fields, stage
 from riemaug.parallel import run_tasks
 from riemaug.run.fitting import ClassRows, FitJob, load_fitted
 from riemaug.run.jobs import ClassJob, SampleSpec
@@ -23,6 +25,7 @@ from riemaug.run.tasks import run_class_job, run_shared_fit
 from riemaug.run.tuning import search_constants, tuning_config
 from riemaug.run.workdir import WorkDir
 
+log = logging.getLogger(__name__)
 TRIAL_WEIGHT = 0.5
 """A trial of a search, in units of all the work on all classes: it draws nothing and may be given up."""
 REHEARSAL_WEIGHT = 0.15
@@ -56,16 +59,23 @@ class Stages:
         TrainingError, SamplingError, ResourceError
             The message names the class.
         """
-        rehearsal, sharing = self._decide(listener)
-        before, tuned = self._tuned(sharing.shared, rehearsal, listener)
+        with stage("rehearse"):
+            rehearsal, sharing = self._decide(listener)
+            log.info(
+                "one model for all: %s; %s", sharing.shared, sharing.reason, extra=fields(**asdict(sharing))
+            )
+        with stage("tune"):
+            before, tuned = self._tuned(sharing.shared, rehearsal, listener)
         fits = tuned.fit_jobs(sharing.shared)
         jobs = self._class_jobs(fits, sharing.shared)
         shared = fits if sharing.shared else []
         tasks = [*before, *(fit.progress for fit in shared), *(job.progress for job in jobs)]
         with ProgressWatch(tasks, listener):
-            for fit in shared:
-                list(run_tasks(run_shared_fit, [fit], 1))
-            return sharing, list(run_tasks(run_class_job, jobs, self.plan.estimate.num_jobs))
+            with stage("fit"):
+                for fit in shared:
+                    list(run_tasks(run_shared_fit, [fit], 1))
+            with stage("classes"):
+                return sharing, list(run_tasks(run_class_job, jobs, self.plan.estimate.num_jobs))
 
     def fitted(self, sharing: Sharing) -> tuple[ClassModel, ...]:
         """Return the trained classes; for after `run`."""

@@ -1,6 +1,7 @@
 """The work of one class, in a process of its own: fit, draw, decode, write. Each stage resumes."""
 
 import json
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,11 +11,15 @@ import torch
 from riemaug.atomic import atomic_write_text
 from riemaug.class_model import ClassModel
 from riemaug.errors import ResourceError, SamplingError
+from riemaug.evaluation.copying import DroppedCopies
+from riemaug.logs import fields, in_class, stage
 from riemaug.run.fitting import FitJob, load_fitted, run_fit_job
 from riemaug.run.jobs import ClassJob
 from riemaug.run.progress import ProgressFile
 from riemaug.run.sampling import sample_class
 from riemaug.serialization import load_generators
+
+log = logging.getLogger(__name__)
 
 
 def run_class_job(job: ClassJob) -> dict[str, Any]:
@@ -27,14 +32,19 @@ def run_class_job(job: ClassJob) -> dict[str, Any]:
     """
     result_path, progress = job.work.result(job.index), job.progress
     if result_path.is_file():
+        with in_class(job.name):
+            log.info("was done before")
         progress.tell("done")
         return json.loads(result_path.read_text(encoding="utf-8"))
-    with naming(f"class {job.name!r}"):
-        item = _fitted(job, progress)
+    with naming(f"class {job.name!r}"), in_class(job.name):
+        with stage("fit"):
+            item = _fitted(job, progress)
         seconds = item.history.seconds / job.fit_shares
         result: dict[str, Any] = {"class": job.name, "fit_seconds": seconds}
         if job.sample is not None:
-            result |= sample_class(job, job.sample, item, progress)
+            with stage("sample"):
+                result |= sample_class(job, job.sample, item, progress)
+                _tell_of_samples(result, job.sample.count)
     atomic_write_text(result_path, json.dumps(result, ensure_ascii=False))
     progress.tell("done")
     return result
@@ -56,8 +66,30 @@ def naming(whose: str) -> Iterator[None]:
 
 def run_shared_fit(job: FitJob) -> None:
     """Train a model as a task of its own; raises as `run_fit_job` and, for lack of memory, ResourceError."""
-    with naming(f"the model of {len(job.classes)} classes"):
+    with naming(f"the model of {len(job.classes)} classes"), stage("fit"):
         run_fit_job(job)
+
+
+def _tell_of_samples(result: dict[str, Any], wanted: int) -> None:
+    """Note what was drawn; samplers that have not converged are worth a warning."""
+    diagnostics = result["diagnostics"]
+    dropped = None if result["dropped"] is None else DroppedCopies.from_dict(result["dropped"])
+    count, account = (wanted, "") if dropped is None else (dropped.kept, f"{dropped.describe()}; ")
+    is_sound = diagnostics.get("converged") is not False and count == wanted
+    log.log(
+        logging.INFO if is_sound else logging.WARNING,
+        "%d samples; %s%s",
+        count,
+        account,
+        diagnostics["message"],
+        extra=fields(
+            samples=count,
+            sample_seconds=round(result["sample_seconds"], 2),
+            write_seconds=round(result["write_seconds"], 2),
+            dropped=result["dropped"],
+            diagnostics=diagnostics,
+        ),
+    )
 
 
 def _fitted(job: ClassJob, progress: ProgressFile) -> ClassModel:

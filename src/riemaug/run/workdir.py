@@ -75,6 +75,16 @@ class WorkDir:
         """The file that says what a search of constants found, once it has ended."""
         return self.path / "tuning.json"
 
+    @property
+    def parts(self) -> Path:
+        """The file that says what the run has taken so far of time, memory and processor."""
+        return self.path / "parts.json"
+
+    @property
+    def logs(self) -> Path:
+        """The folder in which each worker process keeps its records."""
+        return self.path / "log"
+
     def samples(self, index: int) -> Path:
         """Return the samples of a class that are to go into one npz file; whole once there is a result."""
         return self.path / f"class-{index:04d}.samples.npy"

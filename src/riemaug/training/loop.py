@@ -1,5 +1,6 @@
 """The training loop: Adam, early stopping on the ELBO, best weights, never NaN."""
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +34,8 @@ from riemaug.training.reports import EpochReport, RollbackReport
 from riemaug.training.state import History, TrainingState
 from riemaug.training.validation import HeldOut
 from riemaug.training.weights import KeptWeights, copy_weights, restore_weights
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -318,6 +321,13 @@ class Trainer:
             self.learning_rate,
             self.config.divergence_weight(history.num_epochs - 1),
         )
+        log.debug(
+            "epoch %d: ELBO %.4f, best %.4f, rate %g",
+            report.epoch,
+            report.elbo,
+            report.best_elbo,
+            self.learning_rate,
+        )
         if self.on_epoch is not None:
             self.on_epoch(report)
         self.callbacks.epoch(report)
@@ -332,6 +342,13 @@ class Trainer:
             return
         self.best.restore()
         self.optimization.restart(self.learning_rate / 2.0)
+        log.warning(
+            "after epoch %d %s: back to the best weights, roll-back %d, learning rate %g",
+            history.num_epochs,
+            reason,
+            history.rollbacks,
+            self.learning_rate,
+        )
         self.callbacks.rollback(
             RollbackReport(history.num_epochs, reason, history.rollbacks, self.learning_rate)
         )
@@ -369,6 +386,7 @@ class Trainer:
         restore_weights(self.model, state.weights)
         self.history = state.history
         self.history.stop_reason = ""
+        log.info("training goes on after epoch %d", self.history.num_epochs)
         self.optimization.resume(state.learning_rate, state.optimizer)
         self.precision.restore(state.loss_scale)
 

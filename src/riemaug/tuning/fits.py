@@ -1,5 +1,6 @@
 """The work of a trial: models trained on a part of their samples, scored on what was held out."""
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,12 +10,15 @@ from jaxtyping import Bool, Float32, Float64, Int
 from riemaug.class_model import ClassModel, TrainingRows, fit_model
 from riemaug.config import TEMPERED_SAMPLERS, SamplingConfig
 from riemaug.errors import InvalidInputError, SamplingError, TrainingError
+from riemaug.logs import stage
 from riemaug.models.config import ModelConfig, ModelKind
 from riemaug.random import Stream
 from riemaug.samplers import MixtureSampler, PriorSampler
 from riemaug.training.augmentation import AugmentationConfig
 from riemaug.training.config import TrainingConfig
 from riemaug.tuning.evidence import LatentLaw, law_evidence
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,15 +83,17 @@ def score_held_out(fit: HeldOutFit) -> Float64[np.ndarray, " m"] | None:
 
     A sample's likelihood is that under the law which riemaug draws new samples of its class from.
     """
-    try:
-        items = _fitted(fit)
-        evidence = np.full(len(fit.data), np.nan)
-        for label, item in enumerate(items):
-            rows = fit.held_out & (fit.labels == label)
-            if rows.any():
-                evidence[rows] = _evidence(item, fit, torch.from_numpy(fit.data[rows]))
-    except (TrainingError, SamplingError):
-        return None
+    with stage("tune"):
+        try:
+            items = _fitted(fit)
+            evidence = np.full(len(fit.data), np.nan)
+            for label, item in enumerate(items):
+                rows = fit.held_out & (fit.labels == label)
+                if rows.any():
+                    evidence[rows] = _evidence(item, fit, torch.from_numpy(fit.data[rows]))
+        except (TrainingError, SamplingError) as error:
+            log.warning("a trial's choice was not trained or drawn from: %s", error)
+            return None
     scored = evidence[fit.held_out]
     return scored if bool(np.isfinite(scored).all()) else None
 

@@ -1,6 +1,7 @@
 """The search: trials one after another, each judged on held-out samples, the best kept if it is better."""
 
 import hashlib
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,7 @@ from jaxtyping import Bool, Float32, Int
 from pydantic import BaseModel, ConfigDict, Field
 
 from riemaug.config import SamplingConfig
+from riemaug.logs import fields
 from riemaug.models.config import ModelConfig
 from riemaug.parallel import run_tasks
 from riemaug.random import Stream
@@ -26,6 +28,7 @@ from riemaug.tuning.space import Choice, SearchSpace
 from riemaug.tuning.split import held_out_rows
 from riemaug.tuning.store import Trial, TrialStore
 
+log = logging.getLogger(__name__)
 MOST_CLASSES = 10
 """So many classes, evenly chosen, stand for all where each has a model of its own."""
 FITS_A_ROUND = 4
@@ -236,7 +239,16 @@ class _Search:
             if proposal is not None and not is_last and proposal.is_hopeless(index, round_means[-1]):
                 state = "pruned"
                 break
-        return Trial(number, choice, state, round_means, evidence, round(time.monotonic() - started, 6))
+        seconds = round(time.monotonic() - started, 6)
+        log.info(
+            "trial %d %s: %.2f held-out nats after %d rounds",
+            number,
+            state,
+            round_means[-1] if round_means else math.nan,
+            len(round_means),
+            extra=fields(trial=number, state=state, choice=choice, round_means=round_means, seconds=seconds),
+        )
+        return Trial(number, choice, state, round_means, evidence, seconds)
 
     def _scores(self, number: int, fits: Sequence[HeldOutFit], start: int) -> Iterator[Any]:
         """Yield the scores of one round of fits; tell of each."""
