@@ -1,0 +1,105 @@
+"""Workers of this machine or of a cluster, all reached through joblib, that take attempts at tasks."""
+
+import os
+import warnings
+from collections.abc import Callable, Generator, Iterator
+from typing import Any
+
+import joblib
+from joblib.externals.loky.process_executor import BrokenProcessPool
+
+from riemaug._version import __version__
+from riemaug.errors import InvalidInputError, ResourceError
+from riemaug.parallel.attempt import Attempt, Outcome
+from riemaug.parallel.cluster import ClusterBackend
+from riemaug.parallel.local_workers import interrupts_held_back
+from riemaug.parallel.run_folder import RunFolder
+
+
+class Pool:
+    """Takes attempts at tasks, so many at once, and tells what becomes of each.
+
+    Parameters
+    ----------
+    cluster : ClusterBackend, optional
+        None for processes of this machine.
+    num_jobs : int
+    folder : RunFolder
+        Where tasks leave marks.
+    """
+
+    def __init__(self, cluster: ClusterBackend | None, num_jobs: int, folder: RunFolder) -> None:
+        self.cluster, self.num_jobs, self.folder = cluster, num_jobs, folder
+
+    def attempt(
+        self, function: Callable[[Any], Any], task: Any, number: int, limit: int, device: str
+    ) -> Attempt:
+        """Return what a worker is to do; see `Attempt`."""
+        if self.cluster is None:
+            return Attempt(function, task, number, self.folder, limit, device, os.getpid())
+        from riemaug.parallel.payload import packed  # needs what comes with a cluster's library
+
+        return Attempt(function, packed(task, self.folder.path), number, self.folder, limit, device)
+
+    def outcomes(
+        self, attempts: Iterator[Attempt], num_jobs: int
+    ) -> Generator[tuple[int, Outcome], None, None]:
+        """Yield number and outcome of attempts in the order in which they end.
+
+        Where workers of this machine are lost, the rest of the attempts has none: they end together.
+
+        Raises
+        ------
+        ResourceError
+            The cluster was lost.
+        InvalidInputError
+            Its workers do not have riemaug.
+        """
+        options: dict[str, Any] = {
+            "n_jobs": max(2, num_jobs),  # of one job joblib would do the tasks in this process
+            "backend": self.cluster or "loky",
+            "return_as": "generator_unordered",
+            "pre_dispatch": num_jobs,
+            "batch_size": 1,
+        }
+        workers: Any = joblib.Parallel(**options)
+        outcomes: Any = None
+        try:
+            with interrupts_held_back():
+                outcomes = workers(joblib.delayed(_numbered)(attempt) for attempt in attempts)
+            yield from outcomes
+        except BrokenProcessPool:
+            return
+        except Exception as error:
+            if self.cluster is None:
+                raise
+            raise _cluster_error(error) from error
+        finally:
+            if outcomes is not None:
+                _end(outcomes)
+
+
+def _numbered(attempt: Attempt) -> tuple[int, Outcome]:
+    return attempt.number, attempt()
+
+
+def _end(outcomes: Any) -> None:
+    """End what is still at work, if somebody stopped listening; joblib would warn of that."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*tasks (have been|which were still)")
+        outcomes.close()
+
+
+def _cluster_error(error: Exception) -> Exception:
+    """Return in one line what went wrong outside of all tasks."""
+    text = str(error).strip()
+    if "No module named 'riemaug" in text:
+        return InvalidInputError(
+            f"riemaug {__version__} must be installed on all machines of the cluster, it is not on one: "
+            "install it there"
+        )
+    told = f"{type(error).__name__}: {text.splitlines()[-1].strip()}" if text else type(error).__name__
+    return ResourceError(
+        f"the cluster must be there until the last task has ended, it was lost ({told}): start it again; "
+        "what was done is kept"
+    )
