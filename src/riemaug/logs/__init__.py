@@ -10,6 +10,7 @@ from riemaug.logs.clock import StageClock as StageClock
 from riemaug.logs.context import in_class as in_class
 from riemaug.logs.context import stage as stage
 from riemaug.logs.lines import fields as fields
+from riemaug.logs.run_log import IN_LOG as IN_LOG
 from riemaug.logs.run_log import LOG_NAME as LOG_NAME
 from riemaug.logs.run_log import RunLog as RunLog
 from riemaug.logs.usage import peak_memory_mb as peak_memory_mb

@@ -22,6 +22,8 @@ from riemaug.logs.usage import Usage
 from riemaug.logs.workers import LIVE, WorkerFiles
 
 LOG_NAME = "run.log"
+IN_LOG = "the traceback is in"
+"""How the note begins that an unexpected error carries whose traceback a log has."""
 LEVELS = ("debug", "info", "warning", "error")
 POLL_SECONDS = 1.0
 """How often the records of worker processes are taken over."""
@@ -144,7 +146,7 @@ def _tell(error: BaseException, path: Path) -> None:
         LOGGER.error("%s", error)
     elif isinstance(error, Exception):
         LOGGER.critical("unexpected %s: %s", type(error).__name__, error, exc_info=error)
-        error.add_note(f"the traceback is in {path}")
+        error.add_note(f"{IN_LOG} {path}")
 
 
 def _records_by_process(path: Path, workers: Path) -> Counter[str]:
