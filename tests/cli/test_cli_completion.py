@@ -1,12 +1,15 @@
 """The shell completes commands, options and their values; misspelt ones are guessed."""
 
 import os
+import select
+import shutil
 import subprocess
 import sys
+import time
 from typing import get_args
 
 import pytest
-from cli_runs import run_for_real
+from cli_runs import EXECUTABLE, run_for_real
 
 from riemaug.cli.choices import VALUES
 from riemaug.config import GeneratorConfig, SamplerName, Sharing
@@ -79,6 +82,117 @@ def completed(*words):
 )
 def test_bash_completes(words, offered):
     assert completed(*words) == offered
+
+
+TYPED = {
+    "riemaug augm": "riemaug augment ",
+    "riemaug sample m o --dry": "riemaug sample m o --dry-run ",
+    "riemaug augment d o --sampler mix": "riemaug augment d o --sampler mixture ",
+    "riemaug augment d o --sampler wal": "riemaug augment d o --sampler walk",  # as far as it is clear
+}
+"""What is typed before the tabulator, and what stands in the line after it: commands, options, choices."""
+BASH = r"""
+PS1=
+bind 'set bell-style none'
+eval "$(_RIEMAUG_COMPLETE=source_bash riemaug)"
+show() { echo "<$READLINE_LINE>"; READLINE_LINE=; }
+bind -x '"\C-xs": show'
+echo ready
+"""
+ZSH = r"""
+PROMPT=
+autoload -Uz compinit && compinit -u -D
+eval "$(_RIEMAUG_COMPLETE=source_zsh riemaug)"
+show() { print -r -- "<$BUFFER>"; BUFFER= }
+zle -N show
+bindkey '^Xs' show
+echo ready
+"""
+SHELLS = {"bash": (["bash", "--norc", "--noprofile", "-i"], BASH), "zsh": (["zsh", "-f", "-i"], ZSH)}
+"""How a shell is started without the user's settings; what turns completion on, and makes Ctrl-X s print the
+line and empty it."""
+
+
+def needs(shell):
+    return pytest.mark.skipif(shutil.which(shell) is None, reason=f"{shell} is not installed")
+
+
+def shell_environment(home):
+    """Return an environment in which the shell finds the command, and no settings of its own."""
+    path = os.pathsep.join([str(EXECUTABLE.parent), os.environ["PATH"]])
+    return {**os.environ, "PATH": path, "HOME": str(home), "TERM": "dumb", "INPUTRC": os.devnull}
+
+
+class Terminal:
+    """A shell at a terminal of its own."""
+
+    def __init__(self, command, home):
+        import pty  # there is none on Windows
+
+        self.end, inner = pty.openpty()
+        self.process = subprocess.Popen(
+            command,
+            stdin=inner,
+            stdout=inner,
+            stderr=inner,
+            env=shell_environment(home),
+            start_new_session=True,
+        )
+        os.close(inner)
+
+    def type(self, text):
+        os.write(self.end, text.encode())
+
+    def until(self, mark, timeout=60):
+        """Return all that is shown until the mark is."""
+        shown, last = "", time.monotonic() + timeout
+        while mark not in shown:
+            assert time.monotonic() < last, shown
+            if select.select([self.end], [], [], 1)[0]:
+                shown += os.read(self.end, 4096).decode(errors="replace")
+        return shown
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        os.close(self.end)
+
+
+@pytest.mark.parametrize("shell", [pytest.param(name, marks=needs(name)) for name in SHELLS])
+def test_a_shell_completes_what_is_typed(shell, tmp_path):
+    command, setup = SHELLS[shell]
+    (tmp_path / "setup").write_text(setup)
+    terminal = Terminal(command, tmp_path)
+    try:
+        terminal.type(f". {tmp_path / 'setup'}\n")
+        terminal.until("ready")
+        for typed, completed_to in TYPED.items():
+            terminal.type(f"{typed}\t\x18s")
+            assert f"<{completed_to}>" in terminal.until(">")
+    finally:
+        terminal.close()
+
+
+@needs("fish")
+def test_fish_completes(tmp_path):
+    offered = {
+        "riemaug augm": ["augment"],
+        "riemaug sample m o --dry": ["--dry-run"],
+        "riemaug augment d o --sampler wal": ["walk", "walk-paper", "walk-paper-code"],
+    }
+    asked = "".join(f"complete -C '{line}'; echo end\n" for line in offered)
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", f"_RIEMAUG_COMPLETE=source_fish riemaug | source\n{asked}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        env=shell_environment(tmp_path),
+    )
+    answers = [
+        [line.split("\t")[0] for line in part.split("\n") if line] for part in done.stdout.split("end\n")
+    ]
+    assert answers == [*offered.values(), []]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
