@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_runs import Command, digit_images, everything_in, start, wait_until
+from cli_runs import Command, digit_images, everything_in, read_log, start, wait_until
 from PIL import Image
 
 from riemaug.data.manifest import write_manifest, write_metadata
@@ -57,7 +57,13 @@ def test_the_verdict_is_told_and_all_is_written_beside_the_synthetic_samples(
     assert "2 seeds, logistic" in done.err
     assert "nothing points to copying" in done.err
     out = tmp_path / "made-evaluation"
-    assert sorted(path.name for path in out.iterdir()) == ["evaluation.json", "evaluation.md", "runs.jsonl"]
+    made = ["evaluation.json", "evaluation.md", "run.log", "runs.jsonl"]
+    assert sorted(path.name for path in out.iterdir()) == made
+    told = read_log(out)
+    assert told[0]["fields"]["job"] == "evaluate"
+    assert told[0]["fields"]["command"].startswith("riemaug evaluate ")
+    runs = [record for record in told if record["fields"].get("key", [""])[0] == "run"]
+    assert len(runs) == 10, "two seeds of five training sets"
     document = json.loads((out / "evaluation.json").read_text())
     assert {run["trained_on"] for run in document["runs"]} == {"real", "synthetic", "both", "classic", "all"}
     assert document["verdicts"][0]["words"] in (out / "evaluation.md").read_text()

@@ -22,7 +22,7 @@ MODEL_OPTIONS = (
     "patience",
 )
 GENERATOR_OPTIONS = (*MODEL_OPTIONS, "sampler", "per_class", "factor", "balance")
-PLAIN_OPTIONS = ("seeds", "seed", "classic", "features", "near_duplicates", "jobs")
+PLAIN_OPTIONS = ("seeds", "seed", "classic", "features", "near_duplicates", "jobs", "engine")
 
 
 def several(value: list[str] | None) -> list[str] | None:
@@ -248,6 +248,7 @@ def evaluate(
     drop_columns: options.DropColumns = None,
     out: Out = None,
     jobs: Jobs = None,
+    engine: options.Engine = "loky",
     seed: Seed = 0,
     dry_run: DryRun = False,
     json: options.Json = False,
@@ -287,6 +288,7 @@ PLAIN_READING = ("pad", "crop", "resample", "skip_bad", "group_from", "label_fro
 
 
 def _request(chosen: dict[str, Any]) -> Any:
+    from riemaug.cli.console import command_line
     from riemaug.config import Amount, GeneratorConfig, SamplingConfig
     from riemaug.evaluation.settings import EvaluationConfig
     from riemaug.limits import parse_limits
@@ -337,4 +339,6 @@ def _request(chosen: dict[str, Any]) -> Any:
             **{name: chosen[name] for name in MODEL_OPTIONS if chosen[name] is not None},
         ),
         sampling=options.build(SamplingConfig, sampler=chosen["sampler"]),
+        log_level=chosen["log_level"],
+        command=command_line(),
     )

@@ -1,5 +1,6 @@
 """The tasks of an evaluation, in several processes, each result kept as soon as it is there."""
 
+import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -10,7 +11,10 @@ import joblib
 from threadpoolctl import threadpool_limits
 
 from riemaug.evaluation.result_file import Key, ResultFile
-from riemaug.parallel import run_tasks
+from riemaug.logs import fields
+from riemaug.parallel import num_workers, run_tasks
+
+log = logging.getLogger(__name__)
 
 
 class Task(ABC):
@@ -131,11 +135,20 @@ def execute(
         if task.key in found:
             pace.add(task, float(found[task.key].get("seconds", 0.0)))
     waiting = [task for task in tasks if task.key not in found]
-    results = run_tasks(_carry_out, [_Kept(task, file) for task in waiting], num_jobs)
+    # workers of a cluster are in other folders than this process
+    file = None if file is None else ResultFile(file.path.absolute(), file.inputs)
+    results = run_tasks(
+        _carry_out,
+        [_Kept(task, file) for task in waiting],
+        num_jobs,
+        folder=None if file is None else file.path.parent,
+        name=lambda kept: kept.task.what,
+    )
     _tell(listener, pace, tasks, waiting, num_jobs, "starting")
     for number, (task, result) in enumerate(zip(waiting, results, strict=True), 1):
         found[task.key] = result
         pace.add(task, result["seconds"])
+        log.info("done: %s", task.what, extra=fields(key=list(task.key), seconds=result["seconds"]))
         _tell(listener, pace, tasks, waiting[number:], num_jobs, task.what)
     return found
 
@@ -169,5 +182,5 @@ def _tell(
 
 
 def num_jobs_for(asked: int | None) -> int:
-    """Return the number of processes: as asked, else as many as this one may use cores."""
-    return joblib.cpu_count() if asked is None else asked
+    """Return the number of processes: as asked, else the workers of a cluster or the cores of this process."""
+    return asked or num_workers() or joblib.cpu_count()

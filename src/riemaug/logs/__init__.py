@@ -9,6 +9,7 @@ import logging
 from riemaug.logs.clock import StageClock as StageClock
 from riemaug.logs.context import in_class as in_class
 from riemaug.logs.context import stage as stage
+from riemaug.logs.folder_log import logged_in as logged_in
 from riemaug.logs.lines import fields as fields
 from riemaug.logs.run_log import IN_LOG as IN_LOG
 from riemaug.logs.run_log import LOG_NAME as LOG_NAME

@@ -12,7 +12,18 @@ def process_name() -> str:
     return _name_of(os.getpid())
 
 
+def is_gone(name: str) -> bool:
+    """Return whether a process of this machine that had this name has ended; False for other machines'."""
+    import psutil
+
+    machine, _, rest = name.rpartition("-")[0].rpartition("-")
+    return machine == _machine() and rest.isdigit() and not psutil.pid_exists(int(rest))
+
+
 @cache
 def _name_of(pid: int) -> str:
-    machine = re.sub(r"[^A-Za-z0-9]+", "-", platform.node())[:40].strip("-") or "machine"
-    return f"{machine}-{pid}-{secrets.token_hex(3)}"
+    return f"{_machine()}-{pid}-{secrets.token_hex(3)}"
+
+
+def _machine() -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", platform.node())[:40].strip("-") or "machine"

@@ -1,11 +1,13 @@
 """From folders or files of samples to verdicts and tables in an output folder."""
 
 import json
+import logging
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
@@ -24,6 +26,7 @@ from riemaug.evaluation.settings import EvaluationConfig
 from riemaug.evaluation.sources import Source, num_sides_of
 from riemaug.evaluation.tasks import Listener, num_jobs_for
 from riemaug.evaluation.training_sets import chosen_sets
+from riemaug.logs import fields, logged_in, stage
 from riemaug.run.evaluation_data import read_real, read_synthetic
 from riemaug.run.evaluation_file import JUDGED_KEY
 from riemaug.run.evaluation_reading import reading_as_made
@@ -32,6 +35,7 @@ from riemaug.run.plan import new_counts, plan_for
 from riemaug.run.request import ReadOptions
 from riemaug.run.samples_hash import samples_hash
 
+log = logging.getLogger(__name__)
 OUT_SUFFIX = "-evaluation"
 FILE_SUFFIXES = (".npz", *TABLE_SUFFIXES)
 
@@ -52,6 +56,10 @@ class EvaluateRequest(BaseModel):
     evaluation : EvaluationConfig
     generator, sampling
         Of a cross-validation.
+    log_level : "debug", "info", "warning" or "error"
+        Of the least that the folder's run.log keeps.
+    command : str
+        As it was typed, where there was one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -65,6 +73,8 @@ class EvaluateRequest(BaseModel):
     evaluation: EvaluationConfig = EvaluationConfig()
     generator: GeneratorConfig = GeneratorConfig()
     sampling: SamplingConfig = SamplingConfig()
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    command: str = ""
 
     @model_validator(mode="after")
     def _one_way(self) -> "EvaluateRequest":
@@ -154,12 +164,44 @@ def run(prepared: PreparedEvaluation, listener: Listener | None = None) -> Evalu
     with only_run(out, out):
         remove_leftovers(out)
         (out / RUNS_NAME).touch()  # tells what the folder is
-        judged = _judged(prepared.request)
-        evaluation = prepared.start(out, listener)
-        notes, settings = (*prepared.notes, *evaluation.notes), {**evaluation.settings, **judged}
-        evaluation = replace(evaluation, notes=notes, settings=settings)
-        evaluation.save(out)
+        with logged_in(out, prepared.request.log_level), stage("evaluate"):
+            return _run_in(out, prepared, listener)
+
+
+def _run_in(out: Path, prepared: PreparedEvaluation, listener: Listener | None) -> Evaluation:
+    started = time.monotonic()
+    _tell_start(prepared)
+    judged = _judged(prepared.request)
+    evaluation = prepared.start(out, listener)
+    for note in evaluation.notes:
+        log.warning("%s", note)
+    notes, settings = (*prepared.notes, *evaluation.notes), {**evaluation.settings, **judged}
+    evaluation = replace(evaluation, notes=notes, settings=settings)
+    evaluation.save(out)
+    log.info("finished in %.1f s", time.monotonic() - started)
     return evaluation
+
+
+def _tell_start(prepared: PreparedEvaluation) -> None:
+    request = prepared.request
+    log.info(
+        "riemaug %s: %s, seed %d; %d trainings of classifiers, %d of them done",
+        __version__,
+        request.command or "evaluate",
+        request.evaluation.seed,
+        prepared.num_runs,
+        prepared.num_done,
+        extra=fields(
+            job="evaluate",
+            version=__version__,
+            command=request.command,
+            seed=request.evaluation.seed,
+            samples={source.name: len(source.data.labels) for source in prepared.sources},
+            jobs=prepared.num_jobs,
+        ),
+    )
+    for note in prepared.notes:
+        log.warning("%s", note)
 
 
 def _judged(request: EvaluateRequest) -> dict[str, str | None]:
