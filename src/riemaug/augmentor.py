@@ -1,7 +1,7 @@
 """`Augmentor`: fit, sample, save and load from Python, on arrays."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 from torch import nn
 
+from riemaug._version import __version__
+from riemaug.atomic import remove_leftovers
 from riemaug.class_model import Networks
 from riemaug.config import GeneratorConfig, SamplingConfig
 from riemaug.data import RangeScaler
@@ -19,11 +21,13 @@ from riemaug.errors import InvalidInputError, NotFittedError
 from riemaug.estimator_draws import TrainingSet, counts_of, drawn_samples
 from riemaug.estimator_input import Containers, is_frame
 from riemaug.estimator_parameters import RandomStateLike, num_jobs_of, seed_of, validated
+from riemaug.parallel import Engine
+from riemaug.run.lock import only_run
 from riemaug.run.pipeline import gathered
-from riemaug.run.plan import plan_for
+from riemaug.run.plan import Plan, plan_for
 from riemaug.run.stages import Stages
 from riemaug.run.tuning import kept_tuning
-from riemaug.run.workdir import WorkDir
+from riemaug.run.workdir import WorkDir, open_workdir
 from riemaug.serialization import FittedGenerators, load_generators, save_generators
 
 _GENERATOR_FIELDS = tuple(name for name in GeneratorConfig.model_fields if name != "seed")
@@ -76,6 +80,10 @@ class Augmentor(BaseEstimator):
     device : str
     n_jobs : int, optional
         Classes trained at once; None takes as many as cores and memory allow.
+    engine : str
+        Where they are trained: "loky" (processes of this machine, or what `joblib.parallel_config` has
+        chosen), "dask://HOST:PORT" or "ray://HOST:PORT". Machines of a cluster must share the folder of
+        temporary files, or that of `fit_in`.
 
     Attributes
     ----------
@@ -126,6 +134,7 @@ class Augmentor(BaseEstimator):
         random_state: RandomStateLike = None,
         device: str = "auto",
         n_jobs: int | None = None,
+        engine: str = "loky",
     ) -> None:
         self.preset = preset
         self.sharing = sharing
@@ -151,6 +160,7 @@ class Augmentor(BaseEstimator):
         self.random_state = random_state
         self.device = device
         self.n_jobs = n_jobs
+        self.engine = engine
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> "Augmentor":
         """Train one model a class, or one that all classes share.
@@ -169,6 +179,43 @@ class Augmentor(BaseEstimator):
         ------
         InvalidInputError, ResourceError, TrainingError
         """
+        with tempfile.TemporaryDirectory(prefix="riemaug-") as folder:
+            return self._fit_on_engine(X, y, lambda plan: WorkDir(Path(folder)))
+
+    def fit_in(self, folder: str | Path, X: ArrayLike, y: ArrayLike) -> "Augmentor":
+        """Do as `fit`, and keep in a folder what is done: a fit that was stopped goes on where it was.
+
+        The folder is yours to remove once the augmentor is saved; a fit that has ended is taken from it.
+
+        Parameters
+        ----------
+        folder : path
+            New, empty, or of the same fit: same data, parameters and version of riemaug.
+        X, y
+            As of `fit`.
+
+        Raises
+        ------
+        InvalidInputError
+            As `fit`; or the folder is of another fit, one is at work there, or there is no `random_state`.
+        ResourceError, TrainingError
+        """
+        if self.random_state is None:
+            raise InvalidInputError(
+                "a fit that can be resumed needs a random_state, else it would be another one each time: "
+                "give a number"
+            )
+        place = Path(folder).absolute()
+        place.mkdir(parents=True, exist_ok=True)
+        with only_run(place, place):
+            remove_leftovers(place)
+            return self._fit_on_engine(X, y, lambda plan: open_workdir(place, _identity(plan), resume=True))
+
+    def _fit_on_engine(self, X: ArrayLike, y: ArrayLike, work_of: Callable[[Plan], WorkDir]) -> "Augmentor":
+        with Engine.parse(self.engine).entered():
+            return self._fit(X, y, work_of)
+
+    def _fit(self, X: ArrayLike, y: ArrayLike, work_of: Callable[[Plan], WorkDir]) -> "Augmentor":
         seed = seed_of(self.random_state)
         generator = self._generator_config(seed)
         sampling = self._sampling_config(seed)
@@ -178,11 +225,10 @@ class Augmentor(BaseEstimator):
         networks = self._networks()
         no_samples = (0,) * len(dataset.class_names)
         plan = plan_for(dataset, generator, sampling, no_samples, num_jobs_of(self.n_jobs), networks)
-        with tempfile.TemporaryDirectory(prefix="riemaug-") as folder:
-            stages = Stages(plan, WorkDir(Path(folder)), networks=networks)
-            self.sharing_, _ = stages.run()
-            self.generators_ = gathered(plan, stages.fitted(self.sharing_))
-            self.tuning_ = kept_tuning(stages.work)
+        stages = Stages(plan, work_of(plan), networks=networks)
+        self.sharing_, _ = stages.run()
+        self.generators_ = gathered(plan, stages.fitted(self.sharing_))
+        self.tuning_ = kept_tuning(stages.work)
         self.classes_ = _labels(self.generators_)
         self.random_state_ = seed
         self._containers = containers
@@ -320,6 +366,17 @@ class Augmentor(BaseEstimator):
         return validated(
             SamplingConfig, sampler=self.sampler, inverse_temperature=self.inverse_temperature, seed=seed
         )
+
+
+def _identity(plan: Plan) -> dict[str, Any]:
+    """Return all that decides a fit, JSON-safe."""
+    generator = plan.generator.model_dump(mode="json") | {"device": plan.device.split(":")[0]}
+    return {
+        "job": "Augmentor.fit",
+        **generator,
+        "data contents": plan.fingerprint,
+        "riemaug version": __version__,
+    }
 
 
 def _labels(generators: FittedGenerators) -> np.ndarray:

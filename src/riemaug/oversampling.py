@@ -51,7 +51,7 @@ class ManifoldOverSampler(BaseOverSampler):
         The models and how points are drawn, as in `Augmentor`.
     max_epochs, learning_rate, patience, training_batch_size, validation_fraction, augment_training, tune
         How models are trained, as in `Augmentor`.
-    inverse_temperature, device, n_jobs
+    inverse_temperature, device, n_jobs, engine
         As in `Augmentor`.
 
     Attributes
@@ -114,6 +114,7 @@ class ManifoldOverSampler(BaseOverSampler):
         inverse_temperature: float = 1.0,
         device: str = "auto",
         n_jobs: int | None = None,
+        engine: str = "loky",
     ) -> None:
         super().__init__(sampling_strategy=sampling_strategy)  # pyright: ignore[reportArgumentType]
         self.image_shape = image_shape
@@ -137,6 +138,7 @@ class ManifoldOverSampler(BaseOverSampler):
         self.inverse_temperature = inverse_temperature
         self.device = device
         self.n_jobs = n_jobs
+        self.engine = engine
 
     def _check_X_y(self, X: Any, y: Any, accept_sparse: Any = None) -> tuple[Any, Any, bool]:
         """Return X and y as arrays, X flat or with its axes, and whether y was one column a class.

@@ -55,6 +55,7 @@ def augment(
     no_real_images: options.NoRealImages = False,
     device: options.Device = "auto",
     jobs: options.Jobs = None,
+    engine: options.Engine = "loky",
     batch_size: options.BatchSize = 256,
     resume: options.Resume = False,
     dry_run: options.DryRun = False,

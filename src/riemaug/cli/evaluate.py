@@ -266,11 +266,12 @@ def evaluate(
     from riemaug.cli.console import Console
     from riemaug.cli.endings import GOES_ON, told_how_to_go_on
     from riemaug.cli.evaluation_report import progress, tell_dry_run, tell_outcome, tell_plan
+    from riemaug.parallel import Engine
     from riemaug.run.evaluate import prepare, run
 
     request = _request(chosen)
     console = Console(quiet, json)
-    with told_how_to_go_on(GOES_ON):
+    with told_how_to_go_on(GOES_ON), Engine.parse(request.evaluation.engine).entered():
         with console.rich.status("reading and comparing the samples"):
             prepared = prepare(request)
         tell_plan(console, prepared)

@@ -47,6 +47,7 @@ def fit(
     seed: options.Seed = 0,
     device: options.Device = "auto",
     jobs: options.Jobs = None,
+    engine: options.Engine = "loky",
     resume: options.Resume = False,
     dry_run: options.DryRun = False,
     json: options.Json = False,

@@ -307,6 +307,15 @@ Jobs = Annotated[
         show_default=False,
     ),
 ]
+Engine = Annotated[
+    str,
+    typer.Option(
+        help="Where tasks are done: loky (processes of this machine), or a cluster: dask://HOST:PORT or "
+        "ray://HOST:PORT, whose machines share OUT and have the same riemaug.",
+        metavar="loky|dask://HOST:PORT|ray://HOST:PORT",
+        rich_help_panel=_RUN,
+    ),
+]
 BatchSize = Annotated[
     int, typer.Option(help="Samples decoded and written at once; changes no byte.", rich_help_panel=_RUN)
 ]

@@ -42,6 +42,7 @@ def sample(
     drop_copies: options.DropCopies = False,
     seed: options.Seed = 0,
     jobs: options.Jobs = None,
+    engine: options.Engine = "loky",
     batch_size: options.BatchSize = 256,
     resume: options.Resume = False,
     dry_run: options.DryRun = False,

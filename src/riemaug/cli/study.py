@@ -101,6 +101,7 @@ def run(
     runs: Runs = 5,
     reading: Reading = "draws",
     jobs: options.Jobs = None,
+    engine: options.Engine = "loky",
     device: options.Device = "auto",
     time_budget: Budget = None,
     store: Store = DEFAULT_STORE,
@@ -116,6 +117,26 @@ def run(
 
     Example: riemaug study run --cells table2-small --time-budget 2h
     """
+    from riemaug.parallel import Engine
+
+    with Engine.parse("loky" if dry_run else engine).entered():
+        _run(cells, runs, reading, jobs, device, time_budget, store, cache, data_dir, dry_run, quiet)
+
+
+def _run(
+    cells: list[str] | None,
+    runs: int,
+    reading: str,
+    jobs: int | None,
+    device: str,
+    time_budget: str | None,
+    store: Path,
+    cache: Path | None,
+    data_dir: Path | None,
+    dry_run: bool,
+    quiet: bool,
+) -> None:
+    """Do as `run` says, on the engine that was entered."""
     from riemaug.cli.endings import GOES_ON, told_how_to_go_on
     from riemaug.cli.study_progress import StudyProgress
     from riemaug.run.plan import resolve_device

@@ -1,5 +1,6 @@
 """The same evaluation without a test set: the generator is refitted, and classifiers are tested, in folds."""
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from riemaug.evaluation.sources import (
 )
 from riemaug.evaluation.tasks import Listener, Pace, Progress
 from riemaug.evaluation.training_sets import Material, chosen_sets
+from riemaug.parallel import Engine
 
 
 @runtime_checkable
@@ -35,7 +37,8 @@ class Generator(Protocol):
     """What makes synthetic samples in a fold: `riemaug.Augmentor`, or anything with its methods.
 
     Attributes that end in an underscore are what `fit` found; `get_params` and `set_params` are those of
-    scikit-learn, by which it is copied afresh for each fold.
+    scikit-learn, by which it is copied afresh for each fold. With a method `fit_in`, as `Augmentor` has
+    it, a fit that was stopped goes on.
     """
 
     def fit(self, X: Any, y: Any) -> Any:
@@ -51,8 +54,11 @@ class Generator(Protocol):
         ...
 
 
-MakeSamples = Callable[[Dataset, int], Dataset]
-"""Fits a generator on the real samples of a fold and returns its samples; the number seeds it."""
+MakeSamples = Callable[[Dataset, int, Path | None], Dataset]
+"""Fits a generator on the real samples of a fold and returns its samples; the number seeds it.
+
+In the folder, if there is one, it may keep what is done of the fit.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,17 +120,21 @@ def cross_validate(
         source = Source(replace(source.data, groups=names), source.name)
     identity = f"{type(augmentor).__name__} {sorted(augmentor.get_params().items(), key=str)}"
     target = None if folder is None else Path(folder)
-    return evaluate_folds(source, samples_by(augmentor, config), identity, config, target, listener)
+    with Engine.parse(config.engine).entered():
+        return evaluate_folds(source, samples_by(augmentor, config), identity, config, target, listener)
 
 
 def samples_by(augmentor: Generator, config: EvaluationConfig) -> MakeSamples:
     """Return what fits a copy of the augmentor and draws as many samples as the amount says."""
 
-    def make(real: Dataset, seed: int) -> Dataset:
+    def make(real: Dataset, seed: int, folder: Path | None = None) -> Dataset:
         fresh: Any = clone(augmentor) if isinstance(augmentor, BaseEstimator) else _copy(augmentor)
         if "random_state" in fresh.get_params():
             fresh.set_params(random_state=seed)
-        fresh.fit(real.samples, real.labels)
+        if folder is None or not hasattr(fresh, "fit_in"):
+            fresh.fit(real.samples, real.labels)
+        else:
+            fresh.fit_in(folder, real.samples, real.labels)
         counts = config.amount.counts(real.counts)
         wanted = {label: count for label, count in enumerate(counts) if count}
         if not wanted:
@@ -267,11 +277,15 @@ def _material(
 
 def _kept_samples(real: Dataset, make: MakeSamples, seed: int, path: Path | None) -> Dataset:
     """Return the synthetic samples of a fold, from the file where an earlier run has left them."""
-    if path is not None and path.is_file():
+    if path is None:
+        return make(real, seed, None)
+    work = path.with_name(f".{path.stem}.unfinished")
+    if path.is_file():
+        shutil.rmtree(work, ignore_errors=True)  # of a process that was killed while it removed it
         with np.load(path, allow_pickle=False) as archive:
             return dataset_like(real, archive["samples"], archive["labels"])
-    made = make(real, seed)
-    if path is not None:
-        with atomic_path(path) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, samples=made.samples, labels=made.labels)
+    made = make(real, seed, work)
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, samples=made.samples, labels=made.labels)
+    shutil.rmtree(work, ignore_errors=True)
     return made

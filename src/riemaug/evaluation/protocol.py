@@ -33,6 +33,7 @@ from riemaug.evaluation.sources import (
 )
 from riemaug.evaluation.tasks import Listener, Pace, Task, execute, num_jobs_for
 from riemaug.evaluation.training_sets import Material, chosen_sets, sizes_of
+from riemaug.parallel import Engine
 from riemaug.random import Stream
 
 PROTOCOL = 3
@@ -233,7 +234,8 @@ def carry_out(
     tasks = plan.tasks()
     if pace is None and listener is not None:
         pace = plan.pace()
-    results = execute(tasks, plan.num_jobs, file, listener, pace)
+    with Engine.parse(plan.config.engine).entered():
+        results = execute(tasks, plan.num_jobs, file, listener, pace)
     of_kind = {
         kind: [results[task.key] for task in tasks if task.key[0] == kind]
         for kind in ("run", "fidelity", "copying")

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from riemaug.config import Amount
 from riemaug.evaluation.classifiers import Classifier, as_classifier
+from riemaug.parallel import Engine
 
 TrainedOn = Literal["real", "synthetic", "both", "classic", "all"]
 TRAINED_ON: tuple[TrainedOn, ...] = ("real", "synthetic", "both", "classic", "all")
@@ -50,6 +51,8 @@ class EvaluationConfig(BaseModel):
         channels. Files of images and volumes need none: their format tells.
     jobs : int, optional
         Processes; None takes as many as there are cores. Changes no result.
+    engine : str
+        "loky" (processes of this machine), "dask://HOST:PORT" or "ray://HOST:PORT". Changes no result.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -69,6 +72,12 @@ class EvaluationConfig(BaseModel):
     amount: Amount = Amount()
     num_sides: int = Field(default=0, ge=0, le=3)
     jobs: int | None = Field(default=None, ge=1)
+    engine: str = "loky"
+
+    @field_validator("engine")
+    @classmethod
+    def _of_a_known_form(cls, value: str) -> str:
+        return str(Engine.parse(value))
 
     @field_validator("trained_on")
     @classmethod

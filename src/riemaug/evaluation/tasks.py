@@ -182,5 +182,5 @@ def _tell(
 
 
 def num_jobs_for(asked: int | None) -> int:
-    """Return the number of processes: as asked, else the workers of a cluster or the cores of this process."""
+    """Return the number of processes: as asked, else a cluster's workers, else the cores for this one."""
     return asked or num_workers() or joblib.cpu_count()

@@ -129,7 +129,7 @@ class Attempt:
                 f"the workers must have riemaug {self.version} like this process, {host} has {__version__}: "
                 "install the same version there"
             )
-        if not self.folder.path.parent.is_dir():
+        if not self.folder.path.is_dir():
             return (
                 f"the workers must see the folder {str(self.folder.path.parent)!r}, {host} does not: put it "
                 "on a file system that all machines share"

@@ -52,7 +52,7 @@ def run_tasks(
     num_jobs : int
         Tasks at once; without a cluster 1 runs in this process.
     folder : Path, optional
-        Where tasks leave marks, see `riemaug.parallel.run_folder`; needed on a cluster.
+        Where tasks leave marks, see `riemaug.parallel.run_folder`; by default that of temporary files.
     is_only_run : bool
         Nobody else runs tasks with this folder now.
     name : callable, optional
@@ -76,8 +76,6 @@ def run_tasks(
     if cluster is None and (num_jobs == 1 or len(tasks) == 1):
         yield from _run_here(function, tasks, called)
         return
-    if cluster is not None and folder is None:
-        raise InvalidInputError("tasks on a cluster need a folder that all machines share: give one")
     jobs = min(num_jobs, len(tasks))
     with run_folder(folder, cluster is not None, is_only_run) as marks:
         pool = Pool(None if cluster is None else cluster.for_device(device, jobs), jobs, marks)

@@ -13,6 +13,7 @@ from riemaug.class_model import BLOCK, NO_NETWORKS, Networks
 from riemaug.errors import ResourceError
 from riemaug.free_memory import free_memory
 from riemaug.models import ModelConfig
+from riemaug.parallel import num_workers
 from riemaug.run.fitting import has_fixed_length
 from riemaug.run.network_cost import ModelCost, cost_of
 from riemaug.run.sharing import LEAST_SAMPLES, MEASURED_CLASSES, rehearsal_steps, rehearsed
@@ -68,6 +69,7 @@ class Estimate:
         For all classes, if each takes the usual number of epochs where training stops by itself, else
         its fixed number; see `with_samples` for what comes after.
     num_jobs : int
+        Of a cluster's workers, where one is used: their memory is not counted.
     more_seconds_apart : float
         So much longer it takes if a rehearsal finds that classes had better not share the model.
     """
@@ -124,10 +126,11 @@ def estimate_fit(
     jobs = min(num_jobs or _jobs_that_pay(work, per_job + PROCESS_BYTES, room), len(class_sizes))
     # at the end this process holds all models, to write them into one file
     gathered = 1.2 * BYTES * cost.num_weights * len(sizes)
-    needed = overhead + max(_bytes_of(jobs, per_job), gathered, fitting)
+    here = jobs if num_workers() is None else 1
+    needed = overhead + max(_bytes_of(here, per_job), gathered, fitting)
     if needed > available * SAFE_SHARE:
         raise ResourceError(_way_out(needed, available, overhead + fitting, jobs, model))
-    seconds = work if shared else max(work / min(jobs, _cores()), *parts)
+    seconds = work if shared else max(work / min(jobs, num_workers() or _cores()), *parts)
     epoch = _epoch_seconds(model, cost, training, max(sizes), rate)
     return Estimate(needed, fitting, available, epoch, seconds, jobs)
 

@@ -17,6 +17,7 @@ from riemaug.run.collect import (
     write_tables,
 )
 from riemaug.run.columns import columns_of_run
+from riemaug.run.engine import on_its_engine
 from riemaug.run.outcome import Outcome, is_finished, nothing_left
 from riemaug.run.plan import Plan, plan_augment, plan_fit
 from riemaug.run.progress import Listener
@@ -49,6 +50,7 @@ Announce = Callable[[Plan], None]
 """Hears the plan before the first epoch: what will be done, with its cost."""
 
 
+@on_its_engine
 def fit(request: FitRequest, announce: Announce | None = None, listener: Listener | None = None) -> Outcome:
     """Train one model a class on DATA and save them as a model folder.
 
@@ -83,6 +85,7 @@ def fit(request: FitRequest, announce: Announce | None = None, listener: Listene
         return Outcome(request.out, generators, tuple(results), record.seconds)
 
 
+@on_its_engine
 def augment(
     request: AugmentRequest, announce: Announce | None = None, listener: Listener | None = None
 ) -> Outcome:

@@ -13,11 +13,13 @@ import torch
 from riemaug.class_model import NO_NETWORKS, Networks
 from riemaug.config import Amount, GeneratorConfig, SamplingConfig
 from riemaug.data import Dataset, RangeScaler, SampleFormat, check_class_names
+from riemaug.data.blocks import forget_pages
+from riemaug.data.scaling import is_binary
 from riemaug.data.writing import check_can_include_real
 from riemaug.errors import InvalidInputError
 from riemaug.logs import stage
 from riemaug.models import ModelConfig
-from riemaug.models.defaults import is_binary
+from riemaug.parallel import num_gpus, num_workers
 from riemaug.run.choices import check_choices, check_precision, check_validation, notes_on_choices
 from riemaug.run.estimate import (
     Estimate,
@@ -197,13 +199,23 @@ def plan_for(
     shares = generator.shares(len(sizes))
     device = resolve_device(generator.device)
     check_precision(training, device)
-    wanted_jobs = 1 if device != "cpu" and jobs is None else jobs
+    wanted_jobs = jobs or jobs_that_fit(device)
     estimate = _estimate(dataset, generator, model, training, wanted_jobs, networks)
     disk = disk_bytes(sum(counts), dataset.format)
     disk += model_bytes(cost_of(model, networks).num_weights, 1 if shares else len(sizes), estimate.num_jobs)
     plan = Plan(dataset, scaler, generator, sampling, model, training, shares, device, counts, estimate, disk)
     _check_trainings(plan)
+    forget_pages(dataset.samples)
     return replace(plan, estimate=with_samples(estimate, counts)) if any(counts) else plan
+
+
+def jobs_that_fit(device: str) -> int | None:
+    """Return how many tasks go on at once unless asked: a cluster's workers, or one a GPU; None on a CPU."""
+    if (workers := num_workers()) is not None:
+        return workers
+    if device == "cuda":
+        return max(1, num_gpus())
+    return None if device == "cpu" else 1
 
 
 def separate_trainings(
@@ -302,6 +314,8 @@ def resolve_device(device: str) -> str:
         return device
     if not re.fullmatch(r"cuda(:\d+)?", device):
         raise InvalidInputError(f"--device must be auto, cpu, cuda or cuda:N, got {device!r}")
+    if num_workers() is not None:  # a cluster's machines have devices that this one need not have
+        return device
     found, wanted = torch.cuda.device_count(), int(device.partition(":")[2] or 0)
     if not torch.cuda.is_available() or not found:
         raise InvalidInputError(

@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from riemaug.config import Amount, GeneratorConfig, SamplingConfig
 from riemaug.data import Dataset, SampleFormat, read_dataset
 from riemaug.limits import DEFAULT_LIMITS, Limits
+from riemaug.parallel import Engine
 
 
 class ReadOptions(BaseModel):
@@ -40,6 +41,8 @@ class RunOptions(BaseModel):
     ----------
     jobs : int, optional
         Classes worked on at once; None takes as many as cores and memory allow.
+    engine : str
+        "loky" (processes of this machine), "dask://HOST:PORT" or "ray://HOST:PORT".
     batch_size : int
         Samples decoded and written at once.
     resume : bool
@@ -51,9 +54,15 @@ class RunOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     jobs: int | None = Field(default=None, ge=1)
+    engine: str = "loky"
     batch_size: int = Field(default=256, ge=1)
     resume: bool = False
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("engine")
+    @classmethod
+    def _of_a_known_form(cls, value: str) -> str:
+        return str(Engine.parse(value))
 
 
 class FitRequest(BaseModel):

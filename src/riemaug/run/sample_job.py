@@ -7,6 +7,7 @@ from riemaug.data import Dataset
 from riemaug.logs import stage
 from riemaug.parallel import run_tasks
 from riemaug.run.collect import SAMPLES_NAMES, write_json, write_sample_arrays, write_tables
+from riemaug.run.engine import on_its_engine
 from riemaug.run.jobs import ClassJob
 from riemaug.run.outcome import Outcome, is_finished, nothing_left
 from riemaug.run.progress import Listener, ProgressWatch, TaskProgress
@@ -22,6 +23,7 @@ from riemaug.run.workdir import IDENTITY_KEY, RUN_NAME, WorkDir, open_run
 from riemaug.serialization import WEIGHTS_NAME, FittedGenerators, file_hash
 
 
+@on_its_engine
 def sample(request: SampleRequest, listener: Listener | None = None) -> Outcome:
     """Draw from a saved model into OUT. Raises as `riemaug.run.pipeline.fit` does."""
     out = request.out
@@ -41,7 +43,15 @@ def sample(request: SampleRequest, listener: Listener | None = None) -> Outcome:
         with open_run(out, request.real, identity, request.run.resume) as work, record.in_folder(out, work):
             jobs = _sample_jobs(request, generators, counts, work, training_set)
             with stage("classes"), ProgressWatch([job.progress for job in jobs], listener):
-                results = list(run_tasks(run_class_job, jobs, request.run.jobs or 1))
+                results = list(
+                    run_tasks(
+                        run_class_job,
+                        jobs,
+                        plan.num_jobs,
+                        folder=work.path,
+                        name=lambda job: f"class {job.name!r}",
+                    )
+                )
             with stage("save"):
                 _write_at_the_top(request, generators, results, work, model_hash)
             write_json(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from riemaug.errors import InvalidInputError
+from riemaug.parallel import num_workers
 from riemaug.run.estimate import drawing_memory, drawing_seconds
 from riemaug.run.plan import check_disk, disk_bytes, new_counts
 from riemaug.run.request import SampleRequest
@@ -57,7 +58,7 @@ def plan_sample(request: SampleRequest) -> SamplingPlan:
     counts = new_counts(request.amount, generators.class_sizes)
     needed = disk_bytes(sum(counts), fmt)
     check_disk(request.out, needed)
-    num_jobs = min(request.run.jobs or 1, len(counts))
+    num_jobs = min(request.run.jobs or num_workers() or 1, len(counts))
     sample_bytes = math.prod(fmt.shape) * np.dtype(fmt.dtype).itemsize
     return SamplingPlan(
         generators,
@@ -67,7 +68,7 @@ def plan_sample(request: SampleRequest) -> SamplingPlan:
         drawing_seconds(counts, num_jobs),
         drawing_memory(
             [item.model.config for item in generators.classes],
-            num_jobs,
+            num_jobs if num_workers() is None else 1,
             float(min(request.run.batch_size, max(counts)) * sample_bytes),
         ),
         needed,

@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -73,9 +73,15 @@ class Stages:
         with ProgressWatch(tasks, listener):
             with stage("fit"):
                 for fit in shared:
-                    list(run_tasks(run_shared_fit, [fit], 1))
+                    list(run_tasks(run_shared_fit, [fit], 1, **self._where("the model of all classes")))
             with stage("classes"):
-                return sharing, list(run_tasks(run_class_job, jobs, self.plan.estimate.num_jobs))
+                num_jobs, where = self.plan.estimate.num_jobs, self._where(lambda job: f"class {job.name!r}")
+                return sharing, list(run_tasks(run_class_job, jobs, num_jobs, **where))
+
+    def _where(self, name: str | Callable[[Any], str]) -> dict[str, Any]:
+        """Return what else `run_tasks` is told: where marks are left, what errors call a task, its device."""
+        called = name if callable(name) else lambda _: name
+        return {"folder": self.work.path, "name": called, "device": self.plan.device}
 
     def fitted(self, sharing: Sharing) -> tuple[ClassModel, ...]:
         """Return the trained classes; for after `run`."""
@@ -159,7 +165,8 @@ class Stages:
         tasks = [job.fit.progress for job in jobs]
         rest = TaskProgress("waiting", weight=float(num_classes), classes=num_classes)
         with ProgressWatch([*tasks, ProgressFile(self.work.path / "none", rest)], listener):
-            scores = list(run_tasks(run_rehearsal, jobs, plan.estimate.num_jobs))
+            where = self._where(lambda job: job.fit.task.name)
+            scores = list(run_tasks(run_rehearsal, jobs, plan.estimate.num_jobs, **where))
         sharing = decision(jobs, scores)
         keep_decision(self.work, sharing)
         shutil.rmtree(self.work.rehearsal.path, ignore_errors=True)

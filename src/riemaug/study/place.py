@@ -21,3 +21,8 @@ class Place:
     data: Path
     cache: Path | None = None
     device: str = "cpu"
+
+    def absolute(self) -> "Place":
+        """Return the same place, such that it is the same in any folder."""
+        cache = None if self.cache is None else self.cache.absolute()
+        return Place(self.data.absolute(), cache, self.device)

@@ -5,8 +5,9 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from riemaug.disk import stops_all
 from riemaug.errors import RiemaugError
-from riemaug.parallel import run_tasks
+from riemaug.parallel import num_gpus, num_workers, run_tasks
 from riemaug.study.cells import Cell, Run, runs_of
 from riemaug.study.costs import Costs, fit_key
 from riemaug.study.execution import carry_out
@@ -93,6 +94,8 @@ def run_all(
         No run begins that would end later than so many seconds from now.
     """
     deadline = None if seconds is None else time.time() + seconds
+    # workers of a cluster are in other folders than this process
+    store, place = ResultStore(store.folder.absolute()), place.absolute()
     costs = Costs(store.results(), place.device)
     tasks, fitted = [], set()
     for run in runs:
@@ -101,7 +104,16 @@ def run_all(
             expected += costs.fit_seconds(run)
             fitted.add(fit_key(run))
         tasks.append(_Task(run, place, store, expected, deadline))
-    yield from run_tasks(_do, tasks, num_jobs)
+    # other machines may be adding to the store, too
+    yield from run_tasks(
+        _do,
+        tasks,
+        num_jobs,
+        folder=store.folder,
+        is_only_run=False,
+        name=lambda task: f"{task.run.cell.key}, seed {task.run.seed}",
+        device=place.device,
+    )
 
 
 def _do(task: _Task) -> Outcome:
@@ -112,13 +124,19 @@ def _do(task: _Task) -> Outcome:
     except RiemaugError as error:
         return Outcome(task.run, error=str(error))
     except Exception as error:  # one run that cannot be done must not end the others
+        if stops_all(error):
+            raise
         return Outcome(task.run, error=f"{type(error).__name__}: {error}")
     task.store.add(result)
     return Outcome(task.run, result)
 
 
 def num_jobs_for(asked: int | None, device: str) -> int:
-    """Return the number of processes: as asked, else the cores, or one where a GPU computes."""
+    """Return the number of processes: as asked, else the workers of a cluster, the GPUs or the cores."""
     if asked is not None:
         return asked
+    if (workers := num_workers()) is not None:
+        return workers
+    if device == "cuda":
+        return max(1, num_gpus())
     return 1 if device.startswith("cuda") else (os.cpu_count() or 1)

@@ -190,6 +190,7 @@ class _Search:
         num_samples = sum(trained) if problem.shared else min(trained[label] for label in self.scored)
         self.space = SearchSpace.of(problem.model, problem.training, num_samples, problem.fixed)
         self.store = TrialStore(path, self._key())
+        self.folder = None if path is None else path.parent.absolute()
 
     @cached_property
     def trained(self) -> tuple[int, ...]:
@@ -253,7 +254,14 @@ class _Search:
     def _scores(self, number: int, fits: Sequence[HeldOutFit], start: int) -> Iterator[Any]:
         """Yield the scores of one round of fits; tell of each."""
         self._tell(number, start, len(fits))
-        results = run_tasks(score_held_out, fits[start : start + FITS_A_ROUND], self.num_jobs)
+        results = run_tasks(
+            score_held_out,
+            fits[start : start + FITS_A_ROUND],
+            self.num_jobs,
+            folder=self.folder,
+            name=lambda fit: f"trial {number}, {', '.join(fit.names)}",
+            device=self.problem.device,
+        )
         for done, scores in enumerate(results, start + 1):
             self._tell(number, done, len(fits))
             yield scores
