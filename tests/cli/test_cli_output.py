@@ -27,13 +27,14 @@ TOP_FILES = {
     "model.json",
     "run.json",
     "run.log",
+    "MODEL_CARD.md",
 }
 MANIFEST_HEADER = (
     "file,class,seed,start,log_density,acceptance,nearest_file,nearest_distance,copy,model_hash,version"
 )
 
 
-def test_out_holds_class_folders_and_seven_files_and_nothing_else(finished):
+def test_out_holds_class_folders_and_eight_files_and_nothing_else(finished):
     entries = list(finished.iterdir())
     assert {path.name for path in entries if path.is_dir()} == {"none", "one"}
     assert {path.name for path in entries if path.is_file()} == TOP_FILES

@@ -56,7 +56,7 @@ def test_another_seed_gives_other_draws_of_the_same_model(cli, finished, tmp_pat
     assert sum(other[name] == ours[name] for name in ours) <= 2
 
 
-MODEL_FILES = {"model.safetensors", "model.json", "run.json", "run.log"}
+MODEL_FILES = {"model.safetensors", "model.json", "run.json", "run.log", "MODEL_CARD.md"}
 
 
 def test_fit_and_sample_equal_augment(cli, digits, finished, tmp_path):

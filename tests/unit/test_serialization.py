@@ -23,6 +23,7 @@ from riemaug.errors import InvalidInputError
 from riemaug.models import ModelConfig, class_condition
 from riemaug.models.config import ModelKind
 from riemaug.serialization import (
+    CARD_NAME,
     DESCRIPTION_NAME,
     FORMAT_VERSION,
     WEIGHTS_NAME,
@@ -120,7 +121,11 @@ def test_models_come_back_bit_for_bit(tmp_path: Path, kind: ModelKind, latent_di
     assert save_generators(tmp_path, before) == file_hash(tmp_path / WEIGHTS_NAME)
     after = load_generators(tmp_path)
     assert after.class_names == NAMES
-    assert sorted(path.name for path in tmp_path.iterdir()) == [DESCRIPTION_NAME, WEIGHTS_NAME]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        CARD_NAME,
+        DESCRIPTION_NAME,
+        WEIGHTS_NAME,
+    ]
     for one, two in zip(before.classes, after.classes, strict=True):
         for sampler in ("prior",) if kind == "vae" else ("prior", "mixture"):
             config = SamplingConfig(sampler=sampler)

@@ -18,6 +18,7 @@ RESERVED_NAMES = frozenset(
         "model.json",
         "run.json",
         "run.log",
+        "model_card.md",
     }
 )
 _MAX_NAME_BYTES = 255

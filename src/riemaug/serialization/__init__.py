@@ -1,5 +1,6 @@
 """Fitted generators on disk: a folder of tensors and JSON that holds no code."""
 
+from riemaug.serialization.card import CARD_NAME as CARD_NAME
 from riemaug.serialization.folder import DESCRIPTION_NAME as DESCRIPTION_NAME
 from riemaug.serialization.folder import FORMAT_VERSION as FORMAT_VERSION
 from riemaug.serialization.folder import UNKNOWN_DATA as UNKNOWN_DATA

@@ -14,6 +14,7 @@ from riemaug.data.dataset import SampleFormat
 from riemaug.data.scaling import RangeScaler
 from riemaug.errors import InvalidInputError
 from riemaug.limits import JSON_BYTES, read_bounded
+from riemaug.serialization.card import CARD_NAME, model_card
 from riemaug.serialization.generators import FittedGenerators, classes_by_model
 from riemaug.serialization.labels import labels_from_json, labels_to_json
 from riemaug.serialization.model import model_description, model_tensors, restore_model
@@ -28,7 +29,7 @@ UNKNOWN_DATA = "unknown"
 
 
 def save_generators(folder: Path, generators: FittedGenerators) -> str:
-    """Write `model.safetensors` and `model.json`; return the hash of the tensors' file."""
+    """Write `model.safetensors`, `model.json` and `MODEL_CARD.md`; return the hash of the tensors' file."""
     folder.mkdir(parents=True, exist_ok=True)
     models = classes_by_model(generators.classes)
     tensors = {
@@ -39,6 +40,8 @@ def save_generators(folder: Path, generators: FittedGenerators) -> str:
     write_tensors(folder / WEIGHTS_NAME, tensors)
     digest = file_hash(folder / WEIGHTS_NAME)
     labels, sampling = generators.label_values, generators.sampling
+    knows_data = generators.data_fingerprint != UNKNOWN_DATA
+    reveals = what_it_reveals(generators.config.model, knows_data)
     description = {
         "format_version": FORMAT_VERSION,
         "riemaug_version": __version__,
@@ -52,9 +55,11 @@ def save_generators(folder: Path, generators: FittedGenerators) -> str:
         "data_sha256": generators.data_fingerprint,
         "sampling": None if sampling is None else sampling.model_dump(),
         "models": [model_description(classes) for classes in models],
-        "reveals": what_it_reveals(generators.config.model, generators.data_fingerprint != UNKNOWN_DATA),
+        "reveals": reveals,
     }
     atomic_write_text(folder / DESCRIPTION_NAME, json.dumps(description, indent=1, ensure_ascii=False) + "\n")
+    card = model_card(generators, digest, reveals, knows_data, (WEIGHTS_NAME, DESCRIPTION_NAME))
+    atomic_write_text(folder / CARD_NAME, card)
     return digest
 
 
@@ -90,7 +95,7 @@ def load_generators(
         )
         _check_whole(generators, sum(1 for _ in class_entries(description)))
         return generators
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         if isinstance(error, InvalidInputError):
             raise
         raise damaged(folder / DESCRIPTION_NAME, error) from error
@@ -137,6 +142,8 @@ def read_description(folder: Path) -> dict[str, Any]:
         )
     try:
         description = json.loads(read_bounded(path, JSON_BYTES, DESCRIPTION_NAME))
+        # halves of characters, which JSON can hold, could be written to no table
+        json.dumps(description, ensure_ascii=False).encode()
         version, digest = description["format_version"], description["tensors_sha256"]
         if not isinstance(version, int):
             raise ValueError("wrong types")
@@ -144,7 +151,7 @@ def read_description(folder: Path) -> dict[str, Any]:
             description = upgraded_description(description)
             if not all(isinstance(item["name"], str) for item, _ in class_entries(description)):
                 raise ValueError("wrong types")
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise damaged(path, error) from error
     if version > FORMAT_VERSION:
         raise InvalidInputError(
