@@ -5,6 +5,7 @@ line takes them as `--limit NAME=VALUE` and `--follow-links`, a TOML file as a t
 `riemaug.data.read_dataset(path, limits=Limits(...))`.
 """
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -124,7 +125,9 @@ def read_bounded(path: Path, most: int, rule: str, fix: str = "is it what it sho
         It cannot be read.
     """
     with path.open("rb") as file:
-        content = file.read(most + 1)
-    if len(content) > most:
+        # of a pipe or a device the size is not known before it is read
+        content = b"" if os.fstat(file.fileno()).st_size > most else file.read(most + 1)
+        is_larger = len(content) > most or os.fstat(file.fileno()).st_size > most
+    if is_larger:
         raise InvalidInputError(f"{rule} may have up to {most:,} bytes, {str(path)!r} has more: {fix}")
     return content

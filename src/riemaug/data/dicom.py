@@ -7,7 +7,8 @@ directions (left, back, head) to those of NIfTI (right, front, head).
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,7 @@ _INVERTED, _PLAIN = "MONOCHROME1", "MONOCHROME2"
 """Whether the lowest stored value is white or black (PS3.3 C.7.6.3.1.2)."""
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 """Transfer syntax of files of which all but the beginning is packed (PS3.5 A.5)."""
+_MOST_BITS = 32
 _SAME_DIRECTION = 1e-3
 _UNEVEN = 0.02
 """Share of the distance between slices by which one may be out of place."""
@@ -116,7 +118,8 @@ def read_series_id(path: Path) -> str | None:
     found = _read(path, tags=("SeriesInstanceUID", "Rows", "Columns"))
     if "Rows" not in found or "Columns" not in found:
         return None
-    return str(found.get("SeriesInstanceUID", ""))
+    with _values_are_read():
+        return str(found.get("SeriesInstanceUID", ""))
 
 
 def read_slice(path: Path, limits: Limits = DEFAULT_LIMITS) -> Slice:
@@ -129,9 +132,18 @@ def read_slice(path: Path, limits: Limits = DEFAULT_LIMITS) -> Slice:
         message does not name it.
     """
     found = _read(path, tags=_TAGS)
-    try:
+    with _values_are_read():
         return _slice_of(found, limits)
-    except (TypeError, ValueError, AttributeError, LookupError, OverflowError) as error:
+
+
+@contextmanager
+def _values_are_read() -> Iterator[None]:
+    """Tell what goes wrong as damage: pydicom makes sense of a value when it is asked for, and may fail."""
+    try:
+        yield
+    except InvalidInputError:
+        raise
+    except Exception as error:
         raise _damaged(error) from None
 
 
@@ -168,9 +180,9 @@ def _slice_of(found: "FileDataset", limits: Limits) -> Slice:
         not all(map(math.isfinite, values))
         or min(slice_.spacing) <= 0
         or slice_.slope == 0
-        or slice_.bits < 1
+        or not 1 <= slice_.bits <= _MOST_BITS
     ):
-        raise InvalidInputError("damaged: its scale or pixel spacing is no usable number")
+        raise InvalidInputError("damaged: its scale, pixel spacing or number of bits is no usable number")
     return slice_
 
 

@@ -1,5 +1,6 @@
 """Image files as the samples of a data set."""
 
+import threading
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,9 @@ from riemaug.data.file_samples import FileSamples, fit_notes, names_of, of_each,
 from riemaug.data.images import DecodedImage, conversion_notes, decode_image
 from riemaug.data.listing import Listing
 from riemaug.data.sizes import CommonKind, SizeOptions, common_kind, stack_images, stored_size
+from riemaug.errors import InvalidInputError, ResourceError
+from riemaug.free_memory import free_memory
+from riemaug.limits import Limits
 
 _SAME_ASPECT = 0.01
 
@@ -34,7 +38,7 @@ def read_image_files(root: Path, listing: Listing, size: SizeOptions, skip_bad: 
     # Pillow warns about harmless oddities of files; what matters here is an error or a note of ours
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        decoded = of_each(lambda row: decode_image(root / names[row], resize, size.limits), len(names))
+        decoded = _decoded([root / name for name in names], resize, size.limits)
     # the decoded pictures get no second name: stacking frees them one by one
     images, rows, skip_notes = sort_out(listing, decoded, skip_bad)
     del decoded
@@ -46,6 +50,27 @@ def read_image_files(root: Path, listing: Listing, size: SizeOptions, skip_bad: 
     samples, size_notes = stack_images(images, kind.channels, size.pad, size.crop)
     fmt = _image_format(samples, kept, kind, written)
     return FileSamples(samples, rows, fmt, (*notes, *size_notes, *fit_notes(fmt, "images")))
+
+
+def _decoded(
+    paths: Sequence[Path], resize: tuple[int, int] | None, limits: Limits
+) -> list[DecodedImage | InvalidInputError]:
+    """Decode pictures as long as there is memory for them: each may be small, and there may be many."""
+    free, taken, lock = free_memory(), 0, threading.Lock()
+
+    def decode(row: int) -> DecodedImage:
+        nonlocal taken
+        image = decode_image(paths[row], resize, limits)
+        with lock:
+            taken += image.pixels.nbytes
+        if taken > free:
+            raise ResourceError(
+                f"the images need more than the {free / 2**30:.3g} GiB of memory that are free: give --resize"
+                " HxW, or fewer images"
+            )
+        return image
+
+    return of_each(decode, len(paths))
 
 
 def _resize_notes(images: Sequence[DecodedImage], resize: tuple[int, int] | None) -> list[str]:

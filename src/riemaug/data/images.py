@@ -18,7 +18,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from riemaug.data.channels import has_alpha, is_coloured, num_channels
 from riemaug.data.checks import check_memory
-from riemaug.errors import InvalidInputError
+from riemaug.errors import InvalidInputError, RiemaugError
 from riemaug.limits import DEFAULT_LIMITS, Limits
 
 # only these decoders are tried, whatever the file's first bytes claim to be
@@ -34,6 +34,7 @@ _LARGE, _BYTES_PER_PIXEL = 2**24, 20
 """Pixels from which on pictures are decoded one after the other, and what one takes while it is resized."""
 _ONE_LARGE_AT_A_TIME = threading.Lock()
 _PILLOWS_LIMIT = threading.Lock()
+# Pillow's decoders were not written for files that lie: what they trip over is found by fuzzing
 _DECODING_ERRORS = (
     OSError,
     SyntaxError,
@@ -41,7 +42,11 @@ _DECODING_ERRORS = (
     TypeError,
     LookupError,
     EOFError,
-    OverflowError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    MemoryError,
+    RuntimeError,
     struct.error,
     zlib.error,
 )
@@ -144,7 +149,7 @@ def opened_image(path: Path, limits: Limits = DEFAULT_LIMITS) -> Iterator[Image.
     try:
         with _opened(path, limits) as image:
             yield image
-    except InvalidInputError:
+    except RiemaugError:
         raise
     except Image.DecompressionBombError:
         raise InvalidInputError(_too_large("more than the limit", limits)) from None
@@ -169,7 +174,7 @@ def _opened(path: Path, limits: Limits) -> Image.Image:
 
 
 def each_page(image: Image.Image, limits: Limits) -> Iterator[int]:
-    """Yield the numbers of the pages of an open image file, each while the file stands at it.
+    """Yield the numbers of the pages of an open TIFF file, each while the file stands at it.
 
     Raises
     ------
@@ -182,13 +187,28 @@ def each_page(image: Image.Image, limits: Limits) -> Iterator[int]:
             image.seek(page)
         except EOFError:
             return
-        if page == limits.pages:
-            raise InvalidInputError(
-                f"an image file may have up to {limits.pages:,} pages, this one has more: divide it;"
-                f" {limits.way_out('pages')}"
-            )
+        _check_pages(page + 1, limits)
         yield page
         page += 1
+
+
+def _check_pages(count: int, limits: Limits) -> None:
+    if count > limits.pages:
+        raise InvalidInputError(
+            f"an image file may have up to {limits.pages:,} pages, this one has more: divide it;"
+            f" {limits.way_out('pages')}"
+        )
+
+
+def _num_pages(image: Image.Image, limits: Limits) -> int:
+    """Return how many pages or frames a file has; none is unpacked: it may be larger than the first."""
+    if image.format != "TIFF":
+        count = int(getattr(image, "n_frames", 1))
+        _check_pages(count, limits)
+        return count
+    count = sum(1 for _ in each_page(image, limits))
+    image.seek(0)
+    return count
 
 
 def page_conversions(image: Image.Image) -> tuple[str, ...]:
@@ -253,8 +273,7 @@ def _too_large(found: str, limits: Limits) -> str:
 def _check_header(image: Image.Image, limits: Limits) -> None:
     check_page(image, limits)
     if image.format in _STACKABLE_FORMATS:
-        frames = sum(1 for _ in each_page(image, limits))
-        image.seek(0)
+        frames = _num_pages(image, limits)
         if frames > 1:
             raise InvalidInputError(
                 f"one file must be one picture, this one has {frames} frames: save one frame"

@@ -195,7 +195,9 @@ def _is_sample_name(entry: os.DirEntry[str]) -> bool:
     return _kind_of_file(entry.path) is not None
 
 
-def _files_below(root: Path, folder: Path, limits: Limits) -> Iterator[tuple[str, bool]]:
+def _files_below(
+    root: Path, folder: Path, limits: Limits, skip_outside: bool = False
+) -> Iterator[tuple[str, bool]]:
     """Yield (path relative to `root`, is a sample) of all files below `folder`.
 
     Links are followed, to folders outside `root` if the limits say so. Each real folder is entered once, so
@@ -213,6 +215,8 @@ def _files_below(root: Path, folder: Path, limits: Limits) -> Iterator[tuple[str
         identity = _identity(current)
         if identity in seen:
             continue
+        if skip_outside and _leads_out(root, current):
+            continue
         check_link(root, current, limits)
         seen.add(identity)
         for entry in _entries(current):
@@ -228,14 +232,16 @@ def check_link(root: Path, folder: Path, limits: Limits) -> None:
     Whoever unpacks data of unknown origin would else train on, and show, whatever folder of theirs a link
     in it names.
     """
-    if limits.follow_links or not folder.is_symlink():
-        return
-    real = os.path.realpath(folder)
-    if not Path(real).is_relative_to(os.path.realpath(root)):
+    if not limits.follow_links and _leads_out(root, folder):
         raise InvalidInputError(
-            f"a link to a folder must not lead out of the data folder, {str(folder)!r} leads to {real!r}:"
-            " copy that folder, or give --follow-links if you made the link"
+            f"a link to a folder must not lead out of the data folder, {str(folder)!r} leads to"
+            f" {os.path.realpath(folder)!r}: copy that folder, or give --follow-links if you made the link"
         )
+
+
+def _leads_out(root: Path, folder: Path) -> bool:
+    is_link = folder.is_symlink()
+    return is_link and not Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(root))
 
 
 def _identity(folder: Path) -> tuple[int, int]:
@@ -246,13 +252,16 @@ def _identity(folder: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def list_samples(root: Path, limits: Limits = DEFAULT_LIMITS) -> list[str]:
-    """Return the paths of all images and volumes below `root`, relative to it."""
+def list_samples(root: Path, limits: Limits = DEFAULT_LIMITS, skip_outside: bool = False) -> list[str]:
+    """Return the paths of all images and volumes below `root`, relative to it.
+
+    Links to folders outside are left out if `skip_outside`; else see `check_link`.
+    """
     return [
         name
         for entry in _entries(root)
         for name, is_sample in (
-            _files_below(root, Path(entry.path), limits)
+            _files_below(root, Path(entry.path), limits, skip_outside)
             if _is_folder(entry)
             else [(entry.name, _is_sample_name(entry))]
         )

@@ -55,7 +55,7 @@ def list_metadata(root: Path, limits: Limits = DEFAULT_LIMITS) -> Listing:
         notes.append(f"{synthetic} of the {len(rows)} {kind} are marked as synthetic in metadata.csv.")
     if len(files) < len(rows):
         notes.append(f"{len(rows) - len(files)} rows of metadata.csv repeat others and were dropped.")
-    unlisted = [name for name in list_samples(root, limits) if name not in files]
+    unlisted = [name for name in list_samples(root, limits, skip_outside=True) if name not in files]
     if unlisted and not any("split" in row for row in rows):
         notes.append(
             f"{len(unlisted)} files that metadata.csv does not name were not read: {quote_some(unlisted)}."

@@ -1,6 +1,7 @@
 """The one way in: whatever the user points at becomes a data set, or one line that says what to do."""
 
 import os
+import struct
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -145,7 +146,7 @@ def _is_archive_of_arrays(source: Path) -> bool:
     try:
         with zipfile.ZipFile(source) as archive:
             return any(name.endswith(".npy") for name in archive.namelist())
-    except (zipfile.BadZipFile, OSError):
+    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, LookupError, struct.error):
         return False
 
 

@@ -73,11 +73,13 @@ class Run:
     def from_dict(cls, fields: dict[str, Any]) -> "Run":
         """Return the run that `to_dict` described; KeyError, TypeError or ValueError if it is none."""
         plain = {name: fields[name] for name in ("classifier", "trained_on", "seed", "fold", "num_training")}
-        bits = np.frombuffer(base64.b64decode(fields["right"]), np.uint8)
+        bits, num_test = np.frombuffer(base64.b64decode(fields["right"]), np.uint8), int(fields["num_test"])
+        if not 0 <= num_test <= 8 * len(bits):
+            raise ValueError(f"num_test is {num_test}")
         return cls(
             **plain,
             scores=ClassificationScores(**fields["scores"]),
-            right=np.unpackbits(bits, count=fields["num_test"]).astype(bool),
+            right=np.unpackbits(bits, count=num_test).astype(bool),
             epochs=fields["epochs"],
             seconds=fields["seconds"],
         )

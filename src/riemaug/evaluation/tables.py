@@ -1,5 +1,6 @@
 """An evaluation as people read it: sentences and tables in Markdown."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,7 @@ from riemaug.evaluation.outcome import Evaluation, MeanScore
 from riemaug.evaluation.training_sets import described
 from riemaug.evaluation.verdict import Verdict
 
+_TAG = re.compile(r"<(?=[A-Za-z/!?])")
 PERCENT = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro-F1"}
 PLAIN = {"auc": "AUC", "expected_calibration_error": "calibration error", "brier": "Brier score"}
 MEASURES = (
@@ -34,9 +36,12 @@ class TextTable:
         """Return the table in Markdown."""
         rule = tuple("---" for _ in self.header)
         lines = [self.header, rule, *self.rows]
-        return "\n".join(
-            "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
-        )
+        return "\n".join("| " + " | ".join(map(_markdown_cell, line)) + " |" for line in lines)
+
+
+def _markdown_cell(text: str) -> str:
+    """Return text that stays in its cell and is no HTML: names of classes may be anything."""
+    return _TAG.sub("&lt;", " ".join(text.split())).replace("|", "\\|")
 
 
 def score_table(evaluation: Evaluation, classifier: str) -> TextTable:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from pydantic import ValidationError
-from torch import nn
+from torch import Tensor, nn
 
 from riemaug.class_model import NO_NETWORKS, ClassModel, Networks
 from riemaug.config import GeneratorConfig
@@ -169,6 +169,7 @@ def _model_config(peer: PeerModel, layout: OutputLayout) -> ModelConfig:
 def _default_model(name: str, peer: PeerModel, config: ModelConfig, layout: OutputLayout) -> LatentModel:
     weights = layout.reordered(peer.weights)
     has_metric_network = any(key.startswith("metric_network.") for key in weights)
+    _check_sides(name, weights, config)
     count = sum(value.numel() for value in weights.values())
     # compared before anything is built: a tampered configuration must not ask for absurd memory
     if (peer.kind == "vae" or has_metric_network) and config.num_parameters() != count:
@@ -183,6 +184,18 @@ def _default_model(name: str, peer: PeerModel, config: ModelConfig, layout: Outp
     if missing or unexpected:
         raise _unfit(name, f"missing {missing}, unexpected {unexpected}")
     return model
+
+
+def _check_sides(name: str, weights: dict[str, Tensor], config: ModelConfig) -> None:
+    """Refuse a configuration whose sizes are not those of the weights, before networks of these are built."""
+    sides = {
+        "encoder.trunk.hidden.0.weight": (1, config.data_dim),
+        "encoder.mean.bias": (0, config.latent_dim),
+    }
+    for key, (axis, side) in sides.items():
+        found = tuple(weights[key].shape) if key in weights else ()
+        if found[axis : axis + 1] != (side,):
+            raise _unfit(name, f"{key} of shape {found} for {side}")
 
 
 def _custom_model(

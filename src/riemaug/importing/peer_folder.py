@@ -50,7 +50,7 @@ def read_peer_folder(path: Path) -> PeerModel:
     content = read_tensor_file(folder / TENSORS_NAME)
     try:
         return _peer_model(config, content, file_hash(folder / TENSORS_NAME))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         if isinstance(error, InvalidInputError):
             raise
         raise InvalidInputError(

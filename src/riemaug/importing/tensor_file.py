@@ -1,6 +1,7 @@
 """Reading `.pt` files of unknown origin: tensors come out, or one line; nothing in them is ever run."""
 
 import pickle
+import struct
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,21 @@ from torch import Tensor
 
 from riemaug.errors import InvalidInputError
 
+_CONTENT_ERRORS = (
+    pickle.UnpicklingError,
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    OverflowError,
+    MemoryError,
+    struct.error,
+)
+_ARCHIVE_ERRORS = (zipfile.BadZipFile, OSError, ValueError, RuntimeError, LookupError, struct.error)
 TensorTree = Mapping[str, "Tensor | Mapping[str, Tensor]"]
 """Tensors by name, and mappings of such."""
 
@@ -37,7 +53,7 @@ def read_tensor_file(path: Path) -> TensorTree:
     _check_archive(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, TypeError) as error:
+    except _CONTENT_ERRORS as error:
         raise InvalidInputError(
             f"a model's file may hold tensors alone, {str(path)!r} holds something else or is damaged: "
             "nothing of it was run; get it from its maker again"
@@ -52,7 +68,7 @@ def _check_archive(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
-    except (zipfile.BadZipFile, OSError) as error:
+    except _ARCHIVE_ERRORS as error:
         raise InvalidInputError(f"{rule}, {str(path)!r} is not ({error}): save the model again") from None
     unfolded = sum(entry.file_size for entry in entries)
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries) or unfolded > path.stat().st_size:

@@ -37,7 +37,15 @@ def read_evaluation(folder: Path) -> Evaluation:
         # whatever the report or a table looks up must be there
         markdown(evaluation)
         judgement_view(evaluation, "samples")
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        IndexError,
+        ArithmeticError,
+        RecursionError,
+    ) as error:
         raise InvalidInputError(
             f"{str(path)!r} must be as riemaug evaluate wrote it, it is not ({type(error).__name__}: "
             f"{' '.join(str(error).split())[:120]}): evaluate anew"

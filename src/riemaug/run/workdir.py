@@ -124,7 +124,7 @@ def finished_run(out: Path) -> dict[str, Any] | None:
         return None
     try:
         content = json.loads((out / RUN_NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     known = isinstance(content, dict) and isinstance(content.get(IDENTITY_KEY), dict)
     return content if known else None

@@ -69,7 +69,7 @@ def restore_model(
             _restore_class(entry, group, model, history, position, tensors)
             for position, (entry, group) in enumerate(zip(entries, groups, strict=True))
         )
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
         if isinstance(error, InvalidInputError):
             raise
         raise InvalidInputError(

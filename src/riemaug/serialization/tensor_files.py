@@ -10,6 +10,8 @@ from torch import Tensor
 from riemaug.atomic import atomic_path
 from riemaug.errors import InvalidInputError
 
+_LENGTH_BYTES, _MOST_HEADER_BYTES = 8, 2**24
+
 
 def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     """Write tensors to a safetensors file, whole or not at all."""
@@ -23,11 +25,20 @@ def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
 def read_tensors(path: Path, prefix: str) -> dict[str, Tensor]:
     """Return the tensors whose names begin with `prefix`, without it; InvalidInputError if damaged."""
     try:
+        _check_header(path)
         with safe_open(path, "pt") as file:
             names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
             return {name[len(prefix) :]: file.get_tensor(name) for name in names}
-    except SafetensorError as error:
+    except (SafetensorError, EOFError) as error:
         raise damaged(path, error) from error
+
+
+def _check_header(path: Path) -> None:
+    """Raise EOFError if the list of tensors is longer than that of any model of ours, or than the file."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
+    if length > min(_MOST_HEADER_BYTES, path.stat().st_size):
+        raise EOFError(f"a header of {length:,} bytes")
 
 
 def file_hash(path: Path) -> str:

@@ -23,6 +23,8 @@ TIMEOUT = 30.0
 ATTEMPTS = 4
 """How often a lost connection is taken up again at one address before the next one is tried."""
 _BLOCK = 1 << 18
+MOST_BYTES = 1 << 31
+"""No file that is fetched is as large: a server that sends more is broken, and would fill the disk."""
 _OASIS_PAGE = "https://sites.wustl.edu/oasisbrains/"
 
 
@@ -269,6 +271,8 @@ def _copy(response: http.client.HTTPResponse, file: IO[bytes], begins: int, tell
     while block := response.read1(_BLOCK):
         file.write(block)
         received += len(block)
+        if received > MOST_BYTES:
+            raise http.client.HTTPException(f"it sends more than {MOST_BYTES:,} bytes")
         tell(received)
     return received
 

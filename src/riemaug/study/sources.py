@@ -2,7 +2,9 @@
 
 import gzip
 import hashlib
+import math
 import struct
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +30,7 @@ FASHION_CLASSES = (
     "Bag",
     "Ankle boot",
 )
+_MOST_IDX_BYTES = 2**30
 _IDX_TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 _IMAGE_SUFFIXES = (".png", ".bmp", ".gif", ".tif", ".tiff")
 _DIGEST_BYTES = 8
@@ -154,17 +157,18 @@ def read_idx(path: Path) -> np.ndarray:
         The file is none, or is cut short.
     """
     try:
-        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (EOFError, gzip.BadGzipFile, OSError) as error:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            raw = file.read(_MOST_IDX_BYTES + 1)
+    except (EOFError, OSError, zlib.error) as error:
         raise InvalidInputError(f"{path} cannot be read ({error}): download it again") from None
-    if len(raw) < 4 or raw[:2] != b"\0\0" or raw[2] not in _IDX_TYPES:
+    if not 4 <= len(raw) <= _MOST_IDX_BYTES or raw[:2] != b"\0\0" or raw[2] not in _IDX_TYPES or raw[3] > 4:
         raise InvalidInputError(
             f"{path} is no idx file: its first bytes are {raw[:4].hex()}: download it again"
         )
     start = 4 + 4 * raw[3]
     shape = struct.unpack(f">{raw[3]}i", raw[4:start]) if len(raw) >= start else (-1,)
     dtype = np.dtype(_IDX_TYPES[raw[2]])
-    if len(raw) - start != dtype.itemsize * int(np.prod(shape)):
+    if min(shape, default=-1) < 0 or len(raw) - start != dtype.itemsize * math.prod(shape):
         raise InvalidInputError(
             f"{path} must hold {shape} values of {dtype.itemsize} bytes, {len(raw) - start} bytes follow its"
             " head: download it again"
