@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from cli_runs import Command, kill_group, run_for_real, start, wait_until
+from cli_runs import Command, kill_group, read_log, run_for_real, start, wait_until
 
 from riemaug.cli.study import parse_time
 from riemaug.errors import InvalidInputError
@@ -107,12 +107,16 @@ def test_runs_are_kept_and_not_repeated(cli: Command, tmp_path: Path) -> None:
 
 @needs_data
 def test_no_run_begins_that_would_end_too_late(cli: Command, tmp_path: Path) -> None:
-    done = cli(
-        "study", "run", "--cells", QUICK_CELL, "--runs", 1, "--store", tmp_path, "--time-budget", "0.001s"
-    )
+    cache = tmp_path / "cache"
+    places = ("--store", tmp_path, "--cache", cache)
+    done = cli("study", "run", "--cells", QUICK_CELL, "--runs", 1, *places, "--time-budget", "0.001s")
     assert done.code == 0
     assert "1 left out" in done.err
     assert not list(tmp_path.glob("*.jsonl"))
+    begun, left_out = read_log(cache)
+    assert begun["fields"]["job"] == "study"
+    assert left_out["fields"]["key"] == [QUICK_CELL, 0]
+    assert [path.name for path in cache.iterdir()] == ["run.log"]
 
 
 @needs_data

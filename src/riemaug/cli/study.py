@@ -120,7 +120,9 @@ def run(
     from riemaug.parallel import Engine
 
     with Engine.parse("loky" if dry_run else engine).entered():
-        _run(cells, runs, reading, jobs, device, time_budget, store, cache, data_dir, dry_run, quiet)
+        _run(
+            cells, runs, reading, jobs, device, time_budget, store, cache, data_dir, dry_run, quiet, log_level
+        )
 
 
 def _run(
@@ -135,13 +137,14 @@ def _run(
     data_dir: Path | None,
     dry_run: bool,
     quiet: bool,
+    log_level: str,
 ) -> None:
     """Do as `run` says, on the engine that was entered."""
     from riemaug.cli.endings import GOES_ON, told_how_to_go_on
     from riemaug.cli.study_progress import StudyProgress
     from riemaug.run.plan import resolve_device
     from riemaug.study.cells import all_cells, select
-    from riemaug.study.place import Place
+    from riemaug.study.place import Place, kept_log
     from riemaug.study.readiness import ready
     from riemaug.study.runner import num_jobs_for, pending, run_all
     from riemaug.study.settings import current
@@ -163,7 +166,7 @@ def _run(
     progress.announce(seconds, reasons)
     if place is None:
         return
-    with told_how_to_go_on(f"{GOES_ON}: all finished runs are kept"), progress:
+    with told_how_to_go_on(f"{GOES_ON}: all finished runs are kept"), kept_log(cache, log_level), progress:
         for outcome in run_all(waiting, place, kept, num_jobs, seconds):
             progress.tell(outcome)
     if progress.finish():

@@ -1,5 +1,6 @@
 """Runs of the study, the cheap ones first, in several processes, each result kept as soon as it is there."""
 
+import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 
 from riemaug.disk import stops_all
 from riemaug.errors import RiemaugError
+from riemaug.logs import fields, stage
 from riemaug.parallel import num_gpus, num_workers, run_tasks
 from riemaug.study.cells import Cell, Run, runs_of
 from riemaug.study.costs import Costs, fit_key
@@ -14,6 +16,7 @@ from riemaug.study.execution import carry_out
 from riemaug.study.place import Place
 from riemaug.study.store import Result, ResultStore
 
+log = logging.getLogger(__name__)
 ROWS_OF_A_FIT = 10
 """About so many rows share the cost of a fitted generator."""
 
@@ -104,19 +107,44 @@ def run_all(
             expected += costs.fit_seconds(run)
             fitted.add(fit_key(run))
         tasks.append(_Task(run, place, store, expected, deadline))
+    log.info(
+        "%d runs of the study with %d jobs", len(tasks), num_jobs, extra=fields(job="study", jobs=num_jobs)
+    )
     # other machines may be adding to the store, too
-    yield from run_tasks(
+    for outcome in run_tasks(
         _do,
         tasks,
         num_jobs,
         folder=store.folder,
         is_only_run=False,
-        name=lambda task: f"{task.run.cell.key}, seed {task.run.seed}",
+        name=_name_of,
         device=place.device,
-    )
+    ):
+        _note(outcome)
+        yield outcome
+
+
+def _name_of(task: _Task) -> str:
+    return f"{task.run.cell.key}, seed {task.run.seed}"
+
+
+def _note(outcome: Outcome) -> None:
+    about = fields(key=[outcome.run.cell.key, outcome.run.seed])
+    name = f"{outcome.run.cell.key}, seed {outcome.run.seed}"
+    if outcome.error:
+        log.error("failed: %s: %s", name, outcome.error, extra=about)
+    elif outcome.result is None:
+        log.info("left out, for lack of time: %s", name, extra=about)
+    else:
+        log.info("done: %s", name, extra=about)
 
 
 def _do(task: _Task) -> Outcome:
+    with stage("study"):
+        return _outcome(task)
+
+
+def _outcome(task: _Task) -> Outcome:
     if task.deadline is not None and time.time() + task.expected_seconds > task.deadline:
         return Outcome(task.run)
     try:
@@ -126,6 +154,7 @@ def _do(task: _Task) -> Outcome:
     except Exception as error:  # one run that cannot be done must not end the others
         if stops_all(error):
             raise
+        log.exception("unexpected %s in %s", type(error).__name__, _name_of(task))
         return Outcome(task.run, error=f"{type(error).__name__}: {error}")
     task.store.add(result)
     return Outcome(task.run, result)
