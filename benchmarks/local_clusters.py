@@ -1,4 +1,4 @@
-"""Real clusters of this machine, for tests and benchmarks: a Dask scheduler or a Ray head with two workers."""
+"""Real clusters of this machine, for tests and benchmarks: a Dask scheduler or Ray head, two workers."""
 
 import os
 import shutil

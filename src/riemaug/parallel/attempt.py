@@ -80,7 +80,7 @@ class Attempt:
     parent : int, optional
         The process that a worker of this machine ends with; None on a cluster.
     version : str
-        Of riemaug.
+        Of the riemaug of the process that wants the result; of this machine's it is not asked.
     """
 
     function: Callable[[Any], Any]
@@ -90,7 +90,7 @@ class Attempt:
     limit: int
     device: str = "cpu"
     parent: int | None = None
-    version: str = __version__
+    version: str = ""
 
     def __call__(self) -> Outcome:
         """Do the task, in a worker."""

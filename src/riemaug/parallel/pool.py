@@ -39,7 +39,8 @@ class Pool:
             return Attempt(function, task, number, self.folder, limit, device, os.getpid())
         from riemaug.parallel.payload import packed  # needs what comes with a cluster's library
 
-        return Attempt(function, packed(task, self.folder.path), number, self.folder, limit, device)
+        content = packed(task, self.folder.path)
+        return Attempt(function, content, number, self.folder, limit, device, version=__version__)
 
     def outcomes(
         self, attempts: Iterator[Attempt], num_jobs: int
@@ -67,7 +68,9 @@ class Pool:
         try:
             with interrupts_held_back():
                 outcomes = workers(joblib.delayed(_numbered)(attempt) for attempt in attempts)
-            yield from outcomes
+            # not `yield from`: that would end them when this generator is ended, with a warning
+            for item in outcomes:  # noqa: UP028
+                yield item
         except BrokenProcessPool:
             return
         except Exception as error:
