@@ -1,18 +1,17 @@
 """One npz file as a data set."""
 
-import lzma
-import zipfile
-import zlib
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from riemaug.data.blocks import row_blocks
-from riemaug.data.checks import check_class_sizes, check_memory, check_variation, find_oddities
+from riemaug.data.blocks import forget_pages, row_blocks
+from riemaug.data.checks import check_class_sizes, check_variation, find_oddities
 from riemaug.data.dataset import Dataset, SampleFormat
 from riemaug.data.listing import quote_some
-from riemaug.data.npy_header import HEADER_ERRORS, NpyHeader, read_npy_header
+from riemaug.data.npy_header import NpyHeader
+from riemaug.data.npz_file import check_contents, load_members, read_members
 from riemaug.errors import InvalidInputError
 from riemaug.limits import DEFAULT_LIMITS, Limits
 
@@ -28,12 +27,13 @@ _KEY_PAIRS = (
 TRAINING_KEYS = frozenset({"train_images", "X_train", "x_train"})
 _REAL_KINDS = "biuf"
 _LABEL_KINDS = "biufUS"
-_MOST_MEMBERS = 10_000
-_READ_ERRORS = (*HEADER_ERRORS, zipfile.BadZipFile, RuntimeError, zlib.error, lzma.LZMAError)
+_LAST_CHARACTER = 0x10FFFF
 
 
 def read_arrays(path: Path, *, group_from: str | None = None, limits: Limits = DEFAULT_LIMITS) -> Dataset:
     """Read an npz file with samples and labels.
+
+    Samples that it stores uncompressed stay on disk; see `riemaug.data.npz_file.load_members`.
 
     Parameters
     ----------
@@ -50,11 +50,14 @@ def read_arrays(path: Path, *, group_from: str | None = None, limits: Limits = D
         Anything but two fitting arrays of finite real numbers and of labels, with at least two rows
         a class that are not all the same.
     """
-    headers = _read_headers(path)
-    keys = _choose_keys(path, headers)
-    _check_headers(path, headers, keys, limits)
-    arrays = _load(path, [*keys, *([GROUPS_KEY] if GROUPS_KEY in headers else [])])
+    members = read_members(path)
+    keys = _choose_keys(path, members)
+    wanted = {key: members[key] for key in (*keys, GROUPS_KEY) if key in members}
+    check_contents(path, wanted, limits)
+    _check_kinds(members[keys[0]].header, members[keys[1]].header, keys)
+    arrays = load_members(path, wanted)
     dataset = dataset_of_arrays(arrays[keys[0]], arrays[keys[1]], keys)
+    forget_pages(dataset.samples)
     groups, notes = _groups(arrays.get(GROUPS_KEY), len(dataset.samples), group_from)
     if keys[0] in TRAINING_KEYS:
         notes = [f"Only {keys[0]} and {keys[1]} were read, no other array of the file.", *notes]
@@ -62,7 +65,10 @@ def read_arrays(path: Path, *, group_from: str | None = None, limits: Limits = D
 
 
 def dataset_of_arrays(samples: np.ndarray, labels: np.ndarray, keys: tuple[str, str] = ("X", "y")) -> Dataset:
-    """Return arrays in memory as a data set.
+    """Return arrays as a data set.
+
+    Samples in C order and the machine's byte order are kept as they are, mapped ones on disk. Others are
+    copied: torch takes no other byte order, and in Fortran order every row is spread over the whole array.
 
     Parameters
     ----------
@@ -78,7 +84,8 @@ def dataset_of_arrays(samples: np.ndarray, labels: np.ndarray, keys: tuple[str, 
     InvalidInputError
         As `read_arrays`.
     """
-    _check_kinds(*(NpyHeader(array.shape, array.dtype, False) for array in (samples, labels)), keys)
+    _check_kinds(samples, labels, keys)
+    _check_text(labels, keys[1])
     samples = np.ascontiguousarray(samples)
     samples = samples.astype(samples.dtype.newbyteorder("="), copy=False)
     _check_finite(samples, keys[0])
@@ -91,48 +98,14 @@ def dataset_of_arrays(samples: np.ndarray, labels: np.ndarray, keys: tuple[str, 
     return Dataset(samples, labels, class_names, names, None, fmt, label_values, notes)
 
 
-def _unreadable(path: Path, error: object) -> InvalidInputError:
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return InvalidInputError(
-        f"{str(path)!r} must be an npz file, it cannot be read ({reason}): save it again"
-    )
-
-
-def _read_headers(path: Path) -> dict[str, NpyHeader]:
-    """Read what each array of the file claims to be, without unpacking any."""
-    headers: dict[str, NpyHeader] = {}
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = [name for name in archive.namelist() if name.endswith(".npy")]
-            if len(members) > _MOST_MEMBERS or len(members) > len(set(members)):
-                raise ValueError(f"{len(members)} arrays, of which {len(set(members))} have different names")
-            for member in members:
-                headers[member.removesuffix(".npy")] = _read_header(archive, member)
-    except _READ_ERRORS as error:
-        raise _unreadable(path, error) from None
-    return headers
-
-
-def _read_header(archive: zipfile.ZipFile, member: str) -> NpyHeader:
-    with archive.open(member) as file:
-        header = read_npy_header(file)
-        begins = file.tell()
-    there = archive.getinfo(member).file_size - begins
-    # memory is taken by the header's word, and no byte of it would come
-    if not header.dtype.hasobject and header.promised_bytes > there:
-        raise EOFError(f"{member} promises {header.promised_bytes:,} bytes, {max(there, 0):,} are there")
-    return header
-
-
-def _choose_keys(path: Path, headers: dict[str, NpyHeader]) -> tuple[str, str]:
-    pairs = [pair for pair in _KEY_PAIRS if pair[0] in headers and pair[1] in headers]
+def _choose_keys(path: Path, found: Collection[str]) -> tuple[str, str]:
+    pairs = [pair for pair in _KEY_PAIRS if pair[0] in found and pair[1] in found]
     if len(pairs) == 1:
         return pairs[0]
     if not pairs:
-        found = quote_some(sorted(headers)) or "no arrays"
         raise InvalidInputError(
-            f"an npz file needs the keys X and y, or images and labels, {str(path)!r} has {found}: rename"
-            " them"
+            f"an npz file needs the keys X and y, or images and labels, {str(path)!r} has"
+            f" {quote_some(sorted(found)) or 'no arrays'}: rename them"
         )
     listed = "; ".join(" and ".join(pair) for pair in pairs)
     raise InvalidInputError(
@@ -140,29 +113,9 @@ def _choose_keys(path: Path, headers: dict[str, NpyHeader]) -> tuple[str, str]:
     )
 
 
-def _check_headers(path: Path, headers: dict[str, NpyHeader], keys: tuple[str, str], limits: Limits) -> None:
-    _check_contents(path, {key: headers[key] for key in (*keys, GROUPS_KEY) if key in headers}, limits)
-    _check_kinds(headers[keys[0]], headers[keys[1]], keys)
-
-
-def _check_contents(path: Path, wanted: dict[str, NpyHeader], limits: Limits) -> None:
-    for key, header in wanted.items():
-        if header.dtype.hasobject:
-            raise InvalidInputError(
-                f"arrays must be plain numbers or text, {key} of {str(path)!r} holds Python objects:"
-                " convert it"
-                " with .astype and save again"
-            )
-    promised = sum(header.promised_bytes for header in wanted.values())
-    if promised > limits.bytes:
-        raise InvalidInputError(
-            f"the arrays of an npz file may unpack to {limits.bytes / 2**30:.3g} GiB, those of {str(path)!r}"
-            f" promise {promised / 2**30:.3g} GiB: save a smaller part; {limits.way_out('bytes')}"
-        )
-    check_memory(promised, "arrays", "save a smaller part")
-
-
-def _check_kinds(samples: NpyHeader, labels: NpyHeader, keys: tuple[str, str]) -> None:
+def _check_kinds(
+    samples: NpyHeader | np.ndarray, labels: NpyHeader | np.ndarray, keys: tuple[str, str]
+) -> None:
     if samples.dtype.kind not in _REAL_KINDS or samples.dtype.names:
         raise InvalidInputError(f"{keys[0]} must hold real numbers, it holds {samples.dtype}: convert it")
     if len(samples.shape) < 2 or 0 in samples.shape:
@@ -178,32 +131,8 @@ def _check_kinds(samples: NpyHeader, labels: NpyHeader, keys: tuple[str, str]) -
     if labels.shape not in ((rows,), (rows, 1)):
         raise InvalidInputError(
             f"{keys[1]} must hold one label for each of the {rows} rows of {keys[0]}, its shape is"
-            f" {labels.shape}:"
-            " correct it"
+            f" {labels.shape}: correct it"
         )
-
-
-def read_every_array(path: Path, limits: Limits = DEFAULT_LIMITS) -> dict[str, np.ndarray]:
-    """Return all arrays of an npz file by name, as they are.
-
-    Raises
-    ------
-    InvalidInputError
-        The file cannot be read, promises more than `limits` allow, or an array holds Python objects.
-    ResourceError
-        The arrays do not fit the memory.
-    """
-    headers = _read_headers(path)
-    _check_contents(path, headers, limits)
-    return _load(path, list(headers))
-
-
-def _load(path: Path, keys: list[str]) -> dict[str, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {key: archive[key] for key in keys}
-    except _READ_ERRORS as error:
-        raise _unreadable(path, error) from None
 
 
 def _check_finite(samples: np.ndarray, key: str) -> None:
@@ -220,6 +149,18 @@ def _check_finite(samples: np.ndarray, key: str) -> None:
         raise InvalidInputError(
             f"{key} must hold finite numbers, {bad} values are NaN or infinite, the first in row {first}:"
             " fill them in or drop the rows"
+        )
+
+
+def _check_text(values: np.ndarray, key: str) -> None:
+    """Refuse text whose numbers are no characters: numpy keeps any number as it stands in the file."""
+    if values.dtype.kind != "U" or not values.dtype.itemsize:
+        return
+    codes = np.ascontiguousarray(values).reshape(-1).view(f"{values.dtype.byteorder}u4")
+    wrong = int(((codes > _LAST_CHARACTER) | ((codes >= 0xD800) & (codes < 0xE000))).sum())
+    if wrong:
+        raise InvalidInputError(
+            f"{key} must hold text, {wrong} of its characters are none: save the file again"
         )
 
 
@@ -255,8 +196,7 @@ def encode_labels(labels: np.ndarray, key: str) -> tuple[np.ndarray, np.ndarray,
     if "" in names:
         raise InvalidInputError(
             f"{key} must name a class for every row, row"
-            f" {int(np.flatnonzero(index == names.index(''))[0])} is empty:"
-            " fill it in"
+            f" {int(np.flatnonzero(index == names.index(''))[0])} is empty: fill it in"
         )
     return index.reshape(-1).astype(np.int64), values, tuple(names)
 
@@ -266,8 +206,7 @@ def _groups(
 ) -> tuple[tuple[str, ...] | None, list[str]]:
     if group_from not in (None, "column"):
         raise InvalidInputError(
-            f"--group-from of an npz file can only be column (its array groups), got {group_from!r}: give"
-            " that"
+            f"--group-from of an npz file can only be column (its array groups), got {group_from!r}: give it"
         )
     if values is None:
         if group_from == "column":
@@ -279,5 +218,6 @@ def _groups(
         raise InvalidInputError(
             f"groups must hold one value for each of the {rows} rows, its shape is {values.shape}: correct it"
         )
+    _check_text(values, GROUPS_KEY)
     groups = tuple(str(value) for value in values.reshape(-1).tolist())
     return groups, [f"{len(set(groups))} groups (subjects) were read from the array groups."]

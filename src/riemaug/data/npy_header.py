@@ -7,6 +7,7 @@ import threading
 import tokenize
 import warnings
 from dataclasses import dataclass
+from typing import IO
 
 import numpy as np
 
@@ -51,7 +52,7 @@ class NpyHeader:
         return math.prod(self.shape) * self.dtype.itemsize
 
 
-def read_npy_header(file: io.BufferedIOBase) -> NpyHeader:
+def read_npy_header(file: io.BufferedIOBase | IO[bytes]) -> NpyHeader:
     """Read the header of an array that begins where the file stands, and leave the file at its values.
 
     Parameters
@@ -81,7 +82,7 @@ def read_npy_header(file: io.BufferedIOBase) -> NpyHeader:
     return NpyHeader(shape, dtype, fortran_order)
 
 
-def _exactly(file: io.BufferedIOBase, count: int) -> bytes:
+def _exactly(file: io.BufferedIOBase | IO[bytes], count: int) -> bytes:
     content = file.read(count)
     if len(content) != count:
         raise EOFError("the header is cut off")

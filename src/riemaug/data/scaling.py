@@ -14,7 +14,6 @@ OUTLIER_SHARE = 1e-4
 OUTLIER_DISTANCE = 2.0
 _EXACT_INTEGERS = 2**53  # integers up to here are float64 numbers
 _SINGLE_LEVELS = 2**24
-_HISTOGRAM_BITS = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,6 +154,13 @@ class RangeScaler:
         return cls(low, high, dtype.name, clipped, notes)
 
 
+def is_binary(samples: Shaped[np.ndarray, "n ..."]) -> bool:
+    """Return whether each feature has at most two values, its smallest and its largest one."""
+    low, high = samples.min(0), samples.max(0)
+    blocks = (samples[rows] for rows in row_blocks(samples.shape))
+    return all(bool(((block == low) | (block == high)).all()) for block in blocks)
+
+
 def _is_range_of(low: np.ndarray, high: np.ndarray, dtype: np.dtype) -> bool:
     if not (np.isfinite(low).all() and np.isfinite(high).all() and (low <= high).all()):
         return False
@@ -177,34 +183,25 @@ def _check_fittable(samples: np.ndarray) -> None:
 
 def _range_without_outliers(samples: np.ndarray) -> tuple[Any, Any, int]:
     """Return (low, high, number of values outside)."""
-    values, counts = _distribution(samples)
-    total = samples.size
-    below = np.cumsum(counts)
-    tail = OUTLIER_SHARE * total
+    tail = OUTLIER_SHARE * samples.size
+    lowest, highest = _ends(samples, int(tail) + 1)
     # the rest: what is left when the largest and smallest OUTLIER_SHARE of the values are put aside
-    rest_low = values[np.searchsorted(below, tail, side="right")]
-    rest_high = values[np.searchsorted(below, total - tail, side="left")]
-    reach = OUTLIER_DISTANCE * (float(rest_high) - float(rest_low))
+    rest_low, rest_high = float(lowest[-1]), float(highest[0])
+    reach = OUTLIER_DISTANCE * (rest_high - rest_low)
     if reach == 0:
-        return values[0], values[-1], 0
-    shifted = values.astype(np.float64)
-    kept = np.ones(len(values), dtype=bool)
-    for far in (shifted > float(rest_high) + reach, shifted < float(rest_low) - reach):
-        if counts[far].sum() < tail:
-            kept &= ~far
-    return values[kept][0], values[kept][-1], int(counts[~kept].sum())
+        return lowest[0], highest[-1], 0
+    too_low = int((lowest.astype(np.float64) < rest_low - reach).sum())
+    too_high = int((highest.astype(np.float64) > rest_high + reach).sum())
+    too_low, too_high = (count if count < tail else 0 for count in (too_low, too_high))
+    return lowest[too_low], highest[len(highest) - 1 - too_high], too_low + too_high
 
 
-def _distribution(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the distinct values in order and how often each occurs."""
-    integral = samples.dtype.kind in "iu" and 8 * samples.dtype.itemsize <= _HISTOGRAM_BITS
-    if not integral:
-        ordered = np.sort(samples, axis=None)
-        return ordered, np.ones(len(ordered), dtype=np.int64)
-    offset = int(np.iinfo(samples.dtype).min)
-    counts = np.zeros(1 << (8 * samples.dtype.itemsize), dtype=np.int64)
+def _ends(samples: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the `count` smallest and the `count` largest values, each in rising order."""
+    lowest = highest = np.empty(0, samples.dtype)
     for rows in row_blocks(samples.shape):
-        block = samples[rows].astype(np.int64).ravel() - offset
-        counts += np.bincount(block, minlength=len(counts))
-    present = np.flatnonzero(counts)
-    return (present + offset).astype(samples.dtype), counts[present]
+        block = samples[rows].ravel()
+        for_low, for_high = np.concatenate([lowest, block]), np.concatenate([highest, block])
+        lowest = np.partition(for_low, min(count, len(for_low)) - 1)[:count]
+        highest = np.partition(for_high, max(len(for_high) - count, 0))[-count:]
+    return np.sort(lowest), np.sort(highest)

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Int64, Shaped
 
 from riemaug.data.array_files import read_array_file
-from riemaug.data.arrays import TRAINING_KEYS, read_arrays, read_every_array
+from riemaug.data.arrays import TRAINING_KEYS, read_arrays
 from riemaug.data.bids import is_bids
 from riemaug.data.file_samples import class_names_of, labels_of, of_each, sort_out
 from riemaug.data.folder import list_folder
@@ -21,6 +21,7 @@ from riemaug.data.listing import Listing, SampleKind
 from riemaug.data.metadata_table import METADATA_NAME, PlainTable, read_plain_table
 from riemaug.data.names import check_class_names
 from riemaug.data.nifti import read_volume_header, read_voxels
+from riemaug.data.npz_file import read_every_array
 from riemaug.data.stack_files import read_stack
 from riemaug.data.table_files import TableRows, is_table
 from riemaug.data.tables import read_table

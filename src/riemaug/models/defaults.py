@@ -6,9 +6,8 @@ measured on stands in docs/tuning.md, made by benchmarks/defaults.py.
 
 import math
 
-import numpy as np
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from riemaug.models.base import LatentModel
@@ -63,12 +62,6 @@ def default_likelihood(is_table: bool, is_binary: bool = False) -> LikelihoodNam
     scale: learned from few samples it shrinks to what is left of the very samples it is learned from.
     """
     return "gaussian" if is_table and not is_binary else "bernoulli"
-
-
-def is_binary(samples: Shaped[np.ndarray, "n ..."]) -> bool:
-    """Return whether each feature has at most two values, its smallest and its largest one."""
-    low, high = samples.min(0), samples.max(0)
-    return bool(((samples == low) | (samples == high)).all())
 
 
 def median_gap(centroids: Float[Tensor, "N dim"], group: Int[Tensor, " N"] | None = None) -> float:

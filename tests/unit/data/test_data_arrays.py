@@ -184,10 +184,12 @@ def test_limit_is_on_the_arrays_that_are_read(npz):
         read_arrays(path, limits=Limits(bytes=100))
 
 
-def test_more_than_the_free_memory_is_refused(npz, monkeypatch):
+def test_more_than_the_free_memory_is_refused(tmp_path, npz, monkeypatch):
     monkeypatch.setattr("riemaug.data.checks.free_memory", lambda: 100)
+    np.savez_compressed(tmp_path / "packed.npz", X=X, y=Y)
     with pytest.raises(ResourceError, match="GiB are free: save a smaller part"):
-        read_arrays(npz(X=X, y=Y))
+        read_arrays(tmp_path / "packed.npz")
+    assert read_arrays(npz(X=X, y=Y)).counts == (3, 3)  # stays on disk
 
 
 @pytest.mark.parametrize(
