@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,8 +67,10 @@ class DeepGenerator(SampleGenerator):
         """How reports call the generator."""
         return f"{self.model}, {self.law}"
 
-    def fit(self, training: LabelledSamples, num_classes: int, stream: Stream) -> "FittedDeepGenerator":
-        """Train the models. See `SampleGenerator.fit`."""
+    def fit(
+        self, training: LabelledSamples, num_classes: int, stream: Stream, folder: Path | None = None
+    ) -> "FittedDeepGenerator":
+        """Train the models. See `SampleGenerator.fit`; with a folder, as `riemaug.Augmentor.fit_in`."""
         kind = (
             {"preset": "conditional"}
             if self.model == "conditional"
@@ -79,7 +82,11 @@ class DeepGenerator(SampleGenerator):
             n_jobs=self.num_jobs,
             device=self.device,
             **self.options,
-        ).fit(training.samples, training.labels)
+        )
+        if folder is None:
+            augmentor.fit(training.samples, training.labels)
+        else:
+            augmentor.fit_in(folder, training.samples, training.labels)
         return FittedDeepGenerator(augmentor, training, self.model, self.law)
 
     def fitted_from(self, augmentor: Augmentor, training: LabelledSamples) -> "FittedDeepGenerator":

@@ -20,7 +20,9 @@ from riemaug.cli.sample import sample
 from riemaug.cli.split import split
 from riemaug.cli.study import app as study
 from riemaug.cli.text import printable
+from riemaug.disk import disk_fault
 from riemaug.errors import RiemaugError
+from riemaug.logs import IN_LOG
 from riemaug.stopping import ended_by_signals, exit_code, what_stopped
 
 # Typer brings its own Click or uses the installed one, by its version: its exports are of the right one
@@ -83,9 +85,13 @@ def _run() -> None:
     except typer.Abort as stop:  # how Typer passes on what stopped it
         _fail(f"{what_stopped(stop.__cause__)}; run the same command again", exit_code(stop.__cause__))
     except OSError as error:
-        from riemaug.cli.endings import AGAIN, disk_fault
-
-        _fail(f"{disk_fault(error)}, then {AGAIN}", 1)
+        _fail(f"{disk_fault(error)}, then run the same command again", 1)
+    except Exception as error:
+        where = next((note for note in getattr(error, "__notes__", ()) if note.startswith(IN_LOG)), None)
+        if where is None:
+            raise
+        found = " ".join(f"{type(error).__name__}: {error}".split())
+        _fail(f"something unforeseen happened, a fault of riemaug ({found}): please report it; {where}", 1)
     else:
         sys.exit(code if isinstance(code, int) else 0)
 

@@ -41,6 +41,7 @@ class StudyProgress:
         self.fitted: set[tuple] = set()
         self.total = self.costs.seconds(waiting)
         self.spent = 0.0
+        self.reasons: set[str] = set()
         self.counts = {"done": 0, "left out": 0, "failed": 0}
         self.started = self.told = time.monotonic()
         self.is_live = sys.stderr.isatty() and not quiet
@@ -83,9 +84,11 @@ class StudyProgress:
         self._spend(run, outcome)
         if outcome.error:
             self.counts["failed"] += 1
-            self.console.print(
-                f"[red]failed[/red] {run.cell.key}: {escape(printable(outcome.error))}", soft_wrap=True
-            )
+            if outcome.error not in self.reasons:  # of a hundred runs without data one line is enough
+                self.reasons.add(outcome.error)
+                self.console.print(
+                    f"[red]failed[/red] {run.cell.key}: {escape(printable(outcome.error))}", soft_wrap=True
+                )
         else:
             self.counts["done" if outcome.result else "left out"] += 1
         shown = _line(outcome)

@@ -21,10 +21,3 @@ def size(num_bytes: float | int) -> str:
         if num_bytes >= scale:
             return f"{num_bytes / scale:.1f} {unit}"
     return f"{num_bytes / 1e3:.0f} kB"
-
-
-def refusal(error: Exception) -> str:
-    """Return what the operating system said, and about which file."""
-    if not isinstance(error, OSError):
-        return str(error)
-    return f"{error.strerror or error} ({error.filename})" if error.filename else str(error.strerror or error)

@@ -90,6 +90,7 @@ class ProgressFile:
         self.last = now
         seconds = now - self.stage_started
         progress = replace(self.task, stage=stage, seconds=seconds, **fields)
+        # not by atomic_path: that waits for the disk, and this may be lost
         temporary = self.path.with_name("." + self.path.name)
         with contextlib.suppress(OSError):
             temporary.write_text(json.dumps(asdict(progress)), encoding="utf-8")

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import secrets
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,15 +73,30 @@ def fit_name(data: StudyData, model: str, seed: int, device: str) -> str:
 
 def _kept(folder: Path, generator: DeepGenerator, data: StudyData, stream: Stream) -> FittedDeepGenerator:
     """Return the generator in a folder; fit it and put it there if need be."""
+    work = folder.with_name(f"{folder.name}.unfinished")
     if (folder / "model.json").is_file():
+        shutil.rmtree(work, ignore_errors=True)  # of a process that was killed while it removed it
         try:
             return generator.fitted_from(Augmentor.load(folder), data.train)
         except InvalidInputError:
             # damaged, such as by a copy that was cut off: out of the way, and fitted anew
             folder.rename(folder.with_name(f"{folder.name}.damaged-{secrets.token_hex(3)}"))
-    fitted = generator.fit(data.train, len(data.class_names), stream)
+    fitted = _fitted_in(work, generator, data, stream)
     fitted.augmentor.save(folder)
+    shutil.rmtree(work)
     return fitted
+
+
+def _fitted_in(work: Path, generator: DeepGenerator, data: StudyData, stream: Stream) -> FittedDeepGenerator:
+    """Return the fitted generator; a fit that was stopped goes on, or begins anew if nothing can be used."""
+    begun = work.is_dir()
+    try:
+        return generator.fit(data.train, len(data.class_names), stream, work)
+    except InvalidInputError:
+        if not begun:
+            raise
+        shutil.rmtree(work)
+        return generator.fit(data.train, len(data.class_names), stream, work)
 
 
 def _origin(augmentor: Augmentor, device: str) -> dict[str, Any]:

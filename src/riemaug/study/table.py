@@ -6,6 +6,7 @@ from html import escape
 from pathlib import Path
 from textwrap import wrap
 
+from riemaug.atomic import atomic_path, atomic_write_text
 from riemaug.errors import InvalidInputError
 
 FORMATS = ("md", "html", "latex", "png")
@@ -173,7 +174,8 @@ def save_picture(table: Table, path: Path) -> None:
         _picture_row(axes, 1 - (2.7 + number) * height, row, edges, height)
     for number, note in enumerate(notes):
         axes.text(0.0, (len(notes) - number - 0.6) * height, note, va="center", size=6.5)
-    figure.savefig(path, dpi=150, format="png")
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=150, format="png")
 
 
 def _picture_row(axes, y: float, row: Sequence[Entry], edges: list[float], height: float, **style) -> None:
@@ -214,6 +216,6 @@ def write_table(table: Table, form: str, out: Path | None) -> str:
         return ""
     text = {"md": as_markdown, "html": as_html, "latex": as_latex}[form](table)
     if out is not None:
-        out.write_text(text, encoding="utf-8")
+        atomic_write_text(out, text)
         return ""
     return text

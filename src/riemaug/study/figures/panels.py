@@ -21,6 +21,7 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 from scipy.spatial import KDTree
 
+from riemaug.atomic import atomic_path
 from riemaug.geometry import KernelMetric
 from riemaug.report.interpolation import LatentPlane
 
@@ -202,7 +203,8 @@ def write_png(figure: Figure, path: Path, dpi: int = 150) -> None:
     nearest = np.asarray(rows, dtype=np.uint8)
     picture = Image.fromarray(nearest[place].reshape(colors.shape[:2]), mode="P")
     picture.putpalette(_palette().tobytes())
-    picture.save(path, optimize=True)
+    with atomic_path(path) as temporary:
+        picture.save(temporary, format="PNG", optimize=True)
 
 
 def _palette() -> UInt8[np.ndarray, "256 3"]:
