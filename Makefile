@@ -4,7 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow test-long lint docs figures study-tables clean
+LOCKED ?= .venv-locked
+
+.PHONY: demo test test-slow test-long lint docs figures study-tables lock install-locked clean
 
 demo: $(STAMP)
 	rm -rf riemaug-demo
@@ -50,5 +52,17 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet -c constraints.txt -e ".[test]"
 	touch $(STAMP)
 
+# requirements.lock anew, after a change of the constraints.
+lock: $(STAMP)
+	$(BIN)/python tools/lock.py
+
+# An environment of its own from files whose hashes are known; on the platform that requirements.lock names.
+install-locked:
+	$(PYTHON) -m venv $(LOCKED)
+	$(LOCKED)/bin/pip install --quiet --require-hashes --no-deps -r requirements.lock
+	$(LOCKED)/bin/pip install --quiet -c constraints.txt torch
+	$(LOCKED)/bin/pip install --quiet --no-deps --no-build-isolation -e .
+	$(PYTHON) tools/lock.py --check $(LOCKED)/bin/python
+
 clean:
-	rm -rf $(VENV) riemaug-demo site
+	rm -rf $(VENV) $(LOCKED) riemaug-demo site
