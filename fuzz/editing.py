@@ -39,7 +39,7 @@ VALUES: tuple[Any, ...] = (
     {"name": "x", "group": 0, "sources": []},
 )
 """What edits put in place of a value."""
-_EDIT_BYTES = 4
+_EDIT_BYTES, _MOST_PLACES = 4, 10_000
 _DELETE, _DOUBLE, _MOVE = 0, 1, 2
 
 
@@ -55,7 +55,7 @@ def edited(document: Any, data: bytes) -> Any:
     changed = copy.deepcopy(document)
     for start in range(0, len(data) - _EDIT_BYTES + 1, _EDIT_BYTES):
         places = list(_places(changed))
-        if not places:
+        if not places or len(places) > _MOST_PLACES:  # edits that put a part into itself double it
             break
         holder, key = places[int.from_bytes(data[start : start + 2], "little") % len(places)]
         kind, value = data[start + 2], data[start + 3]

@@ -9,14 +9,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from riemaug.data import Dataset
+from riemaug.data.manifest_files import find_manifest
 from riemaug.errors import InvalidInputError
 from riemaug.limits import JSON_BYTES, Limits, read_bounded
 from riemaug.run.request import ReadOptions
 from riemaug.run.training_set import read_training_set
 from riemaug.run.workdir import RUN_NAME, unfinished_run
 from riemaug.serialization import DESCRIPTION_NAME, WEIGHTS_NAME, FittedGenerators, file_hash
-
-MANIFEST_NAME = "manifest.csv"
 
 
 def read_run(out: Path) -> dict[str, Any]:
@@ -31,7 +30,7 @@ def read_run(out: Path) -> dict[str, Any]:
         raise InvalidInputError(
             f"a report is of a finished run, that in {str(out)!r} is not: repeat its command with --resume"
         )
-    if not os.path.isfile(out / RUN_NAME) or not os.path.isfile(out / MANIFEST_NAME):
+    if not os.path.isfile(out / RUN_NAME) or find_manifest(out) is None:
         what = "a model alone: draw from it with riemaug sample" if is_model(out) else "no such: name one"
         raise InvalidInputError(
             f"OUT must be the output of riemaug augment or riemaug sample, {str(out)!r} is {what}"
@@ -130,6 +129,11 @@ def training_set_of_run(
     Returns
     -------
     tuple of (Dataset, "") or (None, str)
+
+    Raises
+    ------
+    InvalidInputError
+        The run file says of no readable options how the data were read.
     """
     told = run["request"].get("data", run["request"].get("real"))
     if not isinstance(told, str):
@@ -137,7 +141,8 @@ def training_set_of_run(
     found = _found(told, out, os.path.exists)
     if found is None:
         return None, f"the data are no longer at {told}"
+    reading = reading_of(run, model, limits)
     try:
-        return read_training_set(found, reading_of(run, model, limits), generators), ""
+        return read_training_set(found, reading, generators), ""
     except InvalidInputError:
         return None, f"the data at {told} are no longer those that the model was fitted on"

@@ -11,6 +11,7 @@ from riemaug.atomic import atomic_write_text
 from riemaug.class_model import NO_NETWORKS, ClassModel, Networks
 from riemaug.config import GeneratorConfig, SamplingConfig
 from riemaug.data.dataset import SampleFormat
+from riemaug.data.names import check_class_names
 from riemaug.data.scaling import RangeScaler
 from riemaug.errors import InvalidInputError
 from riemaug.limits import JSON_BYTES, read_bounded
@@ -122,12 +123,14 @@ def _read_model(
 
 
 def _check_whole(generators: FittedGenerators, num_classes: int) -> None:
-    """Raise ValueError if the parts of a description contradict each other."""
+    """Raise ValueError if parts of a description contradict each other, or its classes cannot be folders."""
     labels, shape = generators.label_values, generators.sample_format.model_shape
     if len(generators.class_sizes) != num_classes or (labels is not None and len(labels) != num_classes):
         raise ValueError("the classes, their sizes and their labels differ in number")
     if any(item.model.config.data_dim != math.prod(shape) for item in generators.classes):
         raise ValueError(f"the models do not make samples of shape {shape}")
+    if not generators.sample_format.is_one_file and generators.sample_format.bids is None:
+        check_class_names(generators.class_names)
     if generators.scaler.low.shape not in ((), shape):
         raise ValueError(f"the scaling is not one of samples of shape {shape}")
 
