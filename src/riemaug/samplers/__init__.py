@@ -15,3 +15,5 @@ from riemaug.samplers.mixture import MixtureSampler as MixtureSampler
 from riemaug.samplers.paper_walk import PaperWalk as PaperWalk
 from riemaug.samplers.prior import PriorSampler as PriorSampler
 from riemaug.samplers.random_walk import RiemannianRandomWalk as RiemannianRandomWalk
+from riemaug.samplers.sources import BlockSampler as BlockSampler
+from riemaug.samplers.sources import DrawSource as DrawSource

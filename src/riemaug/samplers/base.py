@@ -3,7 +3,7 @@
 import copy
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TypeVar
 
@@ -183,9 +183,26 @@ class Block:
 
     def first(self, count: int) -> "Block":
         """Return the first `count` draws."""
+        return self.rows(0, count)
+
+    def rows(self, start: int, stop: int) -> "Block":
+        """Return draws `start` to `stop`, exclusive."""
+        chosen = slice(start, stop)
         return Block(
-            self.points[:count], self.log_density[:count], self.origin[:count], self.acceptance[:count]
+            self.points[chosen], self.log_density[chosen], self.origin[chosen], self.acceptance[chosen]
         )
+
+    def take(self, rows: Int[Tensor, " m"]) -> "Block":
+        """Return the draws of these rows."""
+        return Block(self.points[rows], self.log_density[rows], self.origin[rows], self.acceptance[rows])
+
+    @classmethod
+    def joined(cls, parts: Sequence["Block"]) -> "Block":
+        """Return several, at least one, one after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        names = ("points", "log_density", "origin", "acceptance")
+        return cls(*(torch.cat([getattr(part, name) for part in parts]) for name in names))
 
 
 def draw_blocks(

@@ -15,12 +15,6 @@ from riemaug.random import Stream, as_stream
 from riemaug.samplers.base import (
     Block,
     Diagnostics,
-    Draws,
-    ProgressCallback,
-    Sampler,
-    SamplingProgress,
-    draw_blocks,
-    empty_block,
     in_double,
     positive_finite,
     support_for,
@@ -34,7 +28,8 @@ from riemaug.samplers.chains import (
     longest_axis,
     run_chains,
 )
-from riemaug.samplers.diagnostics import ChainSummary, flat_mass, mean_log_density, summarize_chains
+from riemaug.samplers.diagnostics import ChainSummary, flat_shares, mean_log_density, summarize_chains
+from riemaug.samplers.sources import BlockSampler, DrawReader, DrawSource, DrawSums
 
 AnyChainSampler = TypeVar("AnyChainSampler", bound="ChainSampler")
 
@@ -57,7 +52,7 @@ class ChainOptions:
         a chain gives its next one.
     num_tuning_steps : int
         Steps of the chains that tune a step size, where one is tuned.
-    start : Tensor (m, d) or Sampler, optional
+    start : Tensor (m, d) or BlockSampler, optional
         Where chains begin: at one of these points drawn with equal chances, or each at its own draw of
         another sampler (a `MixtureSampler` of the same law: then they are in the law from the first step).
         By default at a centroid drawn with equal chances.
@@ -73,7 +68,7 @@ class ChainOptions:
     thinning: int | None = None
     num_chains: int = 128
     num_tuning_steps: int = 100
-    start: Tensor | Sampler | None = None
+    start: Tensor | BlockSampler | None = None
 
     def __post_init__(self) -> None:
         for name in ("num_steps", "num_chains", "num_tuning_steps"):
@@ -97,7 +92,7 @@ class ChainOptions:
         return 1 if self.thinning is None else self.num_steps // self.thinning
 
 
-class ChainSampler(Sampler):
+class ChainSampler(BlockSampler):
     """Draws by batches of Markov chains.
 
     A subclass writes `evaluate` and `step`, a kernel in the sense of `riemaug.samplers.Kernel`, and may tune
@@ -190,40 +185,18 @@ class ChainSampler(Sampler):
     def tuned(self: AnyChainSampler, random_state: int | Stream) -> AnyChainSampler:
         """Return the sampler tuned as `sample` would for this random state; itself if nothing is tuned."""
         stream = as_stream(random_state)
-        return self._tuned(_Starts.of(self, 1, stream), stream)[0]
+        return self.tuned_from(_Starts.of(self, stream), stream)[0]
 
-    def _tuned(self: AnyChainSampler, starts: "_Starts", stream: Stream) -> tuple[AnyChainSampler, int]:
+    def tuned_from(self: AnyChainSampler, starts: "_Starts", stream: Stream) -> tuple[AnyChainSampler, int]:
+        """Return the sampler tuned on chains that begin at `starts`, and the steps it took for that."""
         generator = stream.child("adaptation").generator(self.device)
         return self.adapted(starts.block(0, generator), generator)
 
-    @torch.no_grad()
-    def sample(
-        self, num_samples: int, random_state: int | Stream, progress: ProgressCallback | None = None
-    ) -> Draws:
-        """Return `num_samples` draws of the chains; see `Sampler.sample`."""
-        stream, tally = as_stream(random_state), ChainTally()
-        num_blocks = -(-max(num_samples, 0) // self.block_size)
-        kernel, options = self, self.chains
-        starts = _Starts.of(self, num_blocks, stream)
-        if num_blocks > 0:
-            kernel, tuning_steps = self._tuned(starts, stream)
-            tally.steps = tuning_steps * options.num_chains
+    def source(self, random_state: int | Stream) -> DrawSource:
+        """Return the draws of the chains of a random state."""
+        return ChainSource(self, as_stream(random_state))
 
-        def draw(index: int) -> Block:
-            done = index * self.block_size
-            run = kernel._run(
-                starts, index, stream, _teller(progress, done, num_samples, options.total_steps)
-            )
-            tally.add(run)
-            acceptance = run.acceptance.repeat(options.draws_per_chain)
-            return Block(run.draws.position, run.draws.log_density, run.draws.origin, acceptance)
-
-        empty = empty_block(self.metric.dim, self.device)
-        drawn = draw_blocks(draw, num_samples, self.block_size, empty, progress)
-        diagnostics = tally.diagnostics(drawn, kernel)
-        return Draws(drawn.points, drawn.log_density, drawn.origin, drawn.acceptance, diagnostics)
-
-    def _run(self, starts: "_Starts", index: int, stream: Stream, on_step: OnStep | None) -> ChainRun:
+    def run_block(self, starts: "_Starts", index: int, stream: Stream, on_step: OnStep | None) -> ChainRun:
         """Return the run of block `index`."""
         generator = stream.block(index).generator(self.device)
         return run_chains(
@@ -243,50 +216,80 @@ class ChainSampler(Sampler):
         return self.support.centroids.device
 
 
-def _teller(progress: ProgressCallback | None, done: int, total: int, num_steps: int) -> OnStep | None:
-    """Return what passes the steps of chains on to `progress`."""
-    if progress is None:
-        return None
-    return lambda step, acceptance: progress(SamplingProgress(done, total, acceptance, step, num_steps))
-
-
 @dataclass(frozen=True)
 class _Starts:
     """Where the chains of each block begin.
 
-    `points` (m, d) are drawn from with equal chances, or taken one after the other if `in_order`.
+    `points` (m, d) are drawn from with equal chances; where there are none, chains begin at the draws of
+    `reader`, one after the other.
     """
 
     sampler: ChainSampler
-    points: Float[Tensor, "m dim"]
-    origin: Int[Tensor, " m"] | None
-    in_order: bool
+    points: Float[Tensor, "m dim"] | None
+    origin: Int[Tensor, " m"] | None = None
+    reader: DrawReader | None = None
 
     @classmethod
-    def of(cls, sampler: ChainSampler, num_blocks: int, stream: Stream) -> "_Starts":
-        """Return the starts of `num_blocks` blocks; those of another sampler are drawn at once."""
+    def of(cls, sampler: ChainSampler, stream: Stream) -> "_Starts":
+        """Return the starts of all blocks of a random state."""
         start, device = sampler.chains.start, sampler.device
         if start is None:
             centroids = sampler.support.centroids
-            return cls(sampler, centroids, torch.arange(len(centroids), device=device), False)
-        if isinstance(start, Sampler):
-            draws = start.sample(num_blocks * sampler.chains.num_chains, stream.child("start"))
-            return cls(sampler, draws.points.to(device), draws.origin.to(device), True)
+            return cls(sampler, centroids, torch.arange(len(centroids), device=device))
+        if isinstance(start, BlockSampler):
+            return cls(sampler, None, reader=DrawReader(start.source(stream.child("start"))))
         if start.ndim != 2 or len(start) == 0:
             raise InvalidInputError(
                 f"start must hold points as (m, {sampler.metric.dim}), m > 0, got {tuple(start.shape)}"
             )
-        return cls(sampler, start.to(device), None, False)
+        return cls(sampler, start.to(device))
 
     def block(self, index: int, generator: torch.Generator) -> ChainState:
         """Return the chains of block `index` before their first step."""
-        count = self.sampler.chains.num_chains
-        if self.in_order:
-            chosen = torch.arange(index * count, (index + 1) * count, device=self.points.device)
-        else:
-            options = {"generator": generator, "device": self.points.device}
-            chosen = torch.randint(len(self.points), (count,), **options)
+        count, device = self.sampler.chains.num_chains, self.sampler.device
+        if self.reader is not None:
+            drawn = self.reader.rows(index * count, (index + 1) * count)
+            return self.sampler.init(drawn.points.to(device), drawn.origin.to(device))
+        assert self.points is not None
+        chosen = torch.randint(len(self.points), (count,), generator=generator, device=device)
         return self.sampler.init(self.points[chosen], None if self.origin is None else self.origin[chosen])
+
+
+class ChainSource(DrawSource):
+    """The draws of chains of one random state; see `DrawSource`. The chains are tuned at the first block."""
+
+    def __init__(self, sampler: ChainSampler, stream: Stream) -> None:
+        super().__init__()
+        self.sampler, self.stream = sampler, stream
+        self.block_size, self.dim, self.device = sampler.block_size, sampler.metric.dim, sampler.device
+        self._tally, self._starts = ChainTally(), _Starts.of(sampler, stream)
+        self._kernel: ChainSampler | None = None
+        self._tuning_steps = 0
+
+    @torch.no_grad()
+    def block(self, index: int, on_step: OnStep | None = None) -> Block:
+        """Return block `index`."""
+        if self._kernel is None:
+            self._kernel, self._tuning_steps = self.sampler.tuned_from(self._starts, self.stream)
+        run = self._kernel.run_block(self._starts, index, self.stream, on_step)
+        self._tally.add(run)
+        acceptance = run.acceptance.repeat(self.sampler.chains.draws_per_chain)
+        return Block(run.draws.position, run.draws.log_density, run.draws.origin, acceptance)
+
+    @torch.no_grad()
+    def diagnostics(self) -> Diagnostics:
+        """Return what is known about the draws that were taken."""
+        tuned = self._kernel or self.sampler
+        steps = self._tuning_steps * self.sampler.chains.num_chains
+        return chain_diagnostics(tuned, self._tally, self.sums, steps)
+
+    def flat_shares(self, log_density: Float[Tensor, " n"]) -> Float[Tensor, " n"] | None:
+        """Return the regularisation's share of each draw."""
+        return flat_shares(self.sampler.metric, log_density, self.sampler.inverse_temperature)
+
+    def tally(self) -> "ChainTally":
+        """Return the tally of the runs."""
+        return self._tally
 
 
 @dataclass
@@ -305,8 +308,8 @@ class ChainTally:
         self.divergences += run.divergences
         self.outside += run.outside
         if sum(map(len, self.starts)) < TRACED_CHAINS:
-            self.traces.append(run.trace)
-            self.starts.append(run.start)
+            self.traces.append(run.trace.cpu())
+            self.starts.append(run.start.cpu())
 
     def summary(self) -> ChainSummary | None:
         """Return the diagnostics of the traces; None without runs or with too short ones."""
@@ -314,31 +317,45 @@ class ChainTally:
             return None
         return summarize_chains(torch.cat(self.traces, -1), torch.cat(self.starts))
 
-    def diagnostics(self, drawn: Block, kernel: ChainSampler) -> Diagnostics:
-        """Return what is known about the draws `drawn` of these chains."""
-        chains, count = self.summary(), drawn.log_density.numel()
-        verdict = chains.describe() if chains else "Too few steps or chains to judge convergence."
-        if not kernel.has_stated_law:
-            verdict = f"As to a law of their own: {verdict}"
-        diagnostics = Diagnostics(
-            num_draws=count,
-            acceptance=float(drawn.acceptance.mean()) if count else None,
-            step_size=kernel.step_size if count else None,
-            divergences=self.divergences,
-            outside=self.outside,
-            expected_log_density=float(drawn.log_density.mean()) if count else None,
-            centroid_log_density=mean_log_density(kernel.metric, kernel.support.centroids),
-            flat_mass=flat_mass(kernel.metric, drawn.log_density, kernel.inverse_temperature),
-            evaluations=self.steps * kernel.evaluations_per_step,
-            converged=None if kernel.has_stated_law else False,
-            message=f"{kernel.claim} {verdict}",
-        )
-        if chains is None:
-            return diagnostics
-        return replace(
-            diagnostics,
-            rhat=chains.rhat,
-            ess_bulk=chains.ess_bulk,
-            ess_tail=chains.ess_tail,
-            converged=chains.has_converged and kernel.has_stated_law,
-        )
+
+def chain_diagnostics(
+    kernel: ChainSampler, tally: ChainTally, drawn: DrawSums, tuning_steps: int
+) -> Diagnostics:
+    """Return what is known about the draws of chains.
+
+    Parameters
+    ----------
+    kernel : ChainSampler
+        As tuned.
+    tally : ChainTally
+    drawn : DrawSums
+    tuning_steps : int
+        Of all chains together.
+    """
+    chains = tally.summary()
+    verdict = chains.describe() if chains else "Too few steps or chains to judge convergence."
+    if not kernel.has_stated_law:
+        verdict = f"As to a law of their own: {verdict}"
+    has_share = flat_shares(kernel.metric, torch.empty(0).double(), kernel.inverse_temperature) is not None
+    diagnostics = Diagnostics(
+        num_draws=drawn.count,
+        acceptance=drawn.mean("acceptance"),
+        step_size=kernel.step_size if drawn.count else None,
+        divergences=tally.divergences,
+        outside=tally.outside,
+        expected_log_density=drawn.mean("log_density"),
+        centroid_log_density=mean_log_density(kernel.metric, kernel.support.centroids),
+        flat_mass=drawn.mean("flat") if has_share else None,
+        evaluations=(tally.steps + tuning_steps) * kernel.evaluations_per_step,
+        converged=None if kernel.has_stated_law else False,
+        message=f"{kernel.claim} {verdict}",
+    )
+    if chains is None:
+        return diagnostics
+    return replace(
+        diagnostics,
+        rhat=chains.rhat,
+        ess_bulk=chains.ess_bulk,
+        ess_tail=chains.ess_tail,
+        converged=chains.has_converged and kernel.has_stated_law,
+    )

@@ -14,8 +14,8 @@ from riemaug._typing import Point, Scalar, Tangent
 TRACED_CHAINS = 1024
 """So many chains are traced for the diagnostics; the others only give draws."""
 
-OnStep = Callable[[int, float], None]
-"""Hears the number of steps done and the mean acceptance probability so far."""
+OnStep = Callable[[int, int, float], None]
+"""Hears the number of steps done, that of all, and the mean acceptance probability so far."""
 
 _TRACED_STEPS = 1024
 _STEPS_BETWEEN_WORDS = 10
@@ -186,7 +186,7 @@ def run_chains(
         if thinning is not None and index >= burn_in and (index + 1 - burn_in) % thinning == 0:
             kept.append(state)
         if on_step is not None and index % _STEPS_BETWEEN_WORDS == 0:
-            on_step(index + 1, float(acceptance.mean()) / (index + 1))
+            on_step(index + 1, total, float(acceptance.mean()) / (index + 1))
     draws = _joined(kept) if kept else state
     return ChainRun(
         state, draws, trace.start, trace.values(), acceptance / total, total, int(divergences), int(outside)

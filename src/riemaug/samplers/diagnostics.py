@@ -133,10 +133,18 @@ def effective_fraction(log_weights: Float[Tensor, " n"]) -> float:
 
 def flat_mass(metric: Metric, log_density: Scalar, inverse_temperature: float) -> float | None:
     """Return the mean of (lambda^(d/2) / sqrt det C)^b; None without draws or for other metrics."""
-    if not isinstance(metric, KernelMetric) or log_density.numel() == 0:
+    shares = flat_shares(metric, log_density, inverse_temperature)
+    return None if shares is None or shares.numel() == 0 else float(shares.mean())
+
+
+def flat_shares(
+    metric: Metric, log_density: Float[Tensor, " n"], inverse_temperature: float
+) -> Float[Tensor, " n"] | None:
+    """Return (lambda^(d/2) / sqrt det C)^b of each draw; None for metrics without a regularisation."""
+    if not isinstance(metric, KernelMetric):
         return None
     floor = 0.5 * metric.dim * math.log(metric.regularization)
-    return float(torch.exp(inverse_temperature * (floor - log_density)).clamp_max(1.0).mean())
+    return torch.exp(inverse_temperature * (floor - log_density)).clamp_max(1.0)
 
 
 def mean_log_density(metric: Metric, points: Point) -> float:

@@ -8,8 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from riemaug.samplers.base import Block, Diagnostics
-from riemaug.samplers.diagnostics import flat_mass, mean_log_density, pareto_shape
+from riemaug.samplers.diagnostics import mean_log_density, pareto_shape
 from riemaug.samplers.proposals import Fit
+from riemaug.samplers.sources import DrawSums
 from riemaug.samplers.target import Target
 
 LEAST_EFFECTIVE_FRACTION = 0.1
@@ -143,13 +144,13 @@ class FittedSampler:
         )
         return joined.first(self.block_size)
 
-    def diagnostics(self, drawn: Block) -> Diagnostics:
-        """Return what is known about `drawn`."""
-        count, distance = drawn.log_density.numel(), self.tally.distance
+    def diagnostics(self, drawn: DrawSums) -> Diagnostics:
+        """Return what is known about draws with these sums."""
+        distance = self.tally.distance
         message, converged = self._verdict(distance)
         return replace(
             diagnostics_of_fit(self.target, self.fit, self.quality, drawn),
-            acceptance=self.tally.acceptance if count else self.quality.acceptance,
+            acceptance=self.tally.acceptance if drawn.count else self.quality.acceptance,
             evaluations=self.fit.evaluations + self.tally.proposed,
             converged=converged,
             message=message,
@@ -185,16 +186,16 @@ class FittedSampler:
         return Block(proposal.points[keep], log_density[keep], origin, probability[keep])
 
 
-def diagnostics_of_fit(target: Target, fit: Fit, quality: FitQuality, drawn: Block) -> Diagnostics:
+def diagnostics_of_fit(target: Target, fit: Fit, quality: FitQuality, drawn: DrawSums) -> Diagnostics:
     """Return the diagnostics that all draws from a fitted proposal share."""
-    metric, count = target.metric, drawn.log_density.numel()
+    metric = target.metric
     return Diagnostics(
-        num_draws=count,
+        num_draws=drawn.count,
         effective_fraction=quality.effective_fraction,
         khat=quality.khat,
         log_normalizer=fit.best.log_normalizer,
         log_normalizer_check=fit.check.log_normalizer,
-        expected_log_density=float(drawn.log_density.mean()) if count else None,
+        expected_log_density=drawn.mean("log_density"),
         centroid_log_density=mean_log_density(metric, metric.centroids),
-        flat_mass=flat_mass(metric, drawn.log_density, target.inverse_temperature),
+        flat_mass=drawn.mean("flat"),
     )

@@ -1,6 +1,6 @@
 """Chains for targets that the fitted mixture misses: independence Metropolis mixed with local moves."""
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Int
@@ -12,11 +12,21 @@ from riemaug.samplers.diagnostics import ChainSummary, summarize_chains
 from riemaug.samplers.fitted import FitQuality, diagnostics_of_fit
 from riemaug.samplers.hamiltonian import hamiltonian_move
 from riemaug.samplers.proposals import Fit
+from riemaug.samplers.sources import DrawSums
 from riemaug.samplers.target import Target
 
 _ROUNDS = 100
 _CANDIDATES = 8
 _TRACED_BLOCKS = 4
+
+
+@dataclass
+class MoveTally:
+    """Points at which the target was evaluated, and the traces of the first blocks."""
+
+    evaluations: int
+    traces: list[Tensor] = field(default_factory=list)
+    starts: list[Tensor] = field(default_factory=list)
 
 
 class IndependenceSampler:
@@ -40,9 +50,7 @@ class IndependenceSampler:
     ) -> None:
         self.target, self.fit, self.quality = target, fit, quality
         self.block_size, self.num_rounds = block_size, num_rounds or _ROUNDS
-        self._evaluations = fit.evaluations
-        self._traces: list[Tensor] = []
-        self._starts: list[Tensor] = []
+        self.tally = MoveTally(fit.evaluations)
 
     def block(self, generator: torch.Generator) -> Block:
         """Return the last states of `block_size` chains."""
@@ -65,24 +73,24 @@ class IndependenceSampler:
             position, log_density, log_weight = self._local(position, log_density, log_weight, generator)
             if 2 * step >= self.num_rounds:
                 trace.append(torch.stack([log_density, position[:, 0]]))
-        if len(self._traces) < _TRACED_BLOCKS:
-            self._traces.append(torch.stack(trace))
-            self._starts.append(start)
+        if len(self.tally.traces) < _TRACED_BLOCKS:
+            self.tally.traces.append(torch.stack(trace).cpu())
+            self.tally.starts.append(start.cpu())
         return Block(position, log_density, origin, accepted / self.num_rounds)
 
-    def diagnostics(self, drawn: Block) -> Diagnostics:
-        """Return what is known about `drawn`."""
+    def diagnostics(self, drawn: DrawSums) -> Diagnostics:
+        """Return what is known about draws with these sums."""
         chains = self._chain_summary()
         verdict = chains.describe() if chains else "There are no draws to judge."
         figures = self.quality.describe()
         message = f"The fitted mixture is poor ({figures}); chains with local moves were used. {verdict}"
         return replace(
             diagnostics_of_fit(self.target, self.fit, self.quality, drawn),
-            acceptance=float(drawn.acceptance.mean()) if drawn.acceptance.numel() else None,
+            acceptance=drawn.mean("acceptance"),
             rhat=chains.rhat if chains else None,
             ess_bulk=chains.ess_bulk if chains else None,
             ess_tail=chains.ess_tail if chains else None,
-            evaluations=self._evaluations,
+            evaluations=self.tally.evaluations,
             converged=bool(chains and chains.has_converged),
             message=message,
         )
@@ -102,7 +110,7 @@ class IndependenceSampler:
         """Return fresh proposals with log pi, log importance weight and the centroid they come from."""
         proposal = self.fit.best.mixture.draw(num, generator)
         log_density, log_target = self.target.log_densities(proposal.points)
-        self._evaluations += num
+        self.tally.evaluations += num
         log_weight = log_target - self.fit.best.mixture.log_density(proposal.points)
         return proposal.points, log_density, log_weight, self.fit.origin_of(proposal.origin)
 
@@ -111,7 +119,7 @@ class IndependenceSampler:
     ) -> tuple[Point, Scalar, Scalar]:
         """Return the chains after one Hamiltonian move; chains that are not in S yet stay."""
         moved, moved_density, evaluations = hamiltonian_move(self.target, position, log_density, generator)
-        self._evaluations += evaluations
+        self.tally.evaluations += evaluations
         inside = log_weight.isfinite()
         position = torch.where(inside[:, None], moved, position)
         log_density = torch.where(inside, moved_density, log_density)
@@ -120,6 +128,6 @@ class IndependenceSampler:
         return position, log_density, torch.where(inside, new_weight, log_weight)
 
     def _chain_summary(self) -> ChainSummary | None:
-        if not self._traces:
+        if not self.tally.traces:
             return None
-        return summarize_chains(torch.cat(self._traces, -1), torch.cat(self._starts))
+        return summarize_chains(torch.cat(self.tally.traces, -1), torch.cat(self.tally.starts))

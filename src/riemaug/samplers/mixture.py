@@ -5,6 +5,8 @@ from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from riemaug.errors import InvalidInputError
 from riemaug.geometry import KernelMetric, Metric, Support
@@ -12,20 +14,18 @@ from riemaug.random import Stream, as_stream
 from riemaug.samplers.base import (
     Block,
     Diagnostics,
-    Draws,
-    ProgressCallback,
-    Sampler,
-    draw_blocks,
-    empty_block,
     in_double,
     positive_finite,
     support_for,
 )
+from riemaug.samplers.chains import OnStep
+from riemaug.samplers.diagnostics import flat_shares
 from riemaug.samplers.envelope import Envelope
 from riemaug.samplers.fitted import FitQuality, FittedSampler
 from riemaug.samplers.independence import IndependenceSampler
 from riemaug.samplers.proposals import ProposalFitter
 from riemaug.samplers.rejection import RejectionSampler
+from riemaug.samplers.sources import BlockSampler, DrawSource, DrawSums
 from riemaug.samplers.target import Target
 
 LARGEST_EXACT_POWER = 4.0
@@ -36,17 +36,49 @@ LEAST_ACCEPTANCE = 0.01
 
 
 @runtime_checkable
-class _Source(Protocol):
-    """What blocks of draws come from."""
+class _Maker(Protocol):
+    """What blocks of draws come from, and where they are counted."""
 
     block_size: int
 
+    @property
+    def tally(self) -> object: ...
+
     def block(self, generator: torch.Generator) -> Block: ...
 
-    def diagnostics(self, drawn: Block) -> Diagnostics: ...
+    def diagnostics(self, drawn: DrawSums) -> Diagnostics: ...
 
 
-class MixtureSampler(Sampler):
+class _MixtureSource(DrawSource):
+    """The draws of one way to make them; see `DrawSource`."""
+
+    def __init__(self, sampler: "MixtureSampler", maker: _Maker, stream: Stream) -> None:
+        super().__init__()
+        self.maker, self.stream = maker, stream
+        self.block_size, self.dim = maker.block_size, sampler.metric.dim
+        self.device = sampler.metric.centroids.device
+        self._metric, self._power = sampler.metric, sampler.inverse_temperature
+
+    @torch.no_grad()
+    def block(self, index: int, on_step: OnStep | None = None) -> Block:
+        """Return block `index`."""
+        return self.maker.block(self.stream.block(index).generator(self.device))
+
+    @torch.no_grad()
+    def diagnostics(self) -> Diagnostics:
+        """Return what is known about the draws that were taken."""
+        return self.maker.diagnostics(self.sums)
+
+    def flat_shares(self, log_density: Float[Tensor, " n"]) -> Float[Tensor, " n"] | None:
+        """Return the regularisation's share of each draw."""
+        return flat_shares(self._metric, log_density, self._power)
+
+    def tally(self) -> object:
+        """Return the maker's tally."""
+        return self.maker.tally
+
+
+class MixtureSampler(BlockSampler):
     """Independent draws of pi^b restricted to S, pi = sqrt det C.
 
     For b d <= 4 (Eq. 3 in up to four dimensions) the draws are exact, by rejection from a mixture of
@@ -90,7 +122,7 @@ class MixtureSampler(Sampler):
         self.inverse_temperature = positive_finite("inverse_temperature", inverse_temperature)
         self.metric = in_double(metric)
         self.support = support_for(self.metric, support)
-        self._prepared: tuple[Stream, Callable[[], _Source]] | None = None
+        self._prepared: tuple[Stream, Callable[[], _Maker]] | None = None
 
     @property
     def has_envelope(self) -> bool:
@@ -98,34 +130,21 @@ class MixtureSampler(Sampler):
         return self.metric.dim * self.inverse_temperature <= LARGEST_EXACT_POWER
 
     @torch.no_grad()
-    def sample(
-        self, num_samples: int, random_state: int | Stream, progress: ProgressCallback | None = None
-    ) -> Draws:
-        """Return `num_samples` independent draws; see `Sampler.sample`.
+    def source(self, random_state: int | Stream) -> DrawSource:
+        """Return the independent draws of a random state.
 
         What precedes the first draw (envelope, fit) is kept for further calls with the same random state.
         """
         stream = as_stream(random_state)
-        device = self.metric.centroids.device
         if self._prepared is None or self._prepared[0] != stream:
             self._prepared = (stream, self._prepare(stream.child("proposal")))
-        source = self._prepared[1]()
-        drawn = draw_blocks(
-            lambda index: source.block(stream.block(index).generator(device)),
-            num_samples,
-            source.block_size,
-            empty_block(self.metric.dim, device),
-            progress,
-        )
-        return Draws(
-            drawn.points, drawn.log_density, drawn.origin, drawn.acceptance, source.diagnostics(drawn)
-        )
+        return _MixtureSource(self, self._prepared[1](), stream)
 
     @functools.cached_property
     def _envelope(self) -> Envelope:
         return Envelope(self.metric, self.support, self.inverse_temperature)
 
-    def _prepare(self, stream: Stream) -> Callable[[], _Source]:
+    def _prepare(self, stream: Stream) -> Callable[[], _Maker]:
         """Return what makes fresh sources: exact ones, or fitted ones where exact ones accept too little."""
         if self.has_envelope:
             rejection = RejectionSampler(self._envelope, self.block_size, stream)

@@ -1,6 +1,7 @@
 """The prior: standard normal of a plain VAE, a mixture of normal laws of a VAMP-VAE."""
 
 import math
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -11,15 +12,12 @@ from riemaug.random import Stream, as_stream
 from riemaug.samplers.base import (
     Block,
     Diagnostics,
-    Draws,
-    ProgressCallback,
-    Sampler,
-    draw_blocks,
-    empty_block,
 )
+from riemaug.samplers.chains import OnStep
+from riemaug.samplers.sources import BlockSampler, DrawSource
 
 
-class PriorSampler(Sampler):
+class PriorSampler(BlockSampler):
     """Independent draws of N(0, I_d), or of an equal mixture of normal laws with diagonal covariance.
 
     Parameters
@@ -55,24 +53,9 @@ class PriorSampler(Sampler):
         deviations = torch.ones_like(self.means) if log_variances is None else (0.5 * log_variances).exp()
         self.deviations = deviations.detach().cpu().double()
 
-    def sample(
-        self, num_samples: int, random_state: int | Stream, progress: ProgressCallback | None = None
-    ) -> Draws:
-        """Return `num_samples` draws; their `log_density` is the prior's own, normalised."""
-        stream = as_stream(random_state)
-        empty = empty_block(self.dim, torch.device("cpu"))
-        drawn = draw_blocks(
-            lambda index: self._block(stream.block(index)), num_samples, self.block_size, empty, progress
-        )
-        diagnostics = Diagnostics(
-            num_draws=num_samples,
-            acceptance=1.0,
-            log_normalizer=0.0,
-            expected_log_density=float(drawn.log_density.mean()) if num_samples else None,
-            converged=True,
-            message="Independent draws of the prior.",
-        )
-        return Draws(drawn.points, drawn.log_density, drawn.origin, drawn.acceptance, diagnostics)
+    def source(self, random_state: int | Stream) -> DrawSource:
+        """Return the draws of a random state; their `log_density` is the prior's own, normalised."""
+        return _PriorSource(self, as_stream(random_state))
 
     def log_prob(self, points: Float[Tensor, "n dim"]) -> Float[Tensor, " n"]:
         """Return the log density, normalised, (n,)."""
@@ -81,7 +64,8 @@ class PriorSampler(Sampler):
         constant = 0.5 * self.dim * math.log(2.0 * math.pi) + math.log(len(self.means))
         return torch.logsumexp(each, -1) - constant
 
-    def _block(self, stream: Stream) -> Block:
+    def block(self, stream: Stream) -> Block:
+        """Return `block_size` draws of a stream."""
         generator = stream.generator()
         noise = torch.randn(self.block_size, self.dim, generator=generator, dtype=torch.float64)
         component = torch.randint(len(self.means), (self.block_size,), generator=generator)
@@ -89,3 +73,39 @@ class PriorSampler(Sampler):
         log_density = self.log_prob(points)
         origin = torch.full_like(component, -1)
         return Block(points, log_density, origin, torch.ones_like(log_density))
+
+
+@dataclass
+class _Nothing:
+    """There is nothing to count in draws of a prior."""
+
+
+class _PriorSource(DrawSource):
+    """The draws of a prior; see `DrawSource`."""
+
+    def __init__(self, sampler: PriorSampler, stream: Stream) -> None:
+        super().__init__()
+        self.sampler, self.stream = sampler, stream
+        self.block_size, self.dim, self.device = sampler.block_size, sampler.dim, torch.device("cpu")
+
+    def block(self, index: int, on_step: OnStep | None = None) -> Block:
+        """Return block `index`."""
+        return self.sampler.block(self.stream.block(index))
+
+    def diagnostics(self) -> Diagnostics:
+        """Return what is known about the draws that were taken."""
+        return Diagnostics(
+            num_draws=self.sums.count,
+            acceptance=1.0,
+            log_normalizer=0.0,
+            expected_log_density=self.sums.mean("log_density"),
+            converged=True,
+            message="Independent draws of the prior.",
+        )
+
+    def flat_shares(self, log_density: Float[Tensor, " n"]) -> None:
+        """Return None: a prior has no regularisation."""
+
+    def tally(self) -> _Nothing:
+        """Return an empty tally."""
+        return _Nothing()

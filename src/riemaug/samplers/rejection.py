@@ -8,8 +8,8 @@ import torch
 
 from riemaug.random import Stream
 from riemaug.samplers.base import Block, Diagnostics
-from riemaug.samplers.diagnostics import flat_mass
 from riemaug.samplers.envelope import Envelope
+from riemaug.samplers.sources import DrawSums
 
 _PILOT = 4096
 _MAX_ROUND = 8192
@@ -77,17 +77,17 @@ class RejectionSampler:
             torch.full((count,), self.pilot_acceptance, dtype=torch.float64, device=self._device),
         )
 
-    def diagnostics(self, drawn: Block) -> Diagnostics:
-        """Return what is known about `drawn`."""
-        tally, count = self.tally, drawn.log_density.numel()
+    def diagnostics(self, drawn: DrawSums) -> Diagnostics:
+        """Return what is known about draws with these sums."""
+        tally = self.tally
         return Diagnostics(
-            num_draws=count,
+            num_draws=drawn.count,
             acceptance=tally.acceptance,
             outside=tally.outside,
             log_normalizer=self.log_normalizer,
-            expected_log_density=float(drawn.log_density.mean()) if count else None,
+            expected_log_density=drawn.mean("log_density"),
             centroid_log_density=self.envelope.centroid_log_density,
-            flat_mass=flat_mass(self.metric, drawn.log_density, self.envelope.inverse_temperature),
+            flat_mass=drawn.mean("flat"),
             evaluations=tally.proposed,
             converged=True,
             message=f"Exact independent draws by rejection; {tally.acceptance:.1%} of proposals accepted.",
