@@ -174,6 +174,8 @@ VALUES_IN_TOML = {
     Path: ('"some/where"', Path("some/where"), Path("else/where")),
 }
 """By the type of an option: a value as it is written, as it is read, and another one."""
+LEVELS = ('"warning"', "warning", "error")
+"""Such values of --log-level, which is checked at once."""
 
 
 def _kind_of(hint):
@@ -242,27 +244,34 @@ class TestConfig:
         assert refused.code == 2
         assert told in refused.message
 
-    @pytest.mark.parametrize("command", ["augment", "fit", "sample", "evaluate", "split"])
+    @pytest.mark.parametrize(
+        "command", ["augment", "fit", "sample", "evaluate", "split", "demo", "interpolate", "import"]
+    )
     def test_every_option_of_a_command_can_stand_in_the_file(self, tmp_path, command):
         """And what is given on the command line wins."""
         found = get_command(app).commands[command]
         hints = get_type_hints(
-            next(it.callback for it in app.registered_commands if it.callback.__name__ == command)
+            next(
+                it.callback
+                for it in app.registered_commands
+                if it.callback and command in (it.name, it.callback.__name__)
+            )
         )
         places = ["x"] * sum(part.param_type_name == "argument" and part.required for part in found.params)
         options = [part for part in found.params if part.param_type_name == "option"]
         for option in options:
             if option.name in ("config", "help"):
                 continue
-            assert f"--{option.name.replace('_', '-')}" in option.opts
-            written, value, other = VALUES_IN_TOML[_kind_of(hints[option.name])]
+            name = max(option.opts, key=len)
+            values = LEVELS if name == "--log-level" else VALUES_IN_TOML[_kind_of(hints[option.name])]
+            written, value, other = values
             file = tmp_path / f"{option.name}.toml"
-            file.write_text(f"{option.name.replace('_', '-')} = {written}\n")
+            file.write_text(f"{name.removeprefix('--')} = {written}\n")
             arguments = [*places, "--config", str(file)]
             taken = found.make_context(command, [*arguments]).params[option.name]
             assert _one(taken) == value, option.name
             if not option.is_flag:
-                arguments += [max(option.opts, key=len), str(other)]
+                arguments += [name, str(other)]
                 assert _one(found.make_context(command, arguments).params[option.name]) == other
 
     def test_a_repeatable_option_may_be_a_list(self, tmp_path):

@@ -72,6 +72,11 @@ def test_every_command_speaks_to_machines_and_can_be_quiet(cli, command):
     assert ("--quiet" in told) != (command in WITHOUT_QUIET)
 
 
+@pytest.mark.parametrize("command", sorted({*STUDY} - {"download"}))
+def test_every_command_of_the_study_with_a_result_speaks_to_machines(cli, command):
+    assert "--json" in cli("study", command, "--help").out
+
+
 @pytest.mark.parametrize("command", STUDY)
 def test_every_command_of_the_study_shows_an_example(cli, monkeypatch, command):
     monkeypatch.setenv("COLUMNS", "300")

@@ -68,6 +68,9 @@ def test_a_dry_run_does_nothing(cli: Command, tmp_path: Path) -> None:
     done = cli("study", "run", "--cells", "curve", "--store", store, "--dry-run")
     assert done.code == 0
     assert "160 runs of 32 cells" in done.err
+    plan = cli("study", "run", "--cells", "curve", "--store", store, "--dry-run", "--json", "--jobs", 2)
+    assert (plan.document["runs"], len(plan.document["cells"]), plan.document["jobs"]) == (160, 32, 2)
+    assert plan.document["seconds"] > 0
     assert not store.exists()
 
 
@@ -80,6 +83,12 @@ def test_shown_tables_come_from_the_store(cli: Command, tmp_path: Path) -> None:
     page = tmp_path / "table.html"
     assert cli("study", "show", "table2", "--store", tmp_path, "--format", "html", "--out", page).code == 0
     assert "90.5 [1]" in page.read_text()
+    table = cli("study", "show", "table2", "--store", tmp_path, "--json").document
+    assert table["header"][0] in shown.out
+    assert {"text": "90.5 [1]", "is_marked": False, "is_shaded": False} in sum(table["rows"], [])
+    assert all(note in shown.out for note in table["notes"])
+    both = cli("study", "show", "table2", "--store", tmp_path, "--json", "--format", "md")
+    assert (both.code, "leave one out" in both.message) == (2, True)
 
 
 @pytest.mark.slow
@@ -113,6 +122,18 @@ def test_no_run_begins_that_would_end_too_late(cli: Command, tmp_path: Path) -> 
     assert done.code == 0
     assert "1 left out" in done.err
     assert not list(tmp_path.glob("*.jsonl"))
+    told = cli(
+        *("study", "run", "--cells", QUICK_CELL, "--runs", 1, "--store", tmp_path),
+        *("--time-budget", "0.001s", "--json", "--quiet"),
+    )
+    assert told.err == ""
+    assert {name: told.document[name] for name in ("runs", "done", "left_out", "failed", "errors")} == {
+        "runs": 1,
+        "done": 0,
+        "left_out": 1,
+        "failed": 0,
+        "errors": [],
+    }
     begun, left_out = read_log(cache)
     assert begun["fields"]["job"] == "study"
     assert left_out["fields"]["key"] == [QUICK_CELL, 0]

@@ -24,19 +24,24 @@ def read_config(context: Any, path: Path | None) -> Path | None:
         raise
     except (OSError, ValueError, RecursionError) as error:
         raise InvalidInputError(f"--config must be a readable TOML file, {path} is not ({error})") from None
-    options = {parameter.name: parameter for parameter in context.command.params}
-    known = [name.replace("_", "-") for name in options if name and name not in _NOT_IN_A_FILE]
+    options = {_written_name(parameter): parameter for parameter in context.command.params}
+    known = [name for name in options if name not in _NOT_IN_A_FILE]
     defaults = {}
     for key, value in values.items():
-        name, written = key.replace("-", "_"), key.replace("_", "-")
+        written = key.replace("_", "-")
         if written not in known:
             raise InvalidInputError(
                 f"{path} may hold the options of {context.info_name}, it has {key!r}"
                 f"{did_you_mean(written, known)}"
             )
-        defaults[name] = _value_of(options[name], key, value, path)
+        defaults[options[written].name] = _value_of(options[written], key, value, path)
     context.default_map = {**(context.default_map or {}), **defaults}
     return path
+
+
+def _written_name(parameter: Any) -> str:
+    """Return what is written on the command line, without hyphens before it: "as" of --as."""
+    return max(parameter.opts, key=len).lstrip("-").replace("_", "-")
 
 
 def _value_of(option: Any, key: str, value: object, path: Path) -> object:

@@ -20,6 +20,7 @@ def demo(
     json: options.Json = False,
     quiet: options.Quiet = False,
     log_level: options.LogLevel = "info",
+    config: options.Config = None,
 ) -> None:
     """Augment scikit-learn's handwritten digits, and say what that is worth to a classifier.
 

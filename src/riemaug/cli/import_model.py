@@ -46,6 +46,7 @@ def import_model(
     json: options.Json = False,
     quiet: options.Quiet = False,
     log_level: options.LogLevel = "info",
+    config: options.Config = None,
 ) -> None:
     """Read the tensors of models that pythae or pyraug saved, and write them as MODEL for riemaug sample.
 

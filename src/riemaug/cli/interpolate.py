@@ -28,6 +28,7 @@ def interpolate(
     json: options.Json = False,
     quiet: options.Quiet = False,
     log_level: options.LogLevel = "info",
+    config: options.Config = None,
 ) -> None:
     """Decode the geodesic from A to B in the learned metric, and the straight line beside it.
 

@@ -2,12 +2,13 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from riemaug.cli import options, study_figures
 from riemaug.cli.choices import check_value, completing
+from riemaug.cli.study_run import StudyRequest, data_folder, echo_json, run_study
 from riemaug.errors import InvalidInputError
 
 app = typer.Typer(
@@ -82,7 +83,7 @@ def list_cells(
 
     lines = overview(store, cells, runs, reading)
     if json:
-        _echo_json([vars(line) for line in lines])
+        echo_json([vars(line) for line in lines])
         return
     from rich.console import Console
     from rich.table import Table
@@ -108,6 +109,7 @@ def run(
     cache: Cache = DEFAULT_CACHE,
     data_dir: DataDir = None,
     dry_run: DryRun = False,
+    json: options.Json = False,
     quiet: options.Quiet = False,
     log_level: options.LogLevel = "info",
 ) -> None:
@@ -119,58 +121,12 @@ def run(
     """
     from riemaug.parallel import Engine
 
-    with Engine.parse("loky" if dry_run else engine).entered():
-        _run(
-            cells, runs, reading, jobs, device, time_budget, store, cache, data_dir, dry_run, quiet, log_level
-        )
-
-
-def _run(
-    cells: list[str] | None,
-    runs: int,
-    reading: str,
-    jobs: int | None,
-    device: str,
-    time_budget: str | None,
-    store: Path,
-    cache: Path | None,
-    data_dir: Path | None,
-    dry_run: bool,
-    quiet: bool,
-    log_level: str,
-) -> None:
-    """Do as `run` says, on the engine that was entered."""
-    from riemaug.cli.endings import GOES_ON, told_how_to_go_on
-    from riemaug.cli.study_progress import StudyProgress
-    from riemaug.run.plan import resolve_device
-    from riemaug.study.cells import all_cells, select
-    from riemaug.study.place import Place, kept_log
-    from riemaug.study.readiness import ready
-    from riemaug.study.runner import num_jobs_for, pending, run_all
-    from riemaug.study.settings import current
-    from riemaug.study.store import ResultStore
-
     seconds = None if time_budget is None else parse_time(time_budget)
-    chosen = all_cells() if cells is None else select(cells)
-    kept = ResultStore(store)
-    done = current(kept.results())
-    waiting = pending(chosen, runs, reading, done)
-    device = resolve_device(device)
-    num_jobs = num_jobs_for(jobs, device)
-    nothing = dry_run or not waiting
-    place = None if nothing else Place(_data_folder(data_dir), cache, device)
-    reasons: list[str] = []
-    if place is not None:
-        waiting, reasons = ready(waiting, place.data)
-    progress = StudyProgress(waiting, done, num_jobs, quiet, device)
-    progress.announce(seconds, reasons)
-    if place is None:
-        return
-    with told_how_to_go_on(f"{GOES_ON}: all finished runs are kept"), kept_log(cache, log_level), progress:
-        for outcome in run_all(waiting, place, kept, num_jobs, seconds):
-            progress.tell(outcome)
-    if progress.finish():
-        raise typer.Exit(1)
+    request = StudyRequest(
+        cells, runs, reading, jobs, device, seconds, store, cache, data_dir, dry_run, json, quiet, log_level
+    )
+    with Engine.parse("loky" if dry_run else engine).entered():
+        run_study(request)
 
 
 @app.command()
@@ -210,6 +166,7 @@ def show(
         bool, typer.Option("--no-real-images", help="Leave real images out of figures 3 and 4.")
     ] = False,
     jobs: options.Jobs = 1,
+    json: options.Json = False,
     quiet: options.Quiet = False,
     log_level: options.LogLevel = "info",
 ) -> None:
@@ -224,13 +181,22 @@ def show(
         request = study_figures.FigureRequest(
             what, form, out, data_dir, seed, max_epochs, jobs or 1, not no_real_images
         )
-        study_figures.draw(request, quiet)
+        drawn = study_figures.draw(request, quiet)
+        if json:
+            echo_json({"out": str(drawn)})
         return
+    if json and form is not None:
+        raise InvalidInputError(f"--json is a form of its own, got --format {form}, too: leave one out")
+    from dataclasses import asdict
+
     from riemaug.study.showing import table_named
     from riemaug.study.table import write_table
 
-    folder = _data_folder(data_dir) if what == "table1" else data_dir
+    folder = data_folder(data_dir) if what == "table1" else data_dir
     table = table_named(what, store, classifier=classifier, data=data, reading=reading, folder=folder)
+    if json:
+        echo_json(asdict(table))
+        return
     text = write_table(table, form or "md", out)
     if text:
         typer.echo(text, nl=False)
@@ -272,18 +238,3 @@ def parse_time(text: str) -> float:
     if not found or float(found[1]) <= 0:
         raise InvalidInputError(f"--time-budget takes a time such as 90m, 2h or 3600, got {text!r}")
     return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
-
-
-def _data_folder(folder: Path | None) -> Path:
-    if folder is None:
-        raise InvalidInputError(
-            "the data sets' folder must be known: give --data-dir FOLDER or set RIEMAUG_DATA; "
-            "riemaug study download fetches them"
-        )
-    return folder
-
-
-def _echo_json(content: Any) -> None:
-    import json as json_module
-
-    typer.echo(json_module.dumps(content))

@@ -32,8 +32,8 @@ class FigureRequest:
         return self.out
 
 
-def draw(request: FigureRequest, quiet: bool) -> None:
-    """Fit what the figure shows, draw it and write it."""
+def draw(request: FigureRequest, quiet: bool) -> Path:
+    """Fit what the figure shows, draw it and write it; return the file."""
     out = request.check()
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -58,3 +58,4 @@ def draw(request: FigureRequest, quiet: bool) -> None:
             )
         write_png(figure, out)
     console.print(f"look at {out}", soft_wrap=True)
+    return out
