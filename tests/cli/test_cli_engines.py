@@ -1,0 +1,99 @@
+"""The command line on a Dask scheduler and on a Ray head: the bytes are those of one process."""
+
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from benchmarks.local_clusters import dask_cluster, ray_cluster
+from cli_runs import epochs_done, kill_group, leftovers, run_for_real, same_bytes, start, wait_until
+
+JOB = ("--per-class", 10, "--seed", 3, "--max-epochs", 15)
+"""That of the fixture `finished`."""
+STARTED = {"dask": dask_cluster, "ray": ray_cluster}
+
+
+@pytest.fixture(scope="module", params=STARTED)
+def engine(request: pytest.FixtureRequest) -> Iterator[str]:
+    pytest.importorskip({"dask": "distributed", "ray": "ray"}[request.param])
+    with STARTED[request.param]() as name:
+        yield name
+
+
+def workers_at(out: Path) -> dict[int, int]:
+    """Return the process of each task that a worker has begun."""
+    found = {}
+    for mark in (out / ".riemaug").glob(".tasks-*/[0-9]*"):
+        words = mark.read_text().split() if mark.exists() else []
+        if words:
+            found[int(mark.name)] = int(words[-1])
+    return found
+
+
+def end_at_once(process: int) -> None:
+    psutil.Process(process).kill()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_worker_that_is_killed_in_a_training_changes_no_byte(engine, digits, finished, tmp_path):
+    out = tmp_path / "out"
+    process = start("augment", digits, out, *JOB, "--engine", engine)
+    wait_until(lambda: epochs_done(out, 1) >= 2 and 1 in workers_at(out), process)
+    end_at_once(workers_at(out)[1])
+    _, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err
+    assert same_bytes(out) == same_bytes(finished)
+    assert leftovers(out) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("how", ["Ctrl-C", "SIGKILL"])
+def test_a_run_that_is_stopped_goes_on_with_or_without_the_cluster(engine, digits, finished, tmp_path, how):
+    out = tmp_path / "out"
+    command = ["augment", digits, out, *JOB]
+    process = start(*command, "--engine", engine)
+    wait_until(lambda: epochs_done(out, 0) >= 2, process)
+    if how == "SIGKILL":
+        # its tasks are still at work: the run that goes on ends them first
+        kill_group(process)
+        resumed = run_for_real(*command, "--resume", "--engine", engine)
+    else:
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+        assert process.returncode == 130
+        assert "Traceback" not in err
+        assert not list((out / ".riemaug").glob(".tasks-*"))
+        resumed = run_for_real(*command, "--resume", "--jobs", 1)
+    assert resumed.code == 0, resumed.err
+    assert same_bytes(out) == same_bytes(finished)
+
+
+def test_an_engine_that_is_not_there_costs_one_line_and_nothing_else(cli, digits, tmp_path):
+    pytest.importorskip("distributed")
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        address = f"dask://127.0.0.1:{held.getsockname()[1]}"
+        for command in (
+            ["augment", digits, tmp_path / "out"],
+            ["fit", digits, tmp_path / "out"],
+            ["sample", tmp_path, tmp_path / "out"],
+            ["evaluate", digits, "--cv", 2, "--out", tmp_path / "out"],
+            ["study", "run", "--store", tmp_path / "out"],
+        ):
+            refused = cli(*command, "--engine", address)
+            assert refused.code == 2
+            assert f"--engine {address} must answer" in refused.message
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_engine_of_no_known_form_is_refused_from_a_file_too(cli, digits, tmp_path):
+    (tmp_path / "options.toml").write_text('engine = "dask://nowhere"\n')
+    refused = cli("augment", digits, tmp_path / "out", "--config", tmp_path / "options.toml")
+    assert refused.code == 2
+    assert "--engine" in refused.message
+    assert "dask://HOST:PORT" in refused.message
