@@ -1,5 +1,6 @@
 """Who hears how training goes: the interface, and trackers for TensorBoard and MLflow."""
 
+import os
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -193,6 +194,8 @@ class MLflowCallback(Tracker):
         self, experiment: str = "riemaug", run_name: str | None = None, tracking_uri: str | None = None
     ) -> None:
         super().__init__()
+        # MLflow tells its makers of its use unless it is told not to, or this is set
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         try:
             from mlflow.tracking import MlflowClient
         except ImportError as error:

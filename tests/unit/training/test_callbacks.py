@@ -1,6 +1,7 @@
 """Callbacks hear everything, trackers write it, and a tracker that fails ends no training."""
 
 import math
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -160,6 +161,19 @@ def test_a_missing_extra_is_said_in_one_line(module: str, make, monkeypatch: pyt
     with pytest.raises(InvalidInputError, match=r"pip install 'riemaug\[tracking\]'") as caught:
         make()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("chosen", "then"), [(None, "true"), ("false", "false")])
+def test_mlflow_tells_its_makers_nothing_unless_asked_to(
+    monkeypatch: pytest.MonkeyPatch, chosen: str | None, then: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "mlflow.tracking", None)
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", chosen or "")
+    if chosen is None:
+        monkeypatch.delenv("MLFLOW_DISABLE_TELEMETRY")
+    with pytest.raises(InvalidInputError):
+        MLflowCallback()
+    assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == then
 
 
 def curves(folder: Path) -> dict[str, dict[int, float]]:
