@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 
 LOCKED ?= .venv-locked
 
-.PHONY: demo test test-slow test-long lint docs figures study-tables lock install-locked clean
+.PHONY: demo test test-slow test-long lint docs figures study-tables lock install-locked clean fuzz
 
 demo: $(STAMP)
 	rm -rf riemaug-demo
@@ -21,6 +21,11 @@ test-slow: $(STAMP)
 # The other cases of the slow tests, before a release.
 test-long: $(STAMP)
 	$(BIN)/pytest -q -n 2 -m long
+
+# Every reader 100,000 times, driven by coverage: half an hour. A fault is kept in fuzz/corpus.
+fuzz: $(STAMP)
+	$(BIN)/pip install --quiet -c constraints.txt -e ".[test,fuzz]"
+	$(BIN)/python -m fuzz
 
 lint: $(STAMP)
 	$(BIN)/pip install --quiet -c constraints.txt -e ".[dev]"

@@ -24,6 +24,7 @@ def target(data: bytes) -> None:
         found = read_slice(path, LIMITS)
         pixels = read_pixels(path, found, exact_dtype([found]))
     assert pixels.shape == (found.rows, found.columns)
+    assert np.isfinite(pixels).all()
 
 
 def seeds() -> dict[str, bytes]:

@@ -36,6 +36,14 @@ class TestLimits:
     def test_names_that_are_none_are_told_the_right_ones(self, cli: Command, digits: Path) -> None:
         one_line(cli("inspect", digits, "--limit", "pixel=3"), "text-bytes", "'pixel=3'")
 
+    def test_what_split_links_is_read_without_an_option(
+        self, cli: Command, digits: Path, tmp_path: Path
+    ) -> None:
+        assert cli("split", digits, tmp_path / "parts", "--link", "--test", "6").code == 0
+        train = tmp_path / "parts" / "train"
+        assert all(path.is_symlink() for path in train.rglob("*.png"))
+        assert cli("inspect", train).code == 0
+
     @pytest.mark.parametrize("command", ["fit", "augment", "split"])
     def test_links_to_folders_outside_are_followed_if_asked(
         self, cli: Command, tmp_path: Path, command: str
@@ -129,7 +137,14 @@ def change_run(out: Path, change: Callable[[dict[str, Any]], None]) -> None:
 
 class TestOutput:
     @pytest.mark.parametrize(
-        "name", ["../secret.png", "none/../../secret.png", "SECRET", "none/away/secret.png", "/dev/zero"]
+        "name",
+        [
+            "../secret.png",
+            *(
+                pytest.param(name, marks=pytest.mark.slow)
+                for name in ("none/../../secret.png", "SECRET", "none/away/secret.png", "/dev/zero")
+            ),
+        ],
     )
     def test_a_manifest_leads_nowhere_else(
         self, cli: Command, output: Path, tmp_path: Path, name: str
@@ -155,13 +170,18 @@ class TestOutput:
         "change",
         [
             lambda run: run["request"].update(reading={"resize": "x"}),
-            lambda run: run["request"].update(reading=[1]),
             lambda run: run["request"].update(sampling={"sampler": "none"}),
-            lambda run: run["request"].update(sampling=3),
-            lambda run: run.update(environment=[]),
-            lambda run: run.update(created="yesterday"),
-            lambda run: run.update(classes=[{"class": "none", "diagnostics": 3}]),
-            lambda run: run.update(seconds="long"),
+            *(
+                pytest.param(change, marks=pytest.mark.slow)
+                for change in (
+                    lambda run: run["request"].update(reading=[1]),
+                    lambda run: run["request"].update(sampling=3),
+                    lambda run: run.update(environment=[]),
+                    lambda run: run.update(created="yesterday"),
+                    lambda run: run.update(classes=[{"class": "none", "diagnostics": 3}]),
+                    lambda run: run.update(seconds="long"),
+                )
+            ),
         ],
     )
     def test_a_run_file_that_was_changed_is_one_line(
@@ -170,6 +190,7 @@ class TestOutput:
         change_run(output, change)
         one_line(cli("report", output), "run.json must be as the run wrote it")
 
+    @pytest.mark.slow
     def test_a_run_file_raises_no_limit(self, cli: Command, output: Path) -> None:
         change_run(output, lambda run: run["request"]["reading"].update(limits={"pixels": 1}))
         told = cli("report", output)

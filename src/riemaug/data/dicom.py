@@ -6,7 +6,6 @@ directions (left, back, head) to those of NIfTI (right, front, head).
 """
 
 import math
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float64, Shaped
 
+from riemaug.data.checks import check_is_file
 from riemaug.data.grids import VolumeGrid
 from riemaug.data.nifti import VolumeHeader, check_nibabel
 from riemaug.errors import InvalidInputError
@@ -221,8 +221,7 @@ def _read(path: Path, tags: Sequence[str] | None) -> "FileDataset":
     from pydicom.errors import InvalidDicomError
     from pydicom.filereader import read_file_meta_info
 
-    if not os.path.isfile(path):
-        raise InvalidInputError("is no regular file" if os.path.exists(path) else "the file does not exist")
+    check_is_file(path)
     options: dict[str, Any] = (
         {} if tags is None else {"stop_before_pixels": True, "specific_tags": list(tags)}
     )
@@ -271,7 +270,11 @@ def read_pixels(path: Path, slice_: Slice, dtype: np.dtype) -> Shaped[np.ndarray
         # lowest plus highest of the stored values
         stored = (-1 if slice_.signed else 2**slice_.bits - 1) - stored.astype(np.int64)
     if dtype.kind == "f":
-        return (stored * slice_.slope + slice_.intercept).astype(dtype)
+        with np.errstate(over="ignore"):
+            values = (stored * slice_.slope + slice_.intercept).astype(dtype)
+        if not np.isfinite(values).all():
+            raise InvalidInputError("damaged: values beyond all numbers by its slope and intercept")
+        return values
     meant = stored.astype(np.int64) * int(slice_.slope) + int(slice_.intercept)
     limits = np.iinfo(dtype)
     if meant.min() < limits.min or meant.max() > limits.max:

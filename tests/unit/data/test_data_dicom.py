@@ -21,7 +21,13 @@ from dicom_files import (
     stored_values,
 )
 from pydicom.dataset import Dataset
-from pydicom.uid import BasicTextSRStorage, ExplicitVRLittleEndian, JPEG2000Lossless, RLELossless
+from pydicom.uid import (
+    BasicTextSRStorage,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    JPEG2000Lossless,
+    RLELossless,
+)
 
 from riemaug.data import read_dataset, write_class_files
 from riemaug.data.dataset import SampleFormat
@@ -231,3 +237,23 @@ def test_without_pydicom_one_line_says_what_to_install(tmp_path, monkeypatch):
     series_folder(tmp_path)
     monkeypatch.setitem(sys.modules, "pydicom", None)
     assert refused(tmp_path, "pip install 'riemaug[dicom]'")
+
+
+@pytest.mark.parametrize(
+    ("fields", "part"),
+    [({"RescaleSlope": "1e308"}, "beyond all numbers"), ({"BitsStored": 60_000}, "number of bits")],
+)
+def test_absurd_scales_and_bits_are_refused(tmp_path, fields, part):
+    save_series(tmp_path / "a" / "one", stored_values(0), **fields)
+    save_series(tmp_path / "a" / "two", stored_values(1))
+    refused(tmp_path, part)
+
+
+def test_files_that_are_deflated_as_a_whole_are_refused(tmp_path):
+    save_slice(tmp_path / "a" / "y.dcm", stored_values(0)[1], ORIGIN, "1.3")
+    path = save_slice(tmp_path / "a" / "x.dcm", stored_values(0)[0], ORIGIN, "1.2")
+    found = pydicom.dcmread(path)
+    found.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    found.save_as(path, enforce_file_format=True)
+    assert np.array_equal(pydicom.dcmread(path).pixel_array, stored_values(0)[0])
+    refused(tmp_path, "deflated as a whole", "dcm2niix")
