@@ -142,6 +142,7 @@ def execute(
         [_Kept(task, file) for task in waiting],
         num_jobs,
         folder=None if file is None else file.path.parent,
+        is_only_run=False,
         name=lambda kept: kept.task.what,
     )
     _tell(listener, pace, tasks, waiting, num_jobs, "starting")

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import joblib
-from threadpoolctl import threadpool_limits
 
 from riemaug._version import __version__
 from riemaug.errors import RiemaugError
 from riemaug.parallel.gpus import on_a_gpu
 from riemaug.parallel.local_workers import end_with
 from riemaug.parallel.run_folder import SILENCE_SECONDS, RunFolder
-from riemaug.parallel.threads import one_thread
+from riemaug.parallel.threads import one_thread, one_thread_of_libraries
 
 WATCH_SECONDS = 0.5
 """How often a task on a cluster looks whether its result is still wanted."""
@@ -117,7 +116,7 @@ class Attempt:
             task = self.task if self.parent is not None else pickle.loads(self.task)
             # a library that finds itself in a cluster must not send its own small tasks there
             alone = joblib.parallel_config(backend="sequential")
-            with alone, threadpool_limits(1), one_thread(), on_a_gpu(self.device):
+            with alone, one_thread_of_libraries(), one_thread(), on_a_gpu(self.device):
                 return Done(self.function(task))
         except Exception as error:
             return Failed(_portable(error))

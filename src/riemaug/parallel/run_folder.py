@@ -96,7 +96,7 @@ def run_folder(parent: Path | None, on_cluster: bool, is_only: bool = True) -> I
         Tasks may be at work on machines that do not know when this process ends.
     is_only : bool
         No other run has tasks in `parent`: what is there is left of one that was killed, and is ended.
-        Else only that is ended of which nothing was heard for a while.
+        Else only that is ended of which nothing was heard for a while, on a cluster.
     """
     with suppress(OSError):
         if parent is not None:
@@ -143,9 +143,9 @@ def _end_old_runs(parent: Path, is_only: bool) -> None:
 def _is_silent(path: Path) -> bool:
     """Return whether nothing was heard of a run for long, by the clock of the file system that it is on."""
     try:
-        last = max(item.stat().st_mtime for item in (path, path / ALIVE) if item.exists())
+        last = (path / ALIVE).stat().st_mtime
         with tempfile.NamedTemporaryFile(dir=path) as file:
             now = os.stat(file.name).st_mtime
-    except (OSError, ValueError):
+    except OSError:
         return False
     return now - last > 2 * SILENCE_SECONDS

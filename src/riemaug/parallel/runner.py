@@ -77,7 +77,9 @@ def run_tasks(
         yield from _run_here(function, tasks, called)
         return
     jobs = min(num_jobs, len(tasks))
-    with run_folder(folder, cluster is not None, is_only_run) as marks:
+    # other runs of this machine would not know whether what lies there is in use
+    place = folder if cluster is not None or is_only_run else None
+    with run_folder(place, cluster is not None, is_only_run) as marks:
         pool = Pool(None if cluster is None else cluster.for_device(device, jobs), jobs, marks)
         yield from _Run(pool, function, tasks, called, device).results()
 

@@ -8,10 +8,12 @@ import time
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from riemaug.parallel import run_folder as module
 from riemaug.parallel.attempt import Attempt, Failed, Lost, Unfit, Unwanted
 from riemaug.parallel.run_folder import RunFolder, run_folder
+from riemaug.parallel.threads import one_thread_of_libraries
 
 
 def test_marks_count_the_attempts_since_a_task_came_to_an_end(tmp_path):
@@ -146,3 +148,18 @@ def test_large_arrays_are_left_in_files_and_equal_ones_in_one(tmp_path):
         np.testing.assert_array_equal(given, back)
     assert not again["a"].flags.writeable
     assert again["b"][1].tolist() == small.tolist()
+
+
+def test_libraries_keep_one_thread_until_the_last_task_of_a_process_has_ended():
+    def threads() -> set[int]:
+        return {item["num_threads"] for item in threadpool_info() if item["user_api"] == "blas"}
+
+    with threadpool_limits(2, user_api="blas"):
+        before = threads()
+        first, second = one_thread_of_libraries(), one_thread_of_libraries()
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert threads() <= {1}
+        second.__exit__(None, None, None)
+        assert threads() == before
