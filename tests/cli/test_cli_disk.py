@@ -1,0 +1,106 @@
+"""Full disks, read-only disks and files that are taken away in mid-run: one line each, and resumable."""
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from cli_runs import QUICK, Finished, epochs_done, leftovers, run_for_real, same_bytes, start, wait_until
+
+pytestmark = pytest.mark.slow
+BASELINE = ("--per-class", 10, "--seed", 3, *QUICK)
+"""As the fixture `finished` was run."""
+
+
+class SmallDisk:
+    """A file system in memory, of a size that can be changed."""
+
+    def __init__(self, place: Path, kilobytes: int) -> None:
+        self.place = place
+        place.mkdir()
+        self._mount("-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs")
+
+    def change(self, options: str) -> None:
+        self._mount("-o", f"remount,{options}")
+
+    def remove(self) -> None:
+        subprocess.run(["umount", "--lazy", self.place], check=True)
+
+    def _mount(self, *options: str) -> None:
+        subprocess.run(["mount", *options, self.place], check=True, capture_output=True)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Callable[[int], SmallDisk]]:
+    """Makes a small disk of so many kilobytes."""
+    made: list[SmallDisk] = []
+
+    def make(kilobytes: int) -> SmallDisk:
+        try:
+            made.append(SmallDisk(tmp_path / "disk", kilobytes))
+        except (OSError, subprocess.CalledProcessError):
+            pytest.skip("a disk of a few kilobytes needs the right to mount one")
+        return made[-1]
+
+    yield make
+    for small in made:
+        small.remove()
+
+
+@pytest.mark.parametrize(("kilobytes", "jobs"), [(16, 1), (100, 2), (400, 1)])
+def test_a_full_disk(digits, finished, disk, kilobytes, jobs):
+    small = disk(kilobytes)
+    out = small.place / "out"
+    command = ["augment", digits, out, *BASELINE[:-1], jobs]
+    stopped = run_for_real(*command, "--quiet")
+    assert stopped.code == 1, stopped
+    assert "the disk must have room for what is written, it has not" in stopped.message
+    assert "free space, then run the same command with --resume" in stopped.message
+    assert not (out / "run.json").exists()
+    small.change("size=50m")
+    resumed = run_for_real(*command, "--resume")
+    assert resumed.code == 0, resumed.err
+    assert same_bytes(out) == same_bytes(finished)
+    assert leftovers(out) == []
+
+
+def test_a_full_disk_in_an_evaluation(digits, finished, disk):
+    small = disk(8)
+    command = ["evaluate", digits, finished, "--no-gain", "--jobs", 1, "--out", small.place / "out"]
+    stopped = run_for_real(*command, "--quiet")
+    assert stopped.code == 1, stopped
+    assert "free space, then run the same command again to go on where it stopped" in stopped.message
+    small.change("size=50m")
+    assert run_for_real(*command).code == 0
+    assert (small.place / "out" / "evaluation.json").is_file()
+
+
+def test_a_read_only_disk(digits, disk):
+    small = disk(1000)
+    small.change("ro")
+    refused = run_for_real("augment", digits, small.place / "out", *BASELINE)
+    assert refused.code == 2
+    assert "must be writable" in refused.message
+    assert "Read-only file system" in refused.message
+
+
+def test_an_input_that_is_removed_in_mid_run(tmp_path, digits):
+    data = tmp_path / "data"
+    subprocess.run(["cp", "-r", digits, data], check=True)
+    out, taken = tmp_path / "out", data / "one" / "scan-03.png"
+    command = ["augment", data, out, "--max-epochs", 300, "--model", "vae", "--per-class", 5]
+    command += ["--include-real", "copy", "--jobs", 1, "--seed", 1]
+    process = start(*command, "--quiet")
+    wait_until(lambda: epochs_done(out, 0) >= 1, process)
+    content = taken.read_bytes()
+    taken.unlink()
+    stopped = Finished(*(lambda told: (process.returncode, *told))(process.communicate(timeout=120)))
+    assert stopped.code in (1, 2), stopped
+    assert str(taken) in stopped.message
+    assert "--resume" in stopped.message
+    taken.write_bytes(content)
+    os.utime(taken)
+    resumed = run_for_real(*command, "--resume")
+    assert resumed.code == 0, resumed.err
+    assert len(list((out / "one").glob("one-real-*"))) == len(list((data / "one").iterdir()))
