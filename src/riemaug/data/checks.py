@@ -1,8 +1,10 @@
 """Rules that every data set must keep, whatever it was read from."""
 
 import hashlib
+import os
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int64, Shaped
@@ -35,6 +37,12 @@ def check_memory(needed: int, what: str, fix: str) -> None:
         raise ResourceError(
             f"the {what} need {needed / 2**30:.3g} GiB of memory, {free / 2**30:.3g} GiB are free: {fix}"
         )
+
+
+def check_is_file(path: Path) -> None:
+    """Raise InvalidInputError unless there is a regular file; the message does not name it."""
+    if not os.path.isfile(path):
+        raise InvalidInputError("is no regular file" if os.path.exists(path) else "the file does not exist")
 
 
 def check_class_sizes(labels: Int64[np.ndarray, " n"], class_names: Sequence[str], what: str) -> None:

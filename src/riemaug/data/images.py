@@ -1,7 +1,6 @@
 """One image file to one array: which pixel kinds are read, and what is refused."""
 
 import math
-import os
 import struct
 import threading
 import zlib
@@ -17,23 +16,18 @@ from jaxtyping import Shaped
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from riemaug.data.channels import has_alpha, is_coloured, num_channels
-from riemaug.data.checks import check_memory
+from riemaug.data.checks import check_is_file, check_memory
+from riemaug.data.image_limits import check_page, num_pages, opened_within, too_large
 from riemaug.errors import InvalidInputError, RiemaugError
 from riemaug.limits import DEFAULT_LIMITS, Limits
 
-# only these decoders are tried, whatever the file's first bytes claim to be
-_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF")
 # a phone's MPO holds further views beside the one picture that every viewer shows: that is no stack
 _STACKABLE_FORMATS = frozenset({"PNG", "TIFF", "GIF"})
 _OPAQUE = 255
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
-_TILE_SIDES = (322, 323)
-_MOST_TILE_PIXELS = 2**24
-"""A tile is unpacked whole, however small the picture is that it belongs to."""
 _LARGE, _BYTES_PER_PIXEL = 2**24, 20
 """Pixels from which on pictures are decoded one after the other, and what one takes while it is resized."""
 _ONE_LARGE_AT_A_TIME = threading.Lock()
-_PILLOWS_LIMIT = threading.Lock()
 # Pillow's decoders were not written for files that lie: what they trip over is found by fuzzing
 _DECODING_ERRORS = (
     OSError,
@@ -144,71 +138,19 @@ def opened_image(path: Path, limits: Limits = DEFAULT_LIMITS) -> Iterator[Image.
     InvalidInputError
         The file is damaged or too large; the message does not name the file.
     """
-    if not os.path.isfile(path):
-        raise InvalidInputError("is no regular file" if os.path.exists(path) else "the file does not exist")
+    check_is_file(path)
     try:
-        with _opened(path, limits) as image:
+        with opened_within(path, limits) as image:
             yield image
     except RiemaugError:
         raise
     except Image.DecompressionBombError:
-        raise InvalidInputError(_too_large("more than the limit", limits)) from None
+        raise too_large("more than the limit", limits) from None
     except UnidentifiedImageError:
         raise InvalidInputError("no readable image: damaged, or of another format than its name") from None
     except _DECODING_ERRORS as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise InvalidInputError(f"damaged or unreadable: {' '.join(str(reason).split())}") from None
-
-
-def _opened(path: Path, limits: Limits) -> Image.Image:
-    if limits.pixels <= DEFAULT_LIMITS.pixels:
-        return Image.open(path, formats=_FORMATS)
-    # Pillow's own limit is one number for the whole process: it is lifted while a header is read, and only
-    # for a user who asked for more than it
-    with _PILLOWS_LIMIT:
-        usual, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, limits.pixels
-        try:
-            return Image.open(path, formats=_FORMATS)
-        finally:
-            Image.MAX_IMAGE_PIXELS = usual
-
-
-def each_page(image: Image.Image, limits: Limits) -> Iterator[int]:
-    """Yield the numbers of the pages of an open TIFF file, each while the file stands at it.
-
-    Raises
-    ------
-    InvalidInputError
-        There are more than `limits.pages`.
-    """
-    page = 0
-    while True:
-        try:
-            image.seek(page)
-        except EOFError:
-            return
-        _check_pages(page + 1, limits)
-        yield page
-        page += 1
-
-
-def _check_pages(count: int, limits: Limits) -> None:
-    if count > limits.pages:
-        raise InvalidInputError(
-            f"an image file may have up to {limits.pages:,} pages, this one has more: divide it;"
-            f" {limits.way_out('pages')}"
-        )
-
-
-def _num_pages(image: Image.Image, limits: Limits) -> int:
-    """Return how many pages or frames a file has; none is unpacked: it may be larger than the first."""
-    if image.format != "TIFF":
-        count = int(getattr(image, "n_frames", 1))
-        _check_pages(count, limits)
-        return count
-    count = sum(1 for _ in each_page(image, limits))
-    image.seek(0)
-    return count
 
 
 def page_conversions(image: Image.Image) -> tuple[str, ...]:
@@ -263,17 +205,10 @@ def _alpha_of(image: Image.Image) -> Alpha:
     return "opaque" if image.getbands()[-1] in ("A", "a") else "none"
 
 
-def _too_large(found: str, limits: Limits) -> str:
-    return (
-        f"an image may have up to {limits.pixels} pixels, this one promises {found}: make it smaller;"
-        f" {limits.way_out('pixels')}"
-    )
-
-
 def _check_header(image: Image.Image, limits: Limits) -> None:
     check_page(image, limits)
     if image.format in _STACKABLE_FORMATS:
-        frames = _num_pages(image, limits)
+        frames = num_pages(image, limits)
         if frames > 1:
             raise InvalidInputError(
                 f"one file must be one picture, this one has {frames} frames: save one frame"
@@ -281,24 +216,6 @@ def _check_header(image: Image.Image, limits: Limits) -> None:
     if len(image.getbands()) > 1 and _bits_per_channel(image) > 8:
         # Pillow would quietly keep 8 of the bits
         raise InvalidInputError("16-bit colour cannot be kept: save it as 8-bit colour or as 16-bit grey")
-
-
-def check_page(image: Image.Image, limits: Limits) -> None:
-    """Raise InvalidInputError for a page of too many pixels, or one whose tiles are absurdly larger than it.
-
-    The decoder takes memory for a whole tile of a TIFF file, of which the size is but a number there.
-    """
-    width, height = image.size
-    if width * height > limits.pixels:
-        raise InvalidInputError(_too_large(f"{height}x{width}", limits))
-    if image.format != "TIFF":
-        return
-    tags = getattr(image, "tag_v2", {})
-    sides = [int(tags.get(name, 0)) for name in _TILE_SIDES]
-    if math.prod(sides) > max(_MOST_TILE_PIXELS, 4 * math.prod(image.size)):
-        raise InvalidInputError(
-            f"damaged: tiles of {sides[1]}x{sides[0]} for a page of {image.height}x{image.width}"
-        )
 
 
 def _bits_per_channel(image: Image.Image) -> int:

@@ -10,7 +10,8 @@ from PIL import Image
 from riemaug.atomic import atomic_path
 from riemaug.data.dataset import SampleFormat
 from riemaug.data.file_samples import FileSamples, names_of
-from riemaug.data.images import check_page, each_page, grey_page, opened_image, page_conversions
+from riemaug.data.image_limits import check_page, each_page
+from riemaug.data.images import grey_page, opened_image, page_conversions
 from riemaug.data.listing import Listing
 from riemaug.data.plain_files import PlainHeader, PlainKind, read_plain_files
 from riemaug.data.sizes import SizeOptions
@@ -110,17 +111,7 @@ def read_stack(path: Path, limits: Limits = DEFAULT_LIMITS) -> Shaped[np.ndarray
 
 
 def write_stack(path: Path, sample: Shaped[np.ndarray, "Z H W"], fmt: SampleFormat) -> None:
-    """Write one sample as a multi-page TIFF file, whole or not at all; equal voxels give equal bytes.
-
-    Parameters
-    ----------
-    path : Path
-        The file; its folder must exist.
-    sample : ndarray (*fmt.sample_shape)
-        In the dtype of the format.
-    fmt : SampleFormat
-        Format of stacks.
-    """
+    """Write one sample as a multi-page TIFF file. See `riemaug.data.sample_writer.SampleWriter`."""
     first, *others = [Image.fromarray(np.ascontiguousarray(page)) for page in sample]
     with atomic_path(path) as temporary:
         first.save(temporary, format="TIFF", save_all=True, append_images=others)
