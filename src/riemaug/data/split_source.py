@@ -22,8 +22,9 @@ from riemaug.data.metadata_table import METADATA_NAME, PlainTable, read_plain_ta
 from riemaug.data.names import check_class_names
 from riemaug.data.nifti import read_volume_header, read_voxels
 from riemaug.data.npz_file import read_every_array
+from riemaug.data.source_kind import check_column_options, source_kind
 from riemaug.data.stack_files import read_stack
-from riemaug.data.table_files import TableRows, is_table
+from riemaug.data.table_rows import TableRows
 from riemaug.data.tables import read_table
 from riemaug.errors import InvalidInputError
 from riemaug.limits import DEFAULT_LIMITS, Limits
@@ -99,13 +100,11 @@ def read_split_source(
     InvalidInputError
         As `riemaug.data.read_dataset`, or data that are split already.
     """
-    if os.path.isdir(path):
+    kind = source_kind(path)
+    check_column_options(path, kind, label_from, drop_columns)
+    if kind == "folder":
         return _read_folder(path, skip_bad, group_from, limits)
-    if not os.path.isfile(path):
-        raise InvalidInputError(
-            f"the data must be a folder, an npz file or a table, {str(path)!r} does not exist: check the path"
-        )
-    if is_table(path) and path.name.casefold() != METADATA_NAME:
+    if kind == "table":
         dataset = read_table(
             path, label_from=label_from, group_from=group_from, drop_columns=drop_columns, limits=limits
         )

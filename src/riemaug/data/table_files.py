@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64, Int64, Shaped
+from jaxtyping import Float64, Int64
 
 from riemaug.atomic import atomic_path
 from riemaug.data.checks import check_memory
@@ -22,7 +22,7 @@ from riemaug.limits import DEFAULT_LIMITS, Limits
 CSV_SUFFIXES, PARQUET_SUFFIX = (".csv", ".tsv"), ".parquet"
 TABLE_SUFFIXES = (*CSV_SUFFIXES, PARQUET_SUFFIX)
 ROWS_AT_ONCE = 2**15
-_CSV_GROWTH = 6
+CSV_GROWTH = 6
 """Bytes in memory for one of a CSV file, as text and as numbers."""
 _HEAD_LINES = 200
 _LONGEST_LINE = 2**24
@@ -86,7 +86,7 @@ def column_names(path: Path) -> tuple[str, ...]:
     """Return the names of the columns that have one; the errors of `read_table_file`, rows are not read."""
     check_memory(path.stat().st_size, "rows", "give a part of them")  # one line may be all of it
     if path.suffix.casefold() != PARQUET_SUFFIX:
-        return tuple(cell for cell in _read_head(path, _delimiter(path))[0] if cell.strip())
+        return tuple(cell for cell in _read_head(path, delimiter_of(path))[0] if cell.strip())
     parquet = load_parquet()
     import pyarrow
 
@@ -143,39 +143,22 @@ def _bytes_of_texts(path: Path, schema: Any) -> int:
     return total
 
 
-def read_csv_rows(path: Path) -> tuple[list[list[str]], str]:
-    """Return the cells of a CSV file as they were typed, without empty lines, and the delimiter.
-
-    Raises
-    ------
-    InvalidInputError
-        It is no UTF-8 text, or no CSV.
-    ResourceError
-        It does not fit the memory.
-    """
-    check_memory(2 * _CSV_GROWTH * path.stat().st_size, "rows", "give a part of them")
-    delimiter = _delimiter(path)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return [row for row in csv.reader(file, delimiter=delimiter) if row], delimiter
-    except (UnicodeDecodeError, OSError, csv.Error) as error:
-        raise _csv_fault(path, error) from None
-
-
-def _csv_fault(path: Path, error: Exception) -> InvalidInputError:
+def csv_fault(path: Path, error: Exception) -> InvalidInputError:
+    """Return the refusal of a CSV file over which its reader raised this error."""
     if isinstance(error, UnicodeDecodeError):
         return InvalidInputError(f"{str(path)!r} must be UTF-8 text: save it as CSV UTF-8")
     return _unreadable(path, "CSV", error, "correct or save it again")
 
 
-def _delimiter(path: Path) -> str:
+def delimiter_of(path: Path) -> str:
+    """Return what stands between the cells of a CSV file, by its header; raises as `read_table_file`."""
     if path.suffix.casefold() == ".tsv":
         return "\t"
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             header = file.readline(_LONGEST_LINE)
     except (UnicodeDecodeError, OSError) as error:
-        raise _csv_fault(path, error) from None
+        raise csv_fault(path, error) from None
     return max(DELIMITERS, key=header.count)
 
 
@@ -195,8 +178,8 @@ def _check_size(path: Path, num_bytes: int, num_columns: int, limits: Limits) ->
 def _read_csv(path: Path, texts: Collection[str | int], limits: Limits) -> ReadTable:
     num_bytes = path.stat().st_size
     _check_size(path, num_bytes, 0, limits)
-    check_memory(_CSV_GROWTH * num_bytes, "rows", "give a part of them")
-    delimiter = _delimiter(path)
+    check_memory(CSV_GROWTH * num_bytes, "rows", "give a part of them")
+    delimiter = delimiter_of(path)
     header, *head = _read_head(path, delimiter)
     _check_size(path, num_bytes, len(header), limits)
     decimal = _decimal_sign(head, delimiter)
@@ -235,7 +218,7 @@ def _read_head(path: Path, delimiter: str) -> list[list[str]]:
                 if len(rows) > _HEAD_LINES:
                     break
     except (UnicodeDecodeError, OSError, csv.Error) as error:
-        raise _csv_fault(path, error) from None
+        raise csv_fault(path, error) from None
     if not rows:
         raise InvalidInputError(f"a table needs a header and rows, {str(path)!r} is empty: check the export")
     names = [cell for cell in rows[0] if cell.strip()]
@@ -280,7 +263,7 @@ def _parse_csv(path: Path, delimiter: str, decimal: str, dtypes: dict[Any, str])
             )
     except (pandas.errors.ParserWarning, ValueError, OSError, OverflowError) as error:
         _check_rows(path, delimiter)
-        raise _csv_fault(path, error) from None
+        raise csv_fault(path, error) from None
 
 
 def _check_rows(path: Path, delimiter: str) -> None:
@@ -307,7 +290,7 @@ def _numbered_rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]
                     yield line, row
                 line = reader.line_num + 1
     except (UnicodeDecodeError, OSError) as error:
-        raise _csv_fault(path, error) from None
+        raise csv_fault(path, error) from None
     except csv.Error as error:
         raise InvalidInputError(
             f"quotation marks must come in pairs, the row that begins in line {line} of {str(path)!r} has"
@@ -389,46 +372,3 @@ def _write_parquet(
     finally:
         if writer is not None:
             writer.close()
-
-
-@dataclass(frozen=True, eq=False)
-class TableRows:
-    """The rows of a table's file, to be divided without changing any.
-
-    Attributes
-    ----------
-    suffix : str
-        ".csv", ".tsv" or ".parquet".
-    header : list of str
-        Of a CSV file.
-    rows : list of list of str, or pyarrow.Table
-        The cells as they were typed, or what a Parquet file holds.
-    delimiter : str
-        Of a CSV file.
-    """
-
-    suffix: str
-    header: list[str]
-    rows: Any
-    delimiter: str = ","
-
-    @classmethod
-    def read(cls, path: Path) -> "TableRows":
-        """Read a file that `read_table_file` takes; the same errors."""
-        suffix = path.suffix.casefold()
-        if suffix == PARQUET_SUFFIX:
-            with load_parquet().ParquetFile(path) as file:
-                return cls(suffix, [], file.read())
-        cells, delimiter = read_csv_rows(path)
-        return cls(suffix, cells[0], cells[1:], delimiter)
-
-    def write(self, path: Path, chosen: Shaped[np.ndarray, " m"]) -> None:
-        """Write some of the rows, in their order."""
-        with atomic_path(path) as temporary:
-            if self.suffix == PARQUET_SUFFIX:
-                load_parquet().write_table(self.rows.take(chosen), temporary)
-                return
-            with temporary.open("w", encoding="utf-8", newline="") as file:
-                writer = csv.writer(file, delimiter=self.delimiter, lineterminator="\n")
-                writer.writerow(self.header)
-                writer.writerows(self.rows[row] for row in chosen.tolist())

@@ -1,0 +1,70 @@
+"""What a path to data leads to: a folder, a table or an npz file."""
+
+import os
+import struct
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from riemaug.data.metadata_table import METADATA_NAME
+from riemaug.data.table_files import is_table
+from riemaug.errors import InvalidInputError
+
+SourceKind = Literal["folder", "table", "npz"]
+_FIXES = {
+    ".npy": "save samples and labels together with numpy.savez(path, X=X, y=y)",
+    ".xlsx": "save it as CSV UTF-8",
+    ".pq": "rename it to end in .parquet",
+    ".gz": "unpack it",
+    ".zip": "unpack it and give the folder",
+}
+"""What to do with other files, by their suffix."""
+
+
+def source_kind(path: Path) -> SourceKind:
+    """Return what the data at a path are.
+
+    Raises
+    ------
+    InvalidInputError
+        There is nothing, or something else.
+    """
+    rule = "the data must be a folder, an npz file or a table"
+    if os.path.isdir(path):
+        return "folder"
+    if not os.path.isfile(path):
+        raise InvalidInputError(f"{rule}, {str(path)!r} does not exist: check the path")
+    if path.name.casefold() == METADATA_NAME:
+        raise InvalidInputError(
+            f"{rule}, {str(path)!r} is none of them: give its folder {str(path.parent)!r}"
+        )
+    if is_table(path):
+        return "table"
+    if path.suffix.casefold() == ".npz" or _is_archive_of_arrays(path):
+        return "npz"
+    fix = _FIXES.get(path.suffix.casefold(), "give the folder that holds the class folders")
+    raise InvalidInputError(f"{rule}, {str(path)!r} is none of them: {fix}")
+
+
+def _is_archive_of_arrays(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith(".npy") for name in archive.namelist())
+    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, LookupError, struct.error):
+        return False
+
+
+def check_column_options(
+    path: Path, kind: SourceKind, label_from: str | None, drop_columns: Sequence[str]
+) -> None:
+    """Raise InvalidInputError for options on columns where there are none."""
+    if drop_columns and kind != "table":
+        raise InvalidInputError(
+            f"--drop-columns is for tables (.csv, .tsv or .parquet), {str(path)!r} is none: leave it out"
+        )
+    if label_from is not None and kind == "npz":
+        raise InvalidInputError(
+            "--label-from is for tables and BIDS data sets, the labels of an npz file are its array y"
+            " or labels: leave it out"
+        )
