@@ -1,7 +1,6 @@
 """npy files, one sample a file: pictures of two sides or volumes of three, of any real dtype."""
 
 import math
-import os
 from functools import partial
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from riemaug.atomic import atomic_path
+from riemaug.data.checks import check_is_file
 from riemaug.data.dataset import SampleFormat
 from riemaug.data.file_samples import FileSamples
 from riemaug.data.listing import Listing
@@ -59,8 +59,7 @@ def read_array_file(path: Path, limits: Limits = DEFAULT_LIMITS) -> Shaped[np.nd
 
 
 def _mapped(path: Path, limits: Limits) -> np.memmap:
-    if not os.path.isfile(path):
-        raise InvalidInputError("is no regular file" if os.path.exists(path) else "the file does not exist")
+    check_is_file(path)
     try:
         with path.open("rb") as file:
             if file.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC:
@@ -94,17 +93,7 @@ def _check(shape: tuple[int, ...], dtype: np.dtype, limits: Limits) -> None:
 
 
 def write_array_file(path: Path, sample: Shaped[np.ndarray, "..."], fmt: SampleFormat) -> None:
-    """Write one sample as an npy file, whole or not at all; equal values give equal bytes.
-
-    Parameters
-    ----------
-    path : Path
-        The file; its folder must exist.
-    sample : ndarray (*fmt.sample_shape)
-        In the dtype of the format.
-    fmt : SampleFormat
-        Format of npy files.
-    """
+    """Write one sample as an npy file. See `riemaug.data.sample_writer.SampleWriter`."""
     values = np.ascontiguousarray(sample, dtype=np.dtype(fmt.dtype).newbyteorder("<"))
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         np.lib.format.write_array(file, values, allow_pickle=False)

@@ -2,7 +2,6 @@
 
 import gzip
 import math
-import os
 import zlib
 from dataclasses import dataclass
 from io import BufferedIOBase
@@ -14,6 +13,7 @@ from jaxtyping import Float, Shaped
 
 from riemaug.atomic import atomic_path
 from riemaug.data.channels import has_alpha, on_white
+from riemaug.data.checks import check_is_file
 from riemaug.data.dataset import SampleFormat
 from riemaug.data.grids import VolumeGrid, is_same_grid, upright, upright_spacing
 from riemaug.data.regridding import onto_grid
@@ -90,8 +90,7 @@ def read_volume_header(path: Path, limits: Limits = DEFAULT_LIMITS) -> VolumeHea
         message does not name the file.
     """
     check_nibabel()
-    if not os.path.isfile(path):
-        raise InvalidInputError("is no regular file" if os.path.exists(path) else "the file does not exist")
+    check_is_file(path)
     try:
         with _opened(path) as file:
             block = file.read(max(_HEADER_BYTES.values()))
@@ -228,17 +227,7 @@ def _meant_values(voxels: np.ndarray, grid: VolumeGrid) -> np.ndarray:
 
 
 def write_volume(path: Path, sample: Shaped[np.ndarray, "X Y Z"], fmt: SampleFormat) -> None:
-    """Write one sample as a NIfTI file, whole or not at all; equal voxels give equal bytes.
-
-    Parameters
-    ----------
-    path : Path
-        The file; its folder must exist.
-    sample : ndarray (*fmt.sample_shape)
-        In the dtype of the format.
-    fmt : SampleFormat
-        Format of volumes.
-    """
+    """Write one sample as a NIfTI file. See `riemaug.data.sample_writer.SampleWriter`."""
     header = _header_for(fmt)
     with atomic_path(path) as temporary, temporary.open("wb") as target:
         if fmt.suffix == ".nii":

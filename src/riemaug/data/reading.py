@@ -1,8 +1,6 @@
 """The one way in: whatever the user points at becomes a data set, or one line that says what to do."""
 
 import os
-import struct
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,9 +9,8 @@ from riemaug.data.bids import BidsOptions
 from riemaug.data.bids_names import Layout
 from riemaug.data.dataset import Dataset, SampleFormat
 from riemaug.data.folder import read_folder
-from riemaug.data.metadata_table import METADATA_NAME
 from riemaug.data.sizes import SizeOptions
-from riemaug.data.table_files import is_table
+from riemaug.data.source_kind import check_column_options, source_kind
 from riemaug.data.tables import read_table
 from riemaug.errors import InvalidInputError
 from riemaug.limits import DEFAULT_LIMITS, Limits
@@ -89,9 +86,15 @@ def read_dataset(
         The images or volumes do not fit the memory.
     """
     source = Path(path)
-    if os.path.isfile(source) and is_table(source) and source.name.casefold() != METADATA_NAME:
-        _check_no_sizes(resize, pad, crop, fit_shape)
-        _check_no_layout(bids_suffix, layout)
+    kind = source_kind(source)
+    check_column_options(source, kind, label_from, drop_columns)
+    if kind == "folder":
+        size = SizeOptions(resize, pad, crop, fit_shape, resample, limits)
+        bids = BidsOptions(label_from, bids_suffix)
+        return read_folder(source, size, skip_bad=skip_bad, group_from=group_from, bids=bids, layout=layout)
+    _check_no_sizes(resize, pad, crop, fit_shape)
+    _check_no_layout(bids_suffix, layout)
+    if kind == "table":
         columns = None if like is None else like.table
         return read_table(
             source,
@@ -100,28 +103,6 @@ def read_dataset(
             drop_columns=drop_columns,
             like=columns,
             limits=limits,
-        )
-    if drop_columns:
-        raise InvalidInputError(
-            f"--drop-columns is for tables (.csv, .tsv or .parquet), {str(source)!r} is none: leave it out"
-        )
-    if os.path.isdir(source):
-        size = SizeOptions(resize, pad, crop, fit_shape, resample, limits)
-        bids = BidsOptions(label_from, bids_suffix)
-        return read_folder(source, size, skip_bad=skip_bad, group_from=group_from, bids=bids, layout=layout)
-    if not os.path.isfile(source):
-        raise InvalidInputError(
-            f"the data must be a folder, an npz file or a table, {str(source)!r} does not exist: check the"
-            " path"
-        )
-    if source.suffix.casefold() != ".npz" and not _is_archive_of_arrays(source):
-        raise InvalidInputError(_other_file(source))
-    _check_no_sizes(resize, pad, crop, fit_shape)
-    _check_no_layout(bids_suffix, layout)
-    if label_from is not None:
-        raise InvalidInputError(
-            "--label-from is for tables and BIDS data sets, the labels of an npz file are its array y"
-            " or labels: leave it out"
         )
     return read_arrays(source, group_from=group_from, limits=limits)
 
@@ -140,25 +121,3 @@ def _check_no_layout(bids_suffix: str | None, layout: Layout | None) -> None:
             "--bids-suffix and --layout are for folders of volumes, npz files and tables have no layout:"
             " leave them out"
         )
-
-
-def _is_archive_of_arrays(source: Path) -> bool:
-    try:
-        with zipfile.ZipFile(source) as archive:
-            return any(name.endswith(".npy") for name in archive.namelist())
-    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, LookupError, struct.error):
-        return False
-
-
-def _other_file(source: Path) -> str:
-    rule = f"the data must be a folder, an npz file or a table, {str(source)!r} is none of them"
-    if source.name.casefold() == METADATA_NAME:
-        return f"{rule}: give its folder {str(source.parent)!r}"
-    fixes = {
-        ".npy": "save samples and labels together with numpy.savez(path, X=X, y=y)",
-        ".xlsx": "save it as CSV UTF-8",
-        ".pq": "rename it to end in .parquet",
-        ".gz": "unpack it",
-        ".zip": "unpack it and give the folder",
-    }
-    return f"{rule}: {fixes.get(source.suffix.casefold(), 'give the folder that holds the class folders')}"

@@ -211,7 +211,7 @@ def stack_images(
     """
     sizes = Counter((image.pixels.shape[0], image.pixels.shape[1]) for image in images)
     if len(sizes) > 1 and not (pad or crop):
-        raise InvalidInputError(_unequal_sizes(sizes))
+        raise _unequal_sizes(sizes)
     choose = min if crop else max
     size = (choose(height for height, _ in sizes), choose(width for _, width in sizes))
     shape = (len(images), *size, *channel_axis(channels))
@@ -234,7 +234,7 @@ def stored_size(images: Sequence[DecodedImage]) -> tuple[int, int]:
     """
     sizes = Counter(image.stored_size for image in images)
     if len(sizes) > 1:
-        raise InvalidInputError(_unequal_sizes(sizes))
+        raise _unequal_sizes(sizes)
     return next(iter(sizes))
 
 
@@ -244,10 +244,10 @@ def _taken_from(images: list[DecodedImage]) -> Iterator[DecodedImage]:
         yield images.pop()
 
 
-def _unequal_sizes(sizes: Counter[tuple[int, int]]) -> str:
+def _unequal_sizes(sizes: Counter[tuple[int, int]]) -> InvalidInputError:
     common = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))[:2]
     listed = " and ".join(f"{count} of {height}x{width}" for (height, width), count in common)
-    return (
+    return InvalidInputError(
         f"all images must have one size, found {len(sizes)} sizes, the most common {listed}:"
         " give --resize HxW, --pad or --crop"
     )

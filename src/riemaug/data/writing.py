@@ -23,6 +23,7 @@ from riemaug.data.names import check_class_names
 from riemaug.data.nifti import on_written_grid, write_volume
 from riemaug.data.output import check_output_folder as check_output_folder
 from riemaug.data.output import prepare_output as prepare_output
+from riemaug.data.sample_writer import SampleWriter
 from riemaug.data.stack_files import write_stack
 from riemaug.errors import InvalidInputError
 from riemaug.limits import DEFAULT_LIMITS, Limits
@@ -59,23 +60,13 @@ def _stem(class_name: str) -> str:
 
 
 def write_image(path: Path, sample: Shaped[np.ndarray, "H W ..."], fmt: SampleFormat) -> None:
-    """Write one sample as an image file, whole or not at all.
-
-    Parameters
-    ----------
-    path : Path
-        The file; its folder must exist.
-    sample : ndarray (*fmt.sample_shape)
-        In the dtype of the format.
-    fmt : SampleFormat
-        Format of a folder of images.
-    """
+    """Write one sample as an image file. See `riemaug.data.sample_writer.SampleWriter`."""
     image = Image.fromarray(np.ascontiguousarray(with_channels(sample, num_channels(fmt.shape))))
     with atomic_path(path) as temporary:
         image.save(temporary, format=_PILLOW_FORMATS[fmt.suffix])
 
 
-_WRITERS = {
+_WRITERS: dict[str, SampleWriter] = {
     "folder": write_image,
     "stacks": write_stack,
     "npy": write_array_file,
