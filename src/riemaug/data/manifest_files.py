@@ -1,0 +1,88 @@
+"""Which file of an output is its manifest: a CSV file up to 100,000 samples, a Parquet file above."""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from riemaug.atomic import atomic_path
+from riemaug.data.manifest import MANIFEST_COLUMNS, ManifestRow, read_manifest
+from riemaug.errors import InvalidInputError
+from riemaug.limits import DEFAULT_LIMITS, Limits
+
+CSV_MANIFEST, PARQUET_MANIFEST = "manifest.csv", "manifest.parquet"
+MOST_CSV_ROWS = 100_000
+_ROWS_AT_ONCE = 10_000
+_NUMBERS = {"seed": "int64", "log_density": "float64", "acceptance": "float64", "nearest_distance": "float64"}
+_NAMES = tuple(field.name for field in fields(ManifestRow))
+
+
+def find_manifest(out: str | os.PathLike[str]) -> Path | None:
+    """Return the manifest of an output folder; None if there is none."""
+    paths = (Path(out) / name for name in (CSV_MANIFEST, PARQUET_MANIFEST))
+    return next((path for path in paths if os.path.isfile(path)), None)
+
+
+def manifest_rows(path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS) -> Iterator[ManifestRow]:
+    """Yield the rows of a manifest, whichever kind its file is, without holding all of them.
+
+    Raises
+    ------
+    InvalidInputError
+        The file cannot be read or is no manifest, or pyarrow is not installed.
+    """
+    if Path(path).suffix == ".parquet":
+        return _parquet_rows(Path(path))
+    return iter(read_manifest(path, limits))
+
+
+def check_manifest_package(count: int) -> None:
+    """Refuse so many samples where the manifest of them cannot be written."""
+    if count > MOST_CSV_ROWS:
+        _load_parquet()
+
+
+def write_parquet_manifest(path: Path, rows: Iterable[ManifestRow]) -> None:
+    """Write a manifest as a Parquet file, part by part, whole or not at all; equal rows, equal bytes."""
+    pa, parquet = _load_parquet()
+    schema = _schema(pa)
+    remaining = iter(rows)
+    with atomic_path(path) as temporary, parquet.ParquetWriter(temporary, schema) as writer:
+        while part := list(islice(remaining, _ROWS_AT_ONCE)):
+            columns = [[getattr(row, name) for row in part] for name in _NAMES]
+            writer.write_table(pa.table(columns, schema=schema))
+
+
+def _schema(pa: Any) -> Any:
+    types = [getattr(pa, _NUMBERS.get(name, "string"))() for name in MANIFEST_COLUMNS]
+    return pa.schema(list(zip(MANIFEST_COLUMNS, types, strict=True)))
+
+
+def _parquet_rows(path: Path) -> Iterator[ManifestRow]:
+    pa, parquet = _load_parquet()
+    try:
+        with parquet.ParquetFile(path) as file:
+            if not file.schema_arrow.equals(_schema(pa)):
+                raise ValueError("it has other columns")
+            for batch in file.iter_batches(_ROWS_AT_ONCE):
+                columns = [column.to_pylist() for column in batch.columns]
+                for cells in zip(*columns, strict=True):
+                    yield ManifestRow(*cells)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise InvalidInputError(
+            f"{str(path)!r} must be a manifest of riemaug, it is not ({error}): remake it"
+        ) from None
+
+
+def _load_parquet() -> tuple[Any, Any]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise InvalidInputError(
+            f"the manifest of more than {MOST_CSV_ROWS:,} samples is a Parquet file, which needs pyarrow: "
+            "pip install 'riemaug[tables]'"
+        ) from None
+    return pyarrow, pyarrow.parquet
