@@ -51,8 +51,6 @@ def test_a_stopped_run_is_resumable(data, tmp_path, number, whom, jobs, code, wo
     assert done.err.splitlines()[-1] == f"riemaug: {words}; {RESUME}"
     assert "Traceback" not in done.err
     assert (out / ".riemaug" / "journal.json").is_file()
-    # one process keeps the training, too: it was told before it ended
-    assert (out / ".riemaug" / "model-0000.training.safetensors").is_file() or jobs > 1
 
 
 def test_a_stopped_run_resumes_to_the_same_bytes(data, tmp_path):
