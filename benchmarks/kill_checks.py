@@ -16,7 +16,7 @@ APPENDED = re.compile(r"(\.npy|\.lock)\Z|\Arun\.log|\.jsonl\Z")
 """Files that grow while a run goes on: half of their last line or block is passed over by their reader."""
 OF_THIS_RUN = re.compile(
     r"seconds|created|environment|memory|processor|stages|date|parts|log\b|command|usage"
-    r"|\A(out|jobs|resume)\Z"
+    r"|\A(out|jobs|resume|resumes|worker_processes)\Z"
 )
 """Names of fields that tell of times, machines, folders and interruptions, not of results."""
 NOT_COMPARED = re.compile(r"report\.html|run\.log.*|.*\.lock|README\.md|MODEL_CARD\.md")
