@@ -5,7 +5,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from fuzz.running import CORPUS, fuzz, keep, write_results, write_seeds
+from fuzz.running import CORPUS, fuzz, keep, table, write_results, write_seeds
 from fuzz.targets import TARGETS
 
 RESULTS = Path(__file__).parent / "results.json"
@@ -22,10 +22,14 @@ def main() -> int:
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--found", type=Path, help="folder to keep inputs of new coverage in")
     parser.add_argument("--write-seeds", action="store_true", help="write the seeds into the corpus, and end")
+    parser.add_argument("--table", action="store_true", help="print the results in Markdown, and end")
     given = parser.parse_args()
     unknown = sorted(set(given.targets) - set(TARGETS))
     if unknown:
         parser.error(f"targets are {', '.join(TARGETS)}, got {unknown[0]!r}")
+    if given.table:
+        print(table(json.loads(given.results.read_text())))
+        return 0
     names, faults = given.targets or list(TARGETS), 0
     if given.write_seeds:
         for name in names:

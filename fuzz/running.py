@@ -113,6 +113,15 @@ def keep(name: str, data: bytes) -> Path:
     return path
 
 
+def table(results: dict[str, Any]) -> str:
+    """Return results as a table in Markdown."""
+    lines = ["| target | executions | seconds | peak memory (MB) | faults |", "|---|---|---|---|---|"]
+    for name, result in results.items():
+        numbers = f"{result['executions']:,} | {result['seconds']:,.0f} | {result['peak_rss_mb']:,}"
+        lines.append(f"| {name} | {numbers} | {'none' if result['fault'] is None else 'one'} |")
+    return "\n".join(lines)
+
+
 def write_results(path: Path, results: dict[str, Any]) -> None:
     """Add results to those in a file, by target."""
     known = json.loads(path.read_text()) if path.is_file() else {}
