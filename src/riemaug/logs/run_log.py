@@ -24,7 +24,6 @@ from riemaug.logs.workers import LIVE, WorkerFiles
 LOG_NAME = "run.log"
 IN_LOG = "the traceback is in"
 """How the note begins that an unexpected error carries whose traceback a log has."""
-LEVELS = ("debug", "info", "warning", "error")
 POLL_SECONDS = 1.0
 """How often the records of worker processes are taken over."""
 
