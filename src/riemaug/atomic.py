@@ -5,9 +5,11 @@ import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 _LONGEST_KEPT_SUFFIX = 16
+_flushes_each: ContextVar[bool] = ContextVar("flushes_each", default=True)
 _LEFTOVER = re.compile(r"\.tmp-[0-9a-f]{12}(\.\w+)?\Z")
 
 
@@ -26,12 +28,39 @@ def _flush_to_disk(path: Path) -> None:
 
 
 @contextmanager
+def flushed_later() -> Iterator[None]:
+    """Leave the flush of files that are written in the block to a later `flush_file_system`.
+
+    A flush for each of many small files takes longer than to write them. Files are whole or absent all the
+    same if the process is killed; after a power cut those of an unfinished stretch may not be.
+    """
+    token = _flushes_each.set(False)
+    try:
+        yield
+    finally:
+        _flushes_each.reset(token)
+
+
+def flush_file_system(folder: str | os.PathLike[str]) -> None:
+    """Return once all that was written to the file system of `folder` is on the disk.
+
+    Where the system has no such call, the files of `folder` and below are flushed one by one.
+    """
+    if hasattr(os, "sync"):
+        os.sync()
+        return
+    for path in Path(folder).rglob("*"):
+        if path.is_file():
+            _flush_to_disk(path)
+
+
+@contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a temporary path to write to, which becomes `path` when the block ends well.
 
     The file reaches the disk before it gets its name, so neither a killed process nor a power cut
-    leaves half a file under `path`. An existing `path` is replaced. If the block raises, `path`
-    stays as it was and the temporary file is removed.
+    leaves half a file under `path` (but see `flushed_later`). An existing `path` is replaced. If the
+    block raises, `path` stays as it was and the temporary file is removed.
 
     Parameters
     ----------
@@ -52,7 +81,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = _temporary_sibling(target)
     try:
         yield temporary
-        _flush_to_disk(temporary)
+        if _flushes_each.get():
+            _flush_to_disk(temporary)
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)

@@ -21,11 +21,11 @@ from riemaug.models.vamp import VAMP
 from riemaug.random import Stream
 from riemaug.samplers import (
     HMC,
+    BlockSampler,
     MixtureSampler,
     PaperWalk,
     PriorSampler,
     RiemannianRandomWalk,
-    Sampler,
 )
 from riemaug.training import EpochReport, History, Trainer, TrainingConfig
 from riemaug.training.augmentation import AugmentationConfig, batch_augmentation
@@ -84,7 +84,7 @@ class ClassModel:
         """Return what the model is told of `count` samples of this class; None if it is told nothing."""
         return _condition(self.model, self.group, count)
 
-    def sampler(self, config: SamplingConfig) -> Sampler:
+    def sampler(self, config: SamplingConfig) -> BlockSampler:
         """Return the sampler that `config` names, over this class's latent space."""
         config.check_against(self.model.config.kind)
         name = config.sampler_for(self.model.config.kind)

@@ -119,11 +119,12 @@ def _drawn(
         comparison = TrainingComparison(training.samples, training.labels, fitted.scaler, item, index)
     drawing = Drawing(item, config, count, comparison, drop=training is not None)
     width = math.prod(fitted.sample_format.model_shape)
-    parts = [np.empty((0, width), np.float32), *drawing.batches(_DECODED_AT_ONCE)]
-    if drawing.num_kept < count:
+    pieces = drawing.pieces(_DECODED_AT_ONCE)
+    parts = [np.empty((0, width), np.float32), *(piece.unit for piece in pieces)]
+    if drawing.position.kept < count:
         warnings.warn(
-            f"class {item.name!r} has {drawing.num_kept} samples instead of {count}: the other draws were"
-            " copies of training samples",
+            f"class {item.name!r} has {drawing.position.kept} samples instead of {count}: the other draws"
+            " were copies of training samples",
             stacklevel=4,
         )
     return np.concatenate(parts)

@@ -20,7 +20,7 @@ from cli_runs import (
 )
 
 import riemaug.run.drawing
-import riemaug.run.sampling
+import riemaug.run.sinks
 from riemaug.data import read_dataset, read_manifest
 from riemaug.data.manifest import ManifestRow
 
@@ -92,7 +92,7 @@ def test_jobs_and_batches_change_no_byte(cli, digits, finished, dropped, tmp_pat
 def test_a_stopped_run_resumes_to_the_same_bytes(cli, digits, finished, dropped, tmp_path, monkeypatch):
     out, written = tmp_path / "out", []
     command = ["sample", finished, out, *AMOUNT, "--drop-copies", "--batch-size", 4]
-    write = riemaug.run.sampling.write_class_files
+    write = riemaug.run.sinks.write_class_files
 
     def stop_at_the_12th(*arguments):
         if len(written) == 11:
@@ -101,7 +101,7 @@ def test_a_stopped_run_resumes_to_the_same_bytes(cli, digits, finished, dropped,
         return written[-1]
 
     with monkeypatch.context() as patch:
-        patch.setattr(riemaug.run.sampling, "write_class_files", stop_at_the_12th)
+        patch.setattr(riemaug.run.sinks, "write_class_files", stop_at_the_12th)
         assert cli(*command, "--real", digits).code == 130
     moved = digits.with_name("moved")
     moved.symlink_to(digits)

@@ -22,7 +22,7 @@ from cli_runs import (
 from PIL import Image
 
 import riemaug.run.pipeline
-import riemaug.run.sampling
+import riemaug.run.sinks
 import riemaug.run.stages
 import riemaug.run.tasks
 from riemaug.run.progress import ProgressFile
@@ -71,7 +71,7 @@ STAGES = [
     ("before anything", riemaug.run.stages, "run_tasks", 1),
     ("between two classes", riemaug.run.tasks, "_fitted", 2),
     ("after a fit", riemaug.run.tasks, "load_fitted", 2),
-    ("while writing images", riemaug.run.sampling, "write_class_files", 6),
+    ("while writing images", riemaug.run.sinks, "write_class_files", 6),
     ("before the model is saved", riemaug.run.pipeline, "save_generators", 1),
     ("before the tables", riemaug.run.pipeline, "write_tables", 1),
     ("before the report", riemaug.run.pipeline, "write_report", 1),
@@ -316,7 +316,7 @@ def test_two_runs_cannot_write_to_one_folder(cli, unfinished):
 def test_sample_resumes(cli, finished, tmp_path, monkeypatch):
     command = ["sample", finished, tmp_path / "out", "--per-class", 10, "--seed", 3, "--batch-size", 4]
     with monkeypatch.context() as patch:
-        interrupt(patch, riemaug.run.sampling, "write_class_files", 5)
+        interrupt(patch, riemaug.run.sinks, "write_class_files", 5)
         check_interrupted(cli(*command))
     assert len(list((tmp_path / "out" / "one").iterdir())) == 4
     refused = cli(*command)
@@ -334,7 +334,7 @@ def test_arrays_resume(cli, tmp_path, monkeypatch):
     assert cli(*command).code == 0
     command[2] = tmp_path / "b"
     with monkeypatch.context() as patch:
-        interrupt(patch, riemaug.run.sampling, "append_rows", 4)
+        interrupt(patch, riemaug.run.sinks, "append_rows", 4)
         check_interrupted(cli(*command, "-q"))
     assert cli(*command, "--resume").code == 0
     assert same_bytes(tmp_path / "b") == same_bytes(tmp_path / "a")

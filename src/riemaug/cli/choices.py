@@ -20,6 +20,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "device": ("auto", "cpu", "cuda"),
     "include_real": ("copy", "link"),
     "layout": ("folders", "bids"),
+    "shards": ("npz", "webdataset", "parquet", "zarr"),
     "log_level": ("debug", "info", "warning", "error"),
     "classifier": ("small-cnn", "cnn", "mlp", "densenet", "logistic", "boosted-trees"),
     "trained_on": ("real", "synthetic", "both", "classic", "all"),

@@ -119,7 +119,7 @@ class Console:
 
     def outcome(self, outcome: Outcome, scores: dict[str, float] | None = None) -> None:
         """Say what was made, what to look at, and how a classifier did that was trained on it."""
-        made = sum(len(result.get("files", ())) for result in outcome.results)
+        made = sum(result.get("synthetic", 0) for result in outcome.results)
         if self.as_json:
             fields = _outcome_fields(outcome, made)
             print(json.dumps(fields if scores is None else fields | {"accuracy": scores}))
@@ -262,9 +262,8 @@ def share_done(item: TaskProgress, epochs: float) -> float:
         return 1.0
     if item.stage == "tune":
         return item.fit_share * item.done / max(item.total, 1)
-    half = (1.0 - item.fit_share) / 2
-    part = item.done / item.total if item.total else 0.0
-    return item.fit_share + half * part + (half if item.stage == "write" else 0.0)
+    # drawn and written side by side
+    return item.fit_share + (1.0 - item.fit_share) * (item.done / item.total if item.total else 0.0)
 
 
 def status(item: TaskProgress) -> str:
@@ -341,7 +340,7 @@ def _outcome_fields(outcome: Outcome, made: int) -> dict[str, Any]:
         "classes": [
             {
                 "class": result["class"],
-                "samples": len(result.get("files", ())),
+                "samples": result.get("synthetic", 0),
                 "dropped": result.get("dropped"),
                 "diagnostics": result.get("diagnostics"),
             }

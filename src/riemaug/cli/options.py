@@ -74,6 +74,18 @@ Layout = Annotated[
         show_default=False,
     ),
 ]
+Shards = Annotated[
+    str | None,
+    typer.Option(
+        help="Write shards of many samples of one class in place of what DATA was: npz files, WebDataset tar "
+        "files, Parquet files (tables), or one Zarr store.",
+        metavar="npz|webdataset|parquet|zarr",
+        autocompletion=completing("shards"),
+        rich_help_panel=_AMOUNT,
+        show_default=False,
+    ),
+]
+ShardSize = Annotated[int, typer.Option(help="Samples in a shard.", metavar="N", rich_help_panel=_AMOUNT)]
 Pad = Annotated[
     bool, typer.Option("--pad", help="Centre smaller images in the largest size.", rich_help_panel=_DATA)
 ]

@@ -40,6 +40,8 @@ def sample(
     drop_columns: options.DropColumns = None,
     bids_suffix: options.BidsSuffix = None,
     drop_copies: options.DropCopies = False,
+    shards: options.Shards = None,
+    shard_size: options.ShardSize = 10_000,
     seed: options.Seed = 0,
     jobs: options.Jobs = None,
     engine: options.Engine = "loky",
@@ -63,7 +65,8 @@ def sample(
     from riemaug.run.request import SampleRequest
     from riemaug.run.sample_job import sample as run
 
-    request = build(SampleRequest, chosen, model=model_folder, out=out, real=real, drop_copies=drop_copies)
+    more = {"drop_copies": drop_copies, "shards": shards, "shard_size": shard_size}
+    request = build(SampleRequest, chosen, model=model_folder, out=out, real=real, **more)
     console = Console(quiet, json)
     if dry_run:
         from riemaug.cli.sampling_plan import tell_dry_run

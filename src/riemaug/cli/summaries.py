@@ -33,7 +33,7 @@ def summarise(path: Path, **reading: Any) -> dict[str, Any]:
 
     if unfinished_run(path):
         return _summarise_unfinished(path)
-    if (path / "manifest.csv").is_file():
+    if any((path / name).is_file() for name in ("manifest.csv", "manifest.parquet")):
         return _summarise_output(path)
     if (path / DESCRIPTION_NAME).is_file():
         return _summarise_model(path)
@@ -145,16 +145,21 @@ def _model_line(models: list[dict[str, Any]]) -> str:
 def _summarise_output(path: Path) -> dict[str, Any]:
     import collections
 
-    from riemaug.data import read_manifest
+    from riemaug.data.manifest_files import CSV_MANIFEST, find_manifest, manifest_rows
 
-    rows = read_manifest(path / "manifest.csv")
-    made = collections.Counter(row.class_name for row in rows)
-    flags = collections.Counter(row.copy for row in rows)
+    made, flags = collections.Counter[str](), collections.Counter[str]()
+    seeds, models = set[int](), set[str]()
+    for row in manifest_rows(find_manifest(path) or path / CSV_MANIFEST):
+        made[row.class_name] += 1
+        flags[row.copy] += 1
+        models.add(row.model_hash)
+        if row.seed is not None:
+            seeds.add(row.seed)
     summary: dict[str, Any] = {
         "kind": "output",
-        "samples": len(rows),
-        "seeds": sorted({row.seed for row in rows if row.seed is not None}),
-        "model": ", ".join(sorted({row.model_hash for row in rows})),
+        "samples": made.total(),
+        "seeds": sorted(seeds),
+        "model": ", ".join(sorted(models)),
         "copies": {flag or "not compared": count for flag, count in flags.items()},
         "report": str(path / "report.html") if (path / "report.html").is_file() else "none",
         "classes": [{"class": name, "synthetic": count} for name, count in sorted(made.items())],

@@ -11,7 +11,7 @@ from riemaug.data.bids import DESCRIPTION_NAME, PARTICIPANTS_NAME
 from riemaug.data.bids_names import BidsNames
 
 BIDS_VERSION = "1.9.0"
-_IGNORED = ("manifest.csv", "report.html", "model.*", "run.*")
+_IGNORED = ("manifest.*", "report.html", "model.*", "run.*")
 """What riemaug writes beside the data set: a BIDS validator is not to look at it."""
 
 

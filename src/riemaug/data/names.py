@@ -13,6 +13,7 @@ RESERVED_NAMES = frozenset(
     {
         "metadata.csv",
         "manifest.csv",
+        "manifest.parquet",
         "report.html",
         "model.safetensors",
         "model.json",

@@ -246,6 +246,11 @@ def _write_to(file: BufferedIOBase, header: "Nifti1Header", sample: np.ndarray) 
     file.write(sample.astype(sample.dtype.newbyteorder("<"), copy=False).tobytes(order="F"))
 
 
+def written_affine(fmt: SampleFormat) -> Float[np.ndarray, "4 4"]:
+    """Return the map from voxels to millimetres of the volumes that a format writes."""
+    return np.asarray(_header_for(fmt).get_best_affine(), dtype=np.float64)
+
+
 def _header_for(fmt: SampleFormat) -> "Nifti1Header":
     check_nibabel()
     grid = fmt.grid
@@ -272,7 +277,7 @@ def on_written_grid(
         The file can no longer be read.
     """
     header = read_volume_header(source, limits)
-    target = np.asarray(_header_for(fmt).get_best_affine(), dtype=np.float64)
+    target = written_affine(fmt)
     sides = fmt.shape[:NUM_SIDES]
     if header.shape[:NUM_SIDES] == sides and is_same_grid(header.affine, target, sides):
         return None

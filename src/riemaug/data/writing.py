@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -36,10 +37,10 @@ _Result = TypeVar("_Result")
 
 def file_name(class_name: str, number: int, suffix: str) -> str:
     """Return the path of a class's `number`-th synthetic sample relative to the output folder."""
-    return f"{class_name}/{_stem(class_name)}-{number:06d}{suffix}"
+    return f"{class_name}/{stem_of(class_name)}-{number:06d}{suffix}"
 
 
-def _sample_name(class_name: str, number: int, fmt: SampleFormat) -> str:
+def sample_name(class_name: str, number: int, fmt: SampleFormat) -> str:
     """Return where the `number`-th sample of an output lies; BIDS counts subjects, whatever their class."""
     if fmt.bids is not None:
         return fmt.bids.file_name(number, fmt.suffix)
@@ -48,10 +49,11 @@ def _sample_name(class_name: str, number: int, fmt: SampleFormat) -> str:
 
 def _real_file_name(class_name: str, number: int) -> str:
     # synthetic ones have digits only after the class name, so the two can never meet
-    return f"{class_name}/{_stem(class_name)}-real-{number:06d}"
+    return f"{class_name}/{stem_of(class_name)}-real-{number:06d}"
 
 
-def _stem(class_name: str) -> str:
+def stem_of(class_name: str) -> str:
+    """Return how the names of a class's files begin: short enough for a file system."""
     if len(class_name.encode()) <= _LONGEST_STEM:
         return class_name
     # a file name holds 255 bytes, and so may the name of the folder
@@ -82,7 +84,9 @@ def write_sample(path: Path, sample: Shaped[np.ndarray, "..."], fmt: SampleForma
 def _in_threads(jobs: list[Callable[[], _Result]]) -> list[_Result]:
     """Run the jobs and return their results in order; waiting for the disk overlaps."""
     with ThreadPoolExecutor(_THREADS) as pool:
-        return list(pool.map(lambda job: job(), jobs))
+        # each in a copy of this context, which knows whether files are flushed together
+        contexts = [copy_context() for _ in jobs]
+        return list(pool.map(lambda context, job: context.run(job), contexts, jobs))
 
 
 def _check_fits(samples: np.ndarray, fmt: SampleFormat, kinds: tuple[str, ...]) -> None:
@@ -127,7 +131,7 @@ def write_class_files(
     if fmt.bids is None:
         check_class_names([class_name])
         (out / class_name).mkdir(parents=True, exist_ok=True)
-    names = [_sample_name(class_name, start + row, fmt) for row in range(len(samples))]
+    names = [sample_name(class_name, start + row, fmt) for row in range(len(samples))]
     for name in names if fmt.bids is not None else ():
         (out / name).parent.mkdir(parents=True, exist_ok=True)
     _in_threads(
@@ -277,7 +281,8 @@ def _at_own_size(source: Path, fmt: SampleFormat, limits: Limits) -> np.ndarray:
 
 def _changed(source: Path, found: object) -> InvalidInputError:
     return InvalidInputError(
-        f"the data must not change during a run, {str(source)!r} can no longer be read ({found}): start anew"
+        f"the data must not change during a run, {str(source)!r} can no longer be read ({found}): put it "
+        "back as it was and add --resume, or start anew"
     )
 
 

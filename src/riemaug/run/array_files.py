@@ -55,3 +55,17 @@ def join_array_files(parts: Sequence[Path], path: Path) -> list[int]:
         for start in range(0, len(array), BLOCK_ROWS):
             append_rows(path, array[start : start + BLOCK_ROWS])
     return counts
+
+
+def cut_rows(path: Path, count: int) -> None:
+    """Cut a file begun by `start_array_file` after its first `count` rows.
+
+    Raises
+    ------
+    OSError
+        The file cannot be changed.
+    """
+    with path.open("r+b") as file:
+        np.lib.format.read_magic(file)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        file.truncate(file.tell() + count * int(np.prod(shape[1:])) * dtype.itemsize)

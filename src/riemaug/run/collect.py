@@ -4,6 +4,7 @@ import json
 import platform
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,22 @@ from riemaug.data import (
 )
 from riemaug.data.bids_names import BidsNames
 from riemaug.data.bids_output import write_bids_tables
+from riemaug.data.manifest_files import (
+    CSV_MANIFEST,
+    MOST_CSV_ROWS,
+    PARQUET_MANIFEST,
+    write_parquet_manifest,
+)
+from riemaug.data.nifti import written_affine
 from riemaug.data.table_files import TABLE_SUFFIXES
 from riemaug.run.array_files import join_array_files
+from riemaug.run.jobs import SampleSpec
+from riemaug.run.sample_names import ZARR_NAME, SampleNames
+from riemaug.run.sampling import names_of, rounded
+from riemaug.run.sinks import DEFAULT_KEYS
+from riemaug.run.stretches import FLAGS, SampleColumns, StretchFiles
 from riemaug.run.workdir import WorkDir
+from riemaug.run.zarr_store import join_class_arrays
 
 SAMPLES_STEM = "synthetic"
 SAMPLES_NAME = f"{SAMPLES_STEM}.npz"
@@ -33,52 +47,94 @@ SAMPLES_NAMES = (SAMPLES_NAME, *(SAMPLES_STEM + suffix for suffix in TABLE_SUFFI
 HASH_LENGTH = 12
 
 
+@dataclass(frozen=True)
+class ClassSamples:
+    """What was written of one class.
+
+    Attributes
+    ----------
+    files : StretchFiles
+        With what is to be told of each sample.
+    names : SampleNames
+    """
+
+    files: StretchFiles
+    names: SampleNames
+
+
+def class_samples(
+    work: WorkDir, class_names: Sequence[str], specs: Sequence[SampleSpec], results: Sequence[dict[str, Any]]
+) -> list[ClassSamples]:
+    """Return what was written of each class, rows counted through all of them."""
+    found, offset = [], 0
+    for index, (name, spec, result) in enumerate(zip(class_names, specs, results, strict=True)):
+        names = replace(names_of(name, spec), offset=offset)
+        found.append(ClassSamples(StretchFiles(work.path, index), names))
+        offset += result["synthetic"]
+    return found
+
+
 def write_tables(
     out: Path,
-    results: Sequence[dict[str, Any]],
+    samples: Sequence[ClassSamples],
     seed: int,
     model_hash: str,
     real: Sequence[tuple[str, str]] = (),
     groups: Mapping[str, str] | None = None,
     bids: BidsNames | None = None,
 ) -> None:
-    """Write manifest.csv (one row a synthetic sample) and metadata.csv (synthetic and real ones).
+    """Write the manifest (one row a synthetic sample) and metadata.csv (synthetic and real ones).
 
-    Of a BIDS derivative participants.tsv stands in the place of metadata.csv.
+    The manifest is a CSV file up to 100,000 samples, a Parquet file above. Of a BIDS derivative
+    participants.tsv stands in the place of metadata.csv; where samples have no files of their own there is
+    none.
     """
-    write_manifest(out / "manifest.csv", _manifest_rows(results, seed, model_hash))
+    count = sum(len(columns) for item in samples for columns in item.files.columns())
+    rows = _manifest_rows(samples, seed, model_hash)
+    if count > MOST_CSV_ROWS:
+        write_parquet_manifest(out / PARQUET_MANIFEST, rows)
+    else:
+        write_manifest(out / CSV_MANIFEST, rows)
+    if not any(item.names.are_files for item in samples):
+        return
     if bids is not None:
-        write_bids_tables(out, bids, (entry[:2] for entry in _metadata_entries(results, ())))
-    elif any(name for result in results for name in result["files"]):
-        write_metadata(out / "metadata.csv", _metadata_entries(results, real), groups)
+        write_bids_tables(out, bids, (entry[:2] for entry in _metadata_entries(samples, ())))
+    elif count or real:
+        write_metadata(out / "metadata.csv", _metadata_entries(samples, real), groups)
 
 
-def _manifest_rows(results: Sequence[dict[str, Any]], seed: int, model_hash: str) -> Iterator[ManifestRow]:
-    row = 0
-    for result in results:
-        compared = bool(result["nearest"])
-        for i, name in enumerate(result["files"]):
-            yield ManifestRow(
-                file=name or f"row {row}",
-                class_name=result["class"],
-                seed=seed,
-                start=result["start"][i],
-                log_density=result["log_density"][i],
-                acceptance=result["acceptance"][i],
-                nearest_file=result["nearest"][i] if compared else "",
-                nearest_distance=result["nearest_distance"][i] if compared else None,
-                copy=result["copy"][i] if compared else "",
-                model_hash=model_hash[:HASH_LENGTH],
-                version=__version__,
-            )
-            row += 1
+def _manifest_rows(samples: Sequence[ClassSamples], seed: int, model_hash: str) -> Iterator[ManifestRow]:
+    common = {"seed": seed, "model_hash": model_hash[:HASH_LENGTH], "version": __version__}
+    for item in samples:
+        number = 0
+        for columns in item.files.columns():
+            for told in _told_rows(columns):
+                yield ManifestRow(
+                    file=item.names.name(number), class_name=item.names.class_name, **common, **told
+                )
+                number += 1
+
+
+def _told_rows(columns: SampleColumns) -> Iterator[dict[str, Any]]:
+    """Yield what the manifest says of each sample."""
+    count = len(columns)
+    nearest, distances, flags = [""] * count, [None] * count, [""] * count
+    if columns.nearest is not None and columns.distance is not None and columns.flags is not None:
+        nearest, distances = columns.nearest.listed(), rounded(columns.distance)
+        flags = [FLAGS[place] for place in columns.flags]
+    densities, acceptance = rounded(columns.log_density), rounded(columns.acceptance)
+    names = ("start", "log_density", "acceptance", "nearest_file", "nearest_distance", "copy")
+    parts = (columns.start.listed(), densities, acceptance, nearest, distances, flags)
+    for cells in zip(*parts, strict=True):
+        yield dict(zip(names, cells, strict=True))
 
 
 def _metadata_entries(
-    results: Sequence[dict[str, Any]], real: Sequence[tuple[str, str]]
+    samples: Sequence[ClassSamples], real: Sequence[tuple[str, str]]
 ) -> Iterator[tuple[str, str, bool]]:
-    for result in results:
-        yield from ((name, result["class"], True) for name in result["files"] if name)
+    for item in samples:
+        count = sum(len(columns) for columns in item.files.columns())
+        yield from ((item.names.name(number), item.names.class_name, True) for number in range(count))
     yield from ((name, label, False) for name, label in real)
 
 
@@ -100,6 +156,21 @@ def write_sample_arrays(
         return
     values = np.arange(num_classes) if label_values is None else label_values
     write_arrays(out / SAMPLES_NAME, samples, np.repeat(values, counts), fmt)
+
+
+def write_zarr_store(
+    out: Path, work: WorkDir, fmt: SampleFormat, names: Sequence[str], results: Sequence[dict[str, Any]]
+) -> None:
+    """Join the classes' arrays into one Zarr store, with class names and, of volumes, their affine."""
+    parts = [
+        (work.path / f"class-{index:04d}.zarr", result["synthetic"]) for index, result in enumerate(results)
+    ]
+    attributes: dict[str, Any] = {"class_names": list(names), "synthetic": True}
+    if fmt.grid is not None:
+        attributes["affine"] = written_affine(fmt).tolist()
+    keys = fmt.array_keys or DEFAULT_KEYS
+    labels = range(len(names))
+    join_class_arrays(parts, out / ZARR_NAME, keys, labels, fmt.sample_shape, fmt.dtype, attributes)
 
 
 def environment(device: str) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """From a class's generator to its samples: draw, decode, compare, and drop copies where that is asked for."""
 
-import math
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,8 +13,9 @@ from riemaug.config import SamplingConfig
 from riemaug.errors import SamplingError
 from riemaug.evaluation.copying import DroppedCopies
 from riemaug.run.comparison import Compared, TrainingComparison
-from riemaug.samplers import Draws
-from riemaug.samplers.base import ProgressCallback
+from riemaug.samplers import Diagnostics
+from riemaug.samplers.base import Block, ProgressCallback
+from riemaug.samplers.sources import State, teller
 
 DRAWS_PER_SAMPLE = 10
 """Where copies are dropped: so many draws at most for each sample asked for."""
@@ -27,13 +28,54 @@ def most_draws(count: int) -> int:
     return max(DRAWS_PER_SAMPLE * count, LEAST_LIMIT) if count else 0
 
 
+@dataclass(frozen=True)
+class Position:
+    """How far the drawing of a class is.
+
+    Attributes
+    ----------
+    kept : int
+        Samples so far.
+    seen : int
+        Draws that were looked at.
+    exact, near : int
+        Draws that were dropped as such copies.
+    seconds : float
+        Time that the draws took.
+    """
+
+    kept: int = 0
+    seen: int = 0
+    exact: int = 0
+    near: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """Some consecutive samples of a class.
+
+    Attributes
+    ----------
+    unit : ndarray (n, D)
+        In [0, 1], flat.
+    draws : Block
+        The draws behind them.
+    compared : Compared or None
+        None where nothing was compared.
+    """
+
+    unit: Float32[np.ndarray, "n D"]
+    draws: Block
+    compared: Compared | None
+
+
 class Drawing:
-    """The samples of one class, made batch by batch.
+    """The samples of one class, made piece by piece; memory does not grow with their number.
 
     Without dropping, these are the first `count` draws of the class's stream. With it, those of them that
     are no copies, then further draws of the same stream that are none: draw i depends on the seed and on i
-    alone, so neither batches nor the number of draws made at once change what is kept. After the last
-    batch `kept`, `compared` and `dropped` say what it was.
+    alone, so pieces do not change what is kept, nor does a break in between.
 
     Parameters
     ----------
@@ -48,8 +90,7 @@ class Drawing:
 
     Attributes
     ----------
-    sampler_seconds : float
-        Time that the draws took.
+    position : Position
     """
 
     def __init__(
@@ -62,85 +103,105 @@ class Drawing:
     ) -> None:
         self.item, self.config, self.count = item, config, count
         self.comparison, self.drop = comparison, drop
-        self.sampler_seconds = 0.0
-        self._seen = 0
-        self._rows: list[Int64[np.ndarray, " n"]] = []
-        self._parts: list[Compared] = []
-        self._flags = {"exact": 0, "near": 0}
+        self.position = Position()
+        started = time.monotonic()
+        self._source = item.sampler(config).source(item.draw_stream(config.seed))
+        self._seconds = time.monotonic() - started
+        self._index, self._block = -1, None
+        self._limit = most_draws(count) if drop else count
 
-    def batches(
-        self, size: int, progress: ProgressCallback | None = None
-    ) -> Iterator[Float32[np.ndarray, "n D"]]:
-        """Yield the samples in [0, 1], at most `size` (>= 1) at once, flat.
+    def resume(self, position: Position, state: State) -> None:
+        """Go on from a position at which `state` was returned, in this process or another."""
+        self.position, self._seconds = position, self._seconds + position.seconds
+        index, is_within = divmod(position.seen, self._source.block_size)
+        if is_within:
+            self._whole_block(index, None)
+        self._source.resume(state)  # after that block, which has been counted already
+
+    def state(self) -> State:
+        """Return what diagnostics go by so far."""
+        return self._source.state()
+
+    def pieces(
+        self, size: int, until: int | None = None, progress: ProgressCallback | None = None
+    ) -> Iterator[Piece]:
+        """Yield the next samples, at most `size` (>= 1) at once, up to sample `until`, by default the last.
 
         Raises
         ------
         SamplingError
             Decoded samples are not finite.
         """
-        sampler, stream = self.item.sampler(self.config), self.item.draw_stream(self.config.seed)
-        limit, total = most_draws(self.count) if self.drop else self.count, self.count
-        while True:
-            started = time.monotonic()
-            self._draws = sampler.sample(total, stream, progress)
-            self.sampler_seconds += time.monotonic() - started
-            while self._seen < total and self.num_kept < self.count:
-                kept = self._chosen(self._decoded(self._seen, min(self._seen + size, total)))
-                if len(kept):
-                    yield kept
-            if self.num_kept == self.count or total == limit:
-                return
-            # blocks are drawn whole anyway
-            total = min(math.ceil(2 * total / sampler.block_size) * sampler.block_size, limit)
+        until = self.count if until is None else min(until, self.count)
+        length = self._source.block_size
+        while self.position.kept < until and self.position.seen < self._limit:
+            index, offset = divmod(self.position.seen, length)
+            block = self._whole_block(index, progress)
+            end = min(offset + size, length, self._limit - index * length)
+            if not self.drop:
+                end = min(end, offset + until - self.position.kept)
+            piece = self._chosen(block.rows(offset, end), until)
+            if self.position.seen % length == 0:
+                self._source.take(block)
+            if len(piece.unit):
+                yield piece
 
     @property
-    def num_kept(self) -> int:
-        """Samples so far."""
-        return sum(map(len, self._rows))
-
-    @property
-    def kept(self) -> Draws:
-        """The draws behind the samples; the diagnostics are of all draws that were made."""
-        draws = self._draws
-        rows = torch.from_numpy(np.concatenate([*self._rows, np.empty(0, np.int64)]))
-        return Draws(
-            draws.points[rows],
-            draws.log_density[rows],
-            draws.origin[rows],
-            draws.acceptance[rows],
-            draws.diagnostics,
-        )
-
-    @property
-    def compared(self) -> Compared | None:
-        """What was found of the samples; None where nothing was compared."""
-        return None if self.comparison is None else Compared.joined(self._parts)
+    def is_done(self) -> bool:
+        """Whether there is nothing left to draw."""
+        return self.position.kept == self.count or self.position.seen == self._limit
 
     @property
     def dropped(self) -> DroppedCopies | None:
         """What was dropped; None where nothing was to be."""
-        return DroppedCopies(self.count, self._seen, **self._flags) if self.drop else None
+        found = self.position
+        return DroppedCopies(self.count, found.seen, found.exact, found.near) if self.drop else None
 
-    def _decoded(self, start: int, end: int) -> Float32[np.ndarray, "n D"]:
-        unit = self.item.decode(self._draws.points[start:end]).numpy()
+    def finish(self) -> Diagnostics:
+        """Return what is known about all draws that were looked at; for once, after the last piece."""
+        rest = self.position.seen % self._source.block_size
+        if rest:
+            assert self._block is not None
+            self._source.take(self._block.first(rest))
+        return self._source.diagnostics()
+
+    def _whole_block(self, index: int, progress: ProgressCallback | None) -> Block:
+        if index != self._index or self._block is None:
+            started = time.monotonic()
+            self._block = self._source.block(index, teller(progress, self.position.kept, self.count))
+            self._index = index
+            self._seconds += time.monotonic() - started
+        return self._block
+
+    def _decoded(self, draws: Block) -> Float32[np.ndarray, "n D"]:
+        unit = self.item.decode(draws.points).numpy()
         if not np.isfinite(unit).all():
             raise SamplingError("decoded samples must be finite, some are not; fit the model anew")
         return unit
 
-    def _chosen(self, unit: Float32[np.ndarray, "n D"]) -> Float32[np.ndarray, "m D"]:
-        """Return the next samples that are kept, and note what became of all of them."""
-        rows = np.arange(len(unit))
+    def _chosen(self, draws: Block, until: int) -> Piece:
+        """Return those of the next draws that are kept, and note what became of all of them."""
+        unit, before = self._decoded(draws), self.position
+        rows, looked_at, found = np.arange(len(unit)), len(unit), None
+        exact = near = 0
         if self.comparison is not None:
             found = self.comparison.compare(unit)
             if self.drop:
-                missing = self.count - self.num_kept
+                missing = until - before.kept
                 rows = np.flatnonzero(~found.is_copy)[:missing]
                 # what follows the last sample that is needed was not looked at, whatever the batch
-                looked_at = rows[-1] + 1 if len(rows) == missing else len(unit)
-                found, unit = found.take(np.arange(looked_at)), unit[:looked_at]
-                for flag in self._flags:
-                    self._flags[flag] += int((found.flags == flag).sum())
-            self._parts.append(found.take(rows))
-        self._rows.append(self._seen + rows)
-        self._seen += len(unit)
-        return unit[rows]
+                looked_at = int(rows[-1]) + 1 if len(rows) == missing else len(unit)
+                exact, near = (int((found.flags[:looked_at] == flag).sum()) for flag in ("exact", "near"))
+            found = found.take(rows)
+        self.position = Position(
+            before.kept + len(rows),
+            before.seen + looked_at,
+            before.exact + exact,
+            before.near + near,
+            self._seconds,
+        )
+        return Piece(unit[rows], draws.take(_as_tensor(rows)), found)
+
+
+def _as_tensor(rows: Int64[np.ndarray, " n"]) -> torch.Tensor:
+    return torch.from_numpy(rows)

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool
 
-from riemaug.data import Dataset, SampleFormat, read_dataset, read_manifest
+from riemaug.data import Dataset, SampleFormat, read_dataset
 from riemaug.data.bids import is_bids
+from riemaug.data.manifest_files import find_manifest, manifest_rows
 from riemaug.data.metadata_table import METADATA_NAME, read_plain_table
 from riemaug.data.table_files import is_table
 from riemaug.errors import InvalidInputError
@@ -17,8 +18,6 @@ from riemaug.evaluation.sources import Source
 from riemaug.limits import Limits
 from riemaug.run.collect import SAMPLES_NAMES
 from riemaug.run.request import ReadOptions
-
-MANIFEST_NAME = "manifest.csv"
 
 
 def read_real(path: Path, reading: ReadOptions, like: SampleFormat | None = None) -> Source:
@@ -95,7 +94,7 @@ def _only(data: Dataset, chosen: Bool[np.ndarray, " n"]) -> Dataset:
 
 
 def _synthetic_names(path: Path, limits: Limits) -> frozenset[str] | None:
-    """Return the files that metadata.csv or manifest.csv calls synthetic; None where neither tells."""
+    """Return the files that metadata.csv or the manifest calls synthetic; None where neither tells."""
     if os.path.isfile(path / METADATA_NAME):
         table = read_plain_table(path, limits)
         header = [cell.strip().casefold() for cell in table.header]
@@ -107,6 +106,5 @@ def _synthetic_names(path: Path, limits: Limits) -> frozenset[str] | None:
                 for row, name in rows
                 if len(row) > column and row[column].strip().casefold() in ("true", "1")
             )
-    if os.path.isfile(path / MANIFEST_NAME):
-        return frozenset(row.file for row in read_manifest(path / MANIFEST_NAME, limits))
-    return None
+    manifest = find_manifest(path)
+    return None if manifest is None else frozenset(row.file for row in manifest_rows(manifest, limits))

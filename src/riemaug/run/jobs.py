@@ -11,6 +11,7 @@ from riemaug.config import SamplingConfig
 from riemaug.data import RangeScaler, SampleFormat
 from riemaug.run.fitting import FitJob
 from riemaug.run.progress import ProgressFile, TaskProgress
+from riemaug.run.sample_names import ShardKind
 from riemaug.run.workdir import WorkDir
 
 
@@ -26,6 +27,10 @@ class SampleSpec:
         Write no sample that is flagged as a copy, but further draws in its place; needs a training set.
     first_number : int
         Number of the first file.
+    shards : ShardKind, optional
+        Write shards of `shard_size` samples; None writes as the input was.
+    label : int, float or str, optional
+        What stands for the class in npz shards; None for its name.
     """
 
     count: int
@@ -38,6 +43,9 @@ class SampleSpec:
     reference_names: tuple[str, ...] = ()
     drop_copies: bool = False
     first_number: int = 1
+    shards: ShardKind | None = None
+    shard_size: int = 1
+    label: int | float | str | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,10 +7,12 @@ from typing import Any
 from riemaug._version import __version__
 from riemaug.class_model import ClassModel
 from riemaug.data import include_real
+from riemaug.data.manifest_files import CSV_MANIFEST, PARQUET_MANIFEST
 from riemaug.logs import stage
 from riemaug.report import ReportData, write_report
 from riemaug.run.collect import (
     SAMPLES_NAMES,
+    class_samples,
     environment,
     write_json,
     write_sample_arrays,
@@ -110,7 +112,7 @@ def augment(
             with stage("save"):
                 generators = gathered(plan, stages.fitted(sharing))
                 model_hash = save_generators(request.out, generators)
-                _write_samples(request, plan, generators, results, work, model_hash)
+                _write_samples(request, stages, generators, results, work, model_hash)
             with stage("report"):
                 _write_report(request, plan, sharing, generators, results, work, record, model_hash)
             _write_run_file(request, plan, sharing, generators, results, work, record, identity, model_hash)
@@ -119,19 +121,21 @@ def augment(
 
 def _write_samples(
     request: AugmentRequest,
-    plan: Plan,
+    stages: Stages,
     generators: FittedGenerators,
     results: list[dict[str, Any]],
     work: WorkDir,
     model_hash: str,
 ) -> None:
     """Write what lies at the top of OUT: the tables, and the samples where they are one file."""
+    plan = stages.plan
     out, fmt, real = request.out, plan.dataset.format, _real_files(request, plan)
+    samples = class_samples(work, plan.dataset.class_names, stages.samples, results)
     groups = _groups(plan, real)
-    write_tables(out, results, request.sampling.seed, model_hash, real, groups, fmt.bids)
+    write_tables(out, samples, request.sampling.seed, model_hash, real, groups, fmt.bids)
     if fmt.is_one_file:
         write_sample_arrays(out, work, fmt, plan.dataset.label_values, len(generators.classes))
-    tell_written(out, (*MODEL_FILES, "manifest.csv", "metadata.csv", *SAMPLES_NAMES))
+    tell_written(out, (*MODEL_FILES, CSV_MANIFEST, PARQUET_MANIFEST, "metadata.csv", *SAMPLES_NAMES))
 
 
 def gathered(plan: Plan, classes: tuple[ClassModel, ...]) -> FittedGenerators:
@@ -214,7 +218,7 @@ def _write_run_file(
             IDENTITY_KEY: identity,
         },
     )
-    tell_end(sum(len(result.get("files", ())) for result in results), record.seconds)
+    tell_end(sum(result.get("synthetic", 0) for result in results), record.seconds)
 
 
 def resolved(plan: Plan, work: WorkDir) -> dict[str, Any]:

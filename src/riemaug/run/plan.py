@@ -14,6 +14,7 @@ from riemaug.class_model import NO_NETWORKS, Networks
 from riemaug.config import Amount, GeneratorConfig, SamplingConfig
 from riemaug.data import Dataset, RangeScaler, SampleFormat, check_class_names
 from riemaug.data.blocks import forget_pages
+from riemaug.data.manifest_files import check_manifest_package
 from riemaug.data.scaling import is_binary
 from riemaug.data.writing import check_can_include_real
 from riemaug.errors import InvalidInputError
@@ -162,6 +163,7 @@ def plan_augment(request: AugmentRequest) -> Plan:
     if request.include_real is not None:
         check_can_include_real(plan.dataset)
     check_disk(request.out, plan.disk_bytes)
+    check_manifest_package(sum(plan.counts))
     return replace(plan, drop_copies=request.drop_copies)
 
 
@@ -338,6 +340,6 @@ def check_disk(out: Path, needed: float) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise InvalidInputError(
-            f"the samples need up to {needed / 1e9:.1f} GB, the disk of {str(out)!r} has {free / 1e9:.1f} GB "
-            "free: ask for fewer or give a folder on another disk"
+            f"the samples need up to {needed / 1e6:,.1f} MB, the disk of {str(out)!r} has {free / 1e6:,.1f} "
+            "MB free: ask for fewer or give a folder on another disk"
         )

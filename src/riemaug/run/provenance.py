@@ -35,15 +35,15 @@ def provenance(
     taken: dict[str, Any],
 ) -> dict[str, Any]:
     """Return what run.json holds for every job; `taken` is of `riemaug.run.parts.summary`."""
-    listed = {"files", "log_density", "acceptance", "start", "nearest", "nearest_distance", "real_distance"}
+    listed = {"first_files", "nearest", "nearest_distance", "real_distance", "copies"}
     per_class = [
-        {k: v for k, v in result.items() if k not in listed and k != "copy"}
+        {k: v for k, v in result.items() if k not in listed}
         | {
             "epochs": item.history.num_epochs,
             "best_elbo": item.history.best_elbo if item.history.elbo else None,  # not of an imported model
             "rollbacks": item.history.rollbacks,
             "stop_reason": item.history.stop_reason,
-            "synthetic": len(result.get("files", ())),
+            "synthetic": result.get("synthetic", 0),
         }
         for result, item in zip(results, generators.classes, strict=True)
     ]

@@ -1,6 +1,7 @@
 """The report of an existing output folder, made from its files: run.json, manifest, model, samples."""
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +16,8 @@ from torch import Tensor
 
 from riemaug.class_model import ClassModel
 from riemaug.config import SamplingConfig
-from riemaug.data import Dataset, ManifestRow, read_manifest
+from riemaug.data import Dataset, ManifestRow
+from riemaug.data.manifest_files import CSV_MANIFEST, find_manifest, manifest_rows
 from riemaug.errors import InvalidInputError
 from riemaug.evaluation.copying import nearest_neighbours
 from riemaug.evaluation.outcome import RESULT_NAME, Evaluation
@@ -25,8 +27,10 @@ from riemaug.report.columns import Columns
 from riemaug.run.columns import Rows, class_columns, has_columns, written_rows
 from riemaug.run.evaluation_file import not_of, read_evaluation, unchecked
 from riemaug.run.reporting import class_report
-from riemaug.run.run_file import MANIFEST_NAME, model_folder, read_run, reading_of, training_set_of_run
+from riemaug.run.run_file import model_folder, read_run, reading_of, training_set_of_run
 from riemaug.run.samples_hash import samples_hash
+from riemaug.run.sampling import MOST_DISTANCES
+from riemaug.run.shard_samples import is_in_shard
 from riemaug.run.shown import SHOWN_PICTURES, ShownSamples, shown_arrays
 from riemaug.run.training_set import read_training_set
 from riemaug.run.workdir import RUN_NAME
@@ -105,7 +109,7 @@ def remake_report(request: RemakeRequest) -> Remade:
     run = read_run(request.out)
     folder = request.model or model_folder(request.out, run)
     generators = load_generators(folder)
-    rows = read_manifest(request.out / MANIFEST_NAME)
+    rows = list(manifest_rows(find_manifest(request.out) or request.out / CSV_MANIFEST))
     training_set, lacking = _training_set(request, run, folder, generators)
     found, evaluation, notes = _evaluation(request, len(rows))
     data = _Source(request, run, generators, rows, training_set).report_data(evaluation)
@@ -243,10 +247,11 @@ class _Source:
         compared = bool(rows) and rows[0].nearest_distance is not None
         result = {
             **entry,
-            "files": [row.file for row in rows],
-            "nearest": [row.nearest_file for row in rows] if compared else [],
-            "nearest_distance": [row.nearest_distance for row in rows] if compared else [],
-            "copy": [row.copy for row in rows],
+            "synthetic": len(rows),
+            "first_files": [row.file for row in rows[:SHOWN_PICTURES]],
+            "nearest": [row.nearest_file for row in rows[:SHOWN_PICTURES]] if compared else [],
+            "nearest_distance": [row.nearest_distance for row in rows[:MOST_DISTANCES]] if compared else [],
+            "copies": Counter(row.copy for row in rows),
             "real_distance": self._real_distances(index),
         }
         shown = self._shown(index, rows)
@@ -267,7 +272,7 @@ class _Source:
     def _rows(self) -> Rows | None:
         """All synthetic rows of a table, as the manifest lists them; None of other data."""
         fmt = self.generators.sample_format
-        if not has_columns(fmt) or not self.rows:
+        if not has_columns(fmt) or not self.rows or is_in_shard(self.rows[0].file):
             return None
         rows = written_rows(self.request.out, fmt)
         if len(rows) != len(self.rows):

@@ -49,20 +49,20 @@ def class_report(
         Of a table, see `riemaug.run.columns`.
     """
     shown = len(arrays.get("synthetic", ()))
-    flags, history = result["copy"], item.history
+    copies, history = result["copies"], item.history
     return ClassReport(
         name=result["class"],
         num_real=num_real,
-        num_synthetic=len(result["files"]),
+        num_synthetic=result["synthetic"],
         real=arrays.get("real"),
         synthetic=arrays.get("synthetic"),
         nearest=arrays.get("nearest"),
-        synthetic_names=tuple(result["files"][:shown]),
+        synthetic_names=tuple(result["first_files"][:shown]),
         nearest_names=tuple(result["nearest"][:shown]),
         nearest_distances=np.array(result["nearest_distance"], dtype=np.float64),
         real_nearest_distances=np.array(result["real_distance"], dtype=np.float64),
-        copies_exact=flags.count("exact"),
-        copies_near=flags.count("near"),
+        copies_exact=copies.get("exact", 0),
+        copies_near=copies.get("near", 0),
         dropped=dropped_copies(result),
         curves={
             "elbo": np.array(history.elbo, dtype=np.float64),

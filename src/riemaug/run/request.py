@@ -105,6 +105,9 @@ class SampleRequest(BaseModel):
         How those are read: as for the fit.
     drop_copies : bool
         As of `AugmentRequest`; needs `real`.
+    shards : "npz", "webdataset", "parquet" or "zarr", optional
+        Write shards of `shard_size` samples of one class each, or one Zarr store; by default files as the
+        input had.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -116,6 +119,8 @@ class SampleRequest(BaseModel):
     real: Path | None = None
     reading: ReadOptions = ReadOptions()
     drop_copies: bool = False
+    shards: Literal["npz", "webdataset", "parquet", "zarr"] | None = None
+    shard_size: int = Field(default=10_000, ge=1)
     run: RunOptions = RunOptions()
     real_in_report: bool = True
     command: str = ""

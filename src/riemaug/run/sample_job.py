@@ -1,14 +1,22 @@
 """The job `sample`: draw from a saved model into OUT, each class in a task of its own."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from riemaug._version import __version__
-from riemaug.data import Dataset
+from riemaug.data.manifest_files import CSV_MANIFEST, PARQUET_MANIFEST
 from riemaug.logs import stage
 from riemaug.parallel import run_tasks
-from riemaug.run.collect import SAMPLES_NAMES, write_json, write_sample_arrays, write_tables
+from riemaug.run.collect import (
+    SAMPLES_NAMES,
+    class_samples,
+    write_json,
+    write_sample_arrays,
+    write_tables,
+    write_zarr_store,
+)
 from riemaug.run.engine import on_its_engine
-from riemaug.run.jobs import ClassJob
+from riemaug.run.jobs import ClassJob, SampleSpec
 from riemaug.run.outcome import Outcome, is_finished, nothing_left
 from riemaug.run.progress import Listener, ProgressWatch, TaskProgress
 from riemaug.run.provenance import provenance
@@ -41,7 +49,9 @@ def sample(request: SampleRequest, listener: Listener | None = None) -> Outcome:
             with stage("read"):
                 training_set = read_training_set(request.real, request.reading, generators)
         with open_run(out, request.real, identity, request.run.resume) as work, record.in_folder(out, work):
-            jobs = _sample_jobs(request, generators, counts, work, training_set)
+            common = sample_spec(request, generators.sample_format, training_set)
+            specs = of_classes(common, counts, generators.label_values)
+            jobs = _sample_jobs(request, generators, specs, work)
             with stage("classes"), ProgressWatch([job.progress for job in jobs], listener):
                 results = list(
                     run_tasks(
@@ -53,39 +63,42 @@ def sample(request: SampleRequest, listener: Listener | None = None) -> Outcome:
                     )
                 )
             with stage("save"):
-                _write_at_the_top(request, generators, results, work, model_hash)
+                _write_at_the_top(request, generators, specs, results, work, model_hash)
             write_json(
                 out / RUN_NAME,
                 provenance(request, "cpu", generators, results, record.summary())
                 | {"model_sha256": model_hash, IDENTITY_KEY: identity},
             )
-            tell_end(sum(len(result["files"]) for result in results), record.seconds)
+            tell_end(sum(result["synthetic"] for result in results), record.seconds)
         return Outcome(out, generators, tuple(results), record.seconds)
 
 
 def _write_at_the_top(
     request: SampleRequest,
     generators: FittedGenerators,
+    specs: Sequence[SampleSpec],
     results: list[dict[str, Any]],
     work: WorkDir,
     model_hash: str,
 ) -> None:
     """Write the tables of OUT, and the samples where they are one file."""
     out, fmt = request.out, generators.sample_format
-    write_tables(out, results, request.sampling.seed, model_hash, bids=fmt.bids)
-    if fmt.is_one_file:
+    names = [item.name for item in generators.classes]
+    samples = class_samples(work, names, specs, results)
+    write_tables(out, samples, request.sampling.seed, model_hash, bids=fmt.bids)
+    if request.shards == "zarr":
+        write_zarr_store(out, work, fmt, names, results)
+    elif fmt.is_one_file and request.shards is None:
         write_sample_arrays(out, work, fmt, generators.label_values, len(generators.classes))
-    tell_written(out, ("manifest.csv", "metadata.csv", *SAMPLES_NAMES))
+    tell_written(out, (CSV_MANIFEST, PARQUET_MANIFEST, "metadata.csv", *SAMPLES_NAMES))
 
 
 def _sample_jobs(
     request: SampleRequest,
     generators: FittedGenerators,
-    counts: tuple[int, ...],
+    specs: Sequence[SampleSpec],
     work: WorkDir,
-    training_set: Dataset | None,
 ) -> list[ClassJob]:
-    specs = of_classes(sample_spec(request, generators.sample_format, training_set), counts)
     return [
         ClassJob(
             index,

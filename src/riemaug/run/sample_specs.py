@@ -2,17 +2,32 @@
 
 from dataclasses import replace
 
+import numpy as np
+
 from riemaug.data import Dataset, SampleFormat
 from riemaug.data.bids_names import first_numbers
 from riemaug.run.jobs import SampleSpec
 from riemaug.run.request import AugmentRequest, SampleRequest
 
 
-def of_classes(spec: SampleSpec, counts: tuple[int, ...]) -> tuple[SampleSpec, ...]:
-    """Return what each class is to draw, and from which number on its files count."""
+def of_classes(
+    spec: SampleSpec, counts: tuple[int, ...], labels: np.ndarray | None = None
+) -> tuple[SampleSpec, ...]:
+    """Return what each class is to draw, and from which number on its files count.
+
+    Parameters
+    ----------
+    spec : SampleSpec
+        What all have in common.
+    counts : tuple of int
+    labels : ndarray (k,), optional
+        What stands for each class in the input.
+    """
     numbers = first_numbers(spec.sample_format, counts)
+    values = [None] * len(counts) if labels is None else labels.tolist()
     return tuple(
-        replace(spec, count=count, first_number=number) for count, number in zip(counts, numbers, strict=True)
+        replace(spec, count=count, first_number=number, label=label)
+        for count, number, label in zip(counts, numbers, values, strict=True)
     )
 
 
@@ -21,6 +36,8 @@ def sample_spec(
 ) -> SampleSpec:
     """Return what all classes have in common, with no samples as yet."""
     spec = SampleSpec(0, request.sampling, fmt, request.run.batch_size, request.out.absolute())
+    if isinstance(request, SampleRequest) and request.shards is not None:
+        spec = replace(spec, shards=request.shards, shard_size=request.shard_size)
     if training_set is None:
         return spec
     return replace(

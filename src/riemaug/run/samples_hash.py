@@ -4,10 +4,9 @@ import hashlib
 import os
 from pathlib import Path
 
-from riemaug.data import file_inside, read_manifest
+from riemaug.data import file_inside
+from riemaug.data.manifest_files import find_manifest, manifest_rows
 from riemaug.run.collect import SAMPLES_NAMES
-
-_MANIFEST_NAME = "manifest.csv"
 
 
 def samples_hash(path: Path) -> str | None:
@@ -26,14 +25,28 @@ def samples_hash(path: Path) -> str | None:
     try:
         if os.path.isfile(path) or whole is not None:
             return _file_hash(path if whole is None else whole)
-        if not os.path.isfile(path / _MANIFEST_NAME):
+        manifest = find_manifest(path)
+        if manifest is None:
             return None
-        rows, total = read_manifest(path / _MANIFEST_NAME), hashlib.sha256()
-        for row in rows:
-            total.update(f"{row.file}\0{_file_hash(file_inside(path, row.file))}\n".encode())
+        total, last = hashlib.sha256(), ""
+        for row in manifest_rows(manifest):
+            name = row.file.partition("#")[0]  # of a shard, which holds several
+            if name != last:
+                total.update(f"{name}\0{_hash_of(file_inside(path, name))}\n".encode())
+            last = name
     except (OSError, ValueError):  # a name in the manifest may be impossible, or lead elsewhere
         return None
-    return total.hexdigest() if rows else None
+    return total.hexdigest() if last else None
+
+
+def _hash_of(path: Path) -> str:
+    """Return the hash of a file, or of all files of a Zarr store."""
+    if not path.is_dir():
+        return _file_hash(path)
+    total = hashlib.sha256()
+    for file in sorted(item for item in path.rglob("*") if item.is_file()):
+        total.update(f"{file.relative_to(path).as_posix()}\0{_file_hash(file)}\n".encode())
+    return total.hexdigest()
 
 
 def _file_hash(path: Path) -> str:

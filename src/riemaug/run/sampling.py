@@ -1,30 +1,41 @@
 """The samples of one class on their way to the disk, and what is to be told of them."""
 
 import time
+from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 import numpy as np
-import torch
-from jaxtyping import Float32, Shaped
+from jaxtyping import Float32
 
 from riemaug.atomic import atomic_path
 from riemaug.class_model import ClassModel
-from riemaug.data import restore_samples, write_class_files
+from riemaug.data import restore_samples
 from riemaug.data.blocks import row_blocks
-from riemaug.run.array_files import append_rows, set_row_count, start_array_file
-from riemaug.run.comparison import Compared, TrainingComparison
-from riemaug.run.drawing import Drawing
+from riemaug.run.comparison import TrainingComparison
+from riemaug.run.drawing import Drawing, Piece, Position
 from riemaug.run.jobs import ClassJob, SampleSpec
+from riemaug.run.preview import Preview
 from riemaug.run.progress import ProgressFile
+from riemaug.run.sample_names import SampleNames
 from riemaug.run.shown import SHOWN_PICTURES, ShownSamples, shown_arrays
-from riemaug.samplers import Draws, SamplingProgress
+from riemaug.run.sinks import Sink, sink_of
+from riemaug.run.stretches import FLAGS, SampleColumns, StretchFiles
+from riemaug.run.writer_thread import WriterThread
+from riemaug.samplers import SamplingProgress
+from riemaug.samplers.sources import State
 
 WRITTEN_AT_ONCE = 2**24
 """Values that are brought to the written size, then written, at a time."""
+MOST_DISTANCES = 10_000
+"""So many distances to training samples, of the first samples, are told to the report."""
 
 
 def sample_class(job: ClassJob, spec: SampleSpec, item: ClassModel, progress: ProgressFile) -> dict[str, Any]:
     """Draw, compare and write the samples of a class; return the JSON-safe result.
+
+    The class is worked through stretch by stretch; a run that was stopped goes on after the last one that
+    was recorded. Neither memory nor the result grow with the number of samples.
 
     Raises
     ------
@@ -33,6 +44,88 @@ def sample_class(job: ClassJob, spec: SampleSpec, item: ClassModel, progress: Pr
     OSError
         The disk is full.
     """
+    started = time.monotonic()
+    comparison = _comparison(job, spec, item)
+    drawing = Drawing(item, spec.sampling, spec.count, comparison, spec.drop_copies)
+    task = _ClassTask(job, spec, item, drawing)
+    task.run(progress)
+    diagnostics, position = drawing.finish(), drawing.position
+    _save_pictures(job, spec, item, comparison, task.preview)
+    return {
+        **_told(task.files, task.names, position.kept),
+        "real_distance": [] if comparison is None else rounded(comparison.real_distances()),
+        "dropped": None if drawing.dropped is None else drawing.dropped.to_dict(),
+        "diagnostics": diagnostics.to_dict(),
+        "sample_seconds": position.seconds,
+        "write_seconds": max(time.monotonic() - started - position.seconds, 0.0),
+    }
+
+
+def names_of(job_name: str, spec: SampleSpec) -> SampleNames:
+    """Return the names of a class's samples."""
+    return SampleNames(job_name, spec.sample_format, spec.first_number, spec.shards, spec.shard_size)
+
+
+class _ClassTask:
+    """Draws in this thread, writes in another one, and records what is done."""
+
+    def __init__(self, job: ClassJob, spec: SampleSpec, item: ClassModel, drawing: Drawing) -> None:
+        self.job, self.spec, self.item, self.drawing = job, spec, item, drawing
+        self.files = StretchFiles(job.work.path, job.index)
+        self.names = names_of(job.name, spec)
+        self.preview, self._kept_of_preview = Preview(), 0
+        self._preview_path = job.work.path / f"class-{job.index:04d}.preview.npz"
+        self._resume()
+
+    def _resume(self) -> None:
+        last = self.files.last()
+        if last is None:
+            return
+        self.drawing.resume(*last)
+        self.preview = Preview.load(self._preview_path, last[0].kept)
+        self._kept_of_preview = self.preview.size()
+
+    def run(self, progress: ProgressFile) -> None:
+        """Do all stretches that are left."""
+        sink = sink_of(self.job, self.spec, self.names)
+        with WriterThread() as writer:
+            while not self.drawing.is_done:
+                self._stretch(sink, writer, progress)
+        sink.finish(self.drawing.position.kept)
+
+    def _stretch(self, sink: Sink, writer: WriterThread, progress: ProgressFile) -> None:
+        drawing, pieces = self.drawing, []
+        first = drawing.position.kept
+        until = (first // sink.stretch + 1) * sink.stretch
+        for piece in drawing.pieces(self.spec.batch_size, until, _teller(progress)):
+            if not pieces:
+                writer.do(sink.begin, first)
+            writer.do(self._write, sink, piece.unit, values=piece.unit.size)
+            self.preview.add(piece)
+            pieces.append(Piece(np.empty((len(piece.unit), 0), np.float32), piece.draws, piece.compared))
+            progress.tell("write", done=drawing.position.kept, total=drawing.count)
+        if pieces:
+            columns = SampleColumns.of(pieces, self.item.sources, self.spec.reference_names)
+            writer.do(self._end, sink, columns, drawing.position, drawing.state())
+
+    def _write(self, sink: Sink, unit: Float32[np.ndarray, "n D"]) -> None:
+        fmt = self.spec.sample_format
+        shaped = unit.reshape(len(unit), *fmt.model_shape)
+        # what is written may be far larger than what is modelled
+        for rows in row_blocks((len(unit), *fmt.sample_shape), WRITTEN_AT_ONCE):
+            sink.write(restore_samples(shaped[rows], self.job.scaler, fmt))
+
+    def _end(self, sink: Sink, columns: SampleColumns, position: Position, state: State) -> None:
+        sink.end()
+        if self.preview.size() > self._kept_of_preview:
+            self._kept_of_preview = self.preview.size()
+            width = int(np.prod(self.spec.sample_format.model_shape))
+            self.preview.save(self._preview_path, width, self.item.model.config.latent_dim)
+        self.files.record(columns, position, state)
+
+
+def _teller(progress: ProgressFile) -> Callable[[SamplingProgress], None]:
+    """Return what tells the steps of chains."""
 
     def tell(told: SamplingProgress) -> None:
         progress.tell(
@@ -44,24 +137,7 @@ def sample_class(job: ClassJob, spec: SampleSpec, item: ClassModel, progress: Pr
             num_steps=told.num_steps,
         )
 
-    started = time.monotonic()
-    comparison = _comparison(job, spec, item)
-    drawing = Drawing(item, spec.sampling, spec.count, comparison, spec.drop_copies)
-    writer = _Writer(job, spec)
-    for unit in drawing.batches(spec.batch_size, tell):
-        writer.write(unit.reshape(len(unit), *spec.sample_format.model_shape))
-        progress.tell("write", done=len(writer.files), total=spec.count)
-    writer.finish()
-    _save_pictures(job, spec, item, drawing, writer)
-    return {
-        "files": writer.files,
-        **_columns(item, spec, drawing.kept, drawing.compared),
-        "real_distance": [] if comparison is None else _rounded(comparison.real_distances()),
-        "dropped": None if drawing.dropped is None else drawing.dropped.to_dict(),
-        "diagnostics": drawing.kept.diagnostics.to_dict(),
-        "sample_seconds": drawing.sampler_seconds,
-        "write_seconds": time.monotonic() - started - drawing.sampler_seconds,
-    }
+    return tell
 
 
 def _comparison(job: ClassJob, spec: SampleSpec, item: ClassModel) -> TrainingComparison | None:
@@ -72,71 +148,48 @@ def _comparison(job: ClassJob, spec: SampleSpec, item: ClassModel) -> TrainingCo
     )
 
 
-def _columns(item: ClassModel, spec: SampleSpec, draws: Draws, compared: Compared | None) -> dict[str, Any]:
-    """Return what the manifest says of each sample; nothing of the nearest ones where none were compared."""
-    found = compared or Compared.joined([])
+def _told(files: StretchFiles, names: SampleNames, count: int) -> dict[str, Any]:
+    """Return sums over the samples, and of the first ones what the report tells."""
+    copies, distances, nearest = dict.fromkeys(FLAGS, 0), [], []
+    compared = False
+    for columns in files.columns():
+        if columns.flags is None or columns.distance is None or columns.nearest is None:
+            break
+        compared = True
+        for place, flag in enumerate(FLAGS):
+            copies[flag] += int((columns.flags == place).sum())
+        distances += rounded(columns.distance[: MOST_DISTANCES - len(distances)])
+        nearest += islice(columns.nearest.listed(), SHOWN_PICTURES - len(nearest))
     return {
-        "log_density": _rounded(draws.log_density),
-        "acceptance": _rounded(draws.acceptance),
-        "start": [item.sources[i] if i >= 0 else "" for i in draws.origin.tolist()],
-        "nearest": [spec.reference_names[i] for i in found.nearest],
-        "nearest_distance": _rounded(found.distance),
-        "copy": found.flags.tolist(),
+        "synthetic": count,
+        "first_files": [names.name(i) if names.are_files else "" for i in range(min(count, SHOWN_PICTURES))],
+        "nearest": nearest,
+        "nearest_distance": distances,
+        "copies": copies if compared else {},
     }
 
 
-class _Writer:
-    """Writes the samples of one class batch by batch, and keeps the first ones for the report."""
-
-    def __init__(self, job: ClassJob, spec: SampleSpec) -> None:
-        self.job, self.spec = job, spec
-        self.files: list[str] = []
-        self.shown: list[np.ndarray] = []
-        if spec.sample_format.is_one_file:
-            start_array_file(job.work.samples(job.index), *self._rows_of(spec.count))
-
-    def write(self, unit: Float32[np.ndarray, "n ..."]) -> None:
-        """Write samples given in [0, 1]."""
-        fmt = self.spec.sample_format
-        # what is written may be far larger than what is modelled
-        for rows in row_blocks((len(unit), *fmt.sample_shape), WRITTEN_AT_ONCE):
-            self._write_restored(restore_samples(unit[rows], self.job.scaler, fmt))
-        if sum(map(len, self.shown)) < SHOWN_PICTURES:
-            self.shown.append(unit)
-
-    def finish(self) -> None:
-        """Say in the file of arrays how many samples there are: where copies are dropped some may lack."""
-        if self.spec.sample_format.is_one_file and len(self.files) < self.spec.count:
-            set_row_count(self.job.work.samples(self.job.index), *self._rows_of(len(self.files)))
-
-    def _rows_of(self, count: int) -> tuple[tuple[int, ...], np.dtype]:
-        fmt = self.spec.sample_format
-        return (count, *fmt.model_shape), np.dtype(fmt.dtype)
-
-    def _write_restored(self, samples: Shaped[np.ndarray, "n ..."]) -> None:
-        if self.spec.sample_format.is_one_file:
-            append_rows(self.job.work.samples(self.job.index), samples)
-            self.files += [""] * len(samples)
-            return
-        start = len(self.files) + self.spec.first_number
-        self.files += write_class_files(self.spec.out, self.job.name, samples, self.spec.sample_format, start)
-
-
 def _save_pictures(
-    job: ClassJob, spec: SampleSpec, item: ClassModel, drawing: Drawing, writer: _Writer
+    job: ClassJob,
+    spec: SampleSpec,
+    item: ClassModel,
+    comparison: TrainingComparison | None,
+    preview: Preview,
 ) -> None:
     """Keep what the report shows of this class; plain arrays, so a resumed run needs no recomputing."""
-    none = np.empty((0, *spec.sample_format.model_shape), np.float32)
-    synthetic = np.concatenate([none, *writer.shown])[:SHOWN_PICTURES]
+    shape = spec.sample_format.model_shape
+    synthetic = preview.unit(int(np.prod(shape))).reshape(-1, *shape)
     nearest = real = None
-    if writer.shown and spec.reference is not None and drawing.comparison and drawing.compared:
-        nearest = job.scaler.transform(spec.reference[drawing.compared.nearest[:SHOWN_PICTURES]])
-        real = job.scaler.transform(spec.reference[drawing.comparison.own[:SHOWN_PICTURES]])
+    if len(synthetic) and spec.reference is not None and comparison is not None:
+        nearest = job.scaler.transform(spec.reference[preview.nearest_indices()])
+        real = job.scaler.transform(spec.reference[comparison.own[:SHOWN_PICTURES]])
     shown = ShownSamples(synthetic, nearest, real)
-    arrays = shown_arrays(item, shown, drawing.kept.points, spec.sample_format, spec.sampling.seed)
+    points = preview.latent(item.model.config.latent_dim)
+    arrays = shown_arrays(item, shown, points, spec.sample_format, spec.sampling.seed)
     with atomic_path(job.work.pictures(job.index)) as temporary:
         np.savez(temporary, allow_pickle=False, **arrays)
 
 
-def _rounded(values: torch.Tensor | np.ndarray) -> list[float]:
+def rounded(values: np.ndarray) -> list[float]:
+    """Return numbers with the six digits that manifests have."""
     return [float(f"{value:.6g}") for value in values.tolist()]

@@ -5,12 +5,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from riemaug.data import SampleFormat
+from riemaug.data.manifest_files import check_manifest_package
+from riemaug.data.table_dtypes import load_parquet
 from riemaug.errors import InvalidInputError
 from riemaug.parallel import num_workers
 from riemaug.run.estimate import drawing_memory, drawing_seconds
 from riemaug.run.plan import check_disk, disk_bytes, new_counts
 from riemaug.run.request import SampleRequest
+from riemaug.run.sample_names import ShardKind
 from riemaug.run.workdir import check_out
+from riemaug.run.zarr_store import load_zarr
 from riemaug.serialization import FittedGenerators, load_generators
 
 
@@ -38,6 +43,22 @@ class SamplingPlan:
     disk_bytes: float
 
 
+def check_shards(kind: ShardKind | None, fmt: SampleFormat) -> None:
+    """Refuse shards that cannot hold samples of a format, or whose package is not installed."""
+    if kind is None:
+        return
+    if (kind == "parquet") != (fmt.kind == "table"):
+        fix = "parquet" if fmt.kind == "table" else "npz, webdataset or zarr"
+        raise InvalidInputError(
+            f"--shards parquet is for tables and the other kinds for all else, MODEL makes {fmt.kind} and "
+            f"--shards is {kind}: use {fix}"
+        )
+    if kind == "parquet":
+        load_parquet()
+    elif kind == "zarr":
+        load_zarr()
+
+
 def plan_sample(request: SampleRequest) -> SamplingPlan:
     """Return what the job will do; nothing is written.
 
@@ -56,6 +77,8 @@ def plan_sample(request: SampleRequest) -> SamplingPlan:
             "give --per-class"
         )
     counts = new_counts(request.amount, generators.class_sizes)
+    check_shards(request.shards, fmt)
+    check_manifest_package(sum(counts))
     needed = disk_bytes(sum(counts), fmt)
     check_disk(request.out, needed)
     num_jobs = min(request.run.jobs or num_workers() or 1, len(counts))

@@ -1,6 +1,8 @@
 """The first samples of a class read back from an output folder, and scaled as the model saw them."""
 
 import math
+import tarfile
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from riemaug.data.stack_files import read_stack
 from riemaug.errors import InvalidInputError
 from riemaug.limits import Limits
 from riemaug.run.collect import SAMPLES_NAME
+from riemaug.run.shard_samples import is_in_shard, member_of_tar, row_of_shard
+from riemaug.run.sinks import DEFAULT_KEYS
 
 
 def written_samples(
@@ -39,8 +43,28 @@ def written_samples(
     """
     if not names or fmt.kind == "table":  # rows of a table are no pictures
         return np.empty((0, *fmt.model_shape), np.float32)
+    if is_in_shard(names[0]):
+        return scaler.transform(np.stack([_from_shard(out, name, fmt) for name in names]))
     samples = _rows_of(out, names, fmt) if fmt.kind == "arrays" else _files_of(out, names, fmt)
     return scaler.transform(samples)
+
+
+def _from_shard(out: Path, name: str, fmt: SampleFormat) -> Shaped[np.ndarray, "..."]:
+    shard, _, place = name.partition("#")
+    try:
+        path = file_inside(out, shard)
+        if path.suffix == ".tar":
+            with tempfile.TemporaryDirectory() as folder:
+                member = Path(folder) / ("sample" + (fmt.suffix or ".npy"))
+                member.write_bytes(member_of_tar(path, place).read())
+                sample = _READERS[fmt.kind](member, fmt)
+        else:
+            sample = _fitted(row_of_shard(path, (fmt.array_keys or DEFAULT_KEYS)[0], int(place)), fmt)
+    except (InvalidInputError, OSError, KeyError, ValueError, tarfile.TarError) as error:
+        raise _changed(name, error) from None
+    if sample.shape != fmt.model_shape:
+        raise _changed(name, f"it has the shape {sample.shape}")
+    return sample
 
 
 def _rows_of(out: Path, names: Sequence[str], fmt: SampleFormat) -> Shaped[np.ndarray, "n ..."]:
@@ -57,7 +81,7 @@ def _rows_of(out: Path, names: Sequence[str], fmt: SampleFormat) -> Shaped[np.nd
 
 
 def _files_of(out: Path, names: Sequence[str], fmt: SampleFormat) -> Shaped[np.ndarray, "n ..."]:
-    read = {"folder": _image, "volumes": _volume, "stacks": _stack, "npy": _array}[fmt.kind]
+    read = _READERS[fmt.kind]
     samples = []
     for name in names:
         try:
@@ -95,6 +119,9 @@ def _fitted(sample: np.ndarray, fmt: SampleFormat) -> np.ndarray:
 
 def _volume(path: Path, fmt: SampleFormat) -> np.ndarray:
     return _fitted(read_voxels(path, read_volume_header(path, _of_one_sample(fmt))), fmt)
+
+
+_READERS = {"folder": _image, "volumes": _volume, "stacks": _stack, "npy": _array, "arrays": _array}
 
 
 def _changed(name: str, found: object) -> InvalidInputError:

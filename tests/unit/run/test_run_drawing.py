@@ -12,24 +12,25 @@ from riemaug.errors import SamplingError
 from riemaug.evaluation.copying import DroppedCopies
 from riemaug.random import Stream
 from riemaug.run.comparison import Compared, TrainingComparison
-from riemaug.run.drawing import DRAWS_PER_SAMPLE, LEAST_LIMIT, Drawing, most_draws
+from riemaug.run.drawing import DRAWS_PER_SAMPLE, LEAST_LIMIT, Drawing, Piece, most_draws
 from riemaug.samplers import PriorSampler
+from riemaug.samplers.base import Block, empty_block
 
 CONFIG = SamplingConfig(seed=3)
 
 
 class CountedSampler(PriorSampler):
-    """The normal law, in small blocks; notes how many draws it was asked for."""
+    """The normal law, in small blocks; notes which blocks it made."""
 
     block_size = 16
 
     def __init__(self) -> None:
         super().__init__(2)
-        self.asked: list[int] = []
+        self.made: list[int] = []
 
-    def sample(self, num_samples, random_state, progress=None):
-        self.asked.append(num_samples)
-        return super().sample(num_samples, random_state, progress)
+    def block(self, stream):
+        self.made.append(stream.index - 1)
+        return super().block(stream)
 
 
 class Comparison(TrainingComparison):
@@ -68,87 +69,115 @@ class Generator(ClassModel):
 def drawn(count: int, comparison: Comparison | None, size: int = 7, drop: bool = True):
     sampler = CountedSampler()
     drawing = Drawing(Generator(sampler), CONFIG, count, comparison, drop)
-    parts = list(drawing.batches(size))
-    assert all(0 < len(part) <= size for part in parts)
-    return np.concatenate([*parts, np.empty((0, 2), np.float32)]), drawing, sampler
+    pieces = list(drawing.pieces(size))
+    assert all(0 < len(piece.unit) <= size for piece in pieces)
+    assert drawing.is_done
+    return Drawn(pieces, drawing, sampler)
+
+
+class Drawn:
+    """All pieces of a drawing, joined."""
+
+    def __init__(self, pieces: list[Piece], drawing: Drawing, sampler: CountedSampler) -> None:
+        self.made = np.concatenate([*(piece.unit for piece in pieces), np.empty((0, 2), np.float32)])
+        self.draws = Block.joined([*(piece.draws for piece in pieces), empty_block(2, torch.device("cpu"))])
+        self.compared = Compared.joined([piece.compared for piece in pieces if piece.compared is not None])
+        self.dropped, self.diagnostics = drawing.dropped, drawing.finish()
+        self.blocks = sampler.made
 
 
 @pytest.mark.parametrize("size", [1, 7, 50, 1000])
 @pytest.mark.parametrize("count", [1, 16, 30, 100])
 def test_what_is_kept_is_the_plain_stream_without_the_flagged(count, size):
-    made, drawing, _ = drawn(count, halves(), size)
+    found = drawn(count, halves(), size)
     plain = CountedSampler().sample(DRAWS_PER_SAMPLE * count + LEAST_LIMIT, Stream(3, ("draws", "a")))
     first = plain.points[:, 0].numpy()
     wanted = np.flatnonzero(first >= np.float32(0.43))[:count]
     looked_at = int(wanted[-1]) + 1
-    assert np.array_equal(made, plain.points[wanted].float().numpy())
-    assert torch.equal(drawing.kept.points, plain.points[wanted])
-    assert torch.equal(drawing.kept.log_density, plain.log_density[wanted])
+    assert np.array_equal(found.made, plain.points[wanted].float().numpy())
+    assert torch.equal(found.draws.points, plain.points[wanted])
+    assert torch.equal(found.draws.log_density, plain.log_density[wanted])
     num_exact = int((first[:looked_at] < -1.0).sum())
-    dropped = DroppedCopies(count, looked_at, num_exact, looked_at - count - num_exact)
-    assert drawing.dropped == dropped
-    assert dropped.missing == 0
-    assert drawing.compared is not None
-    assert np.array_equal(drawing.compared.distance, made[:, 0].astype(float))
-    assert not drawing.compared.is_copy.any()
+    assert found.dropped == DroppedCopies(count, looked_at, num_exact, looked_at - count - num_exact)
+    assert found.dropped is not None
+    assert found.dropped.missing == 0
+    assert found.diagnostics.num_draws == looked_at
+    assert np.array_equal(found.compared.distance, found.made[:, 0].astype(float))
+    assert not found.compared.is_copy.any()
 
 
 @pytest.mark.parametrize("size", [1, 9, 1000])
 def test_without_dropping_all_are_kept_flags_and_all(size):
-    made, drawing, sampler = drawn(40, halves(), size, drop=False)
-    assert sampler.asked == [40]
-    assert len(made) == 40
-    assert drawing.dropped is None
-    assert drawing.compared is not None
-    assert set(drawing.compared.flags.tolist()) == {"exact", "near", "no"}
+    found = drawn(40, halves(), size, drop=False)
+    assert found.blocks == [0, 1, 2]
+    assert len(found.made) == 40
+    assert found.dropped is None
+    assert set(found.compared.flags.tolist()) == {"exact", "near", "no"}
 
 
 def test_where_nothing_is_flagged_dropping_changes_nothing():
     none = Comparison(lambda x: x > 1e9, lambda x: x > 1e9)
-    made, drawing, sampler = drawn(40, none)
-    assert sampler.asked == [40]
-    assert np.array_equal(made, drawn(40, None, drop=False)[0])
-    assert drawing.dropped == DroppedCopies(40, 40, 0, 0)
+    found = drawn(40, none)
+    assert found.blocks == [0, 1, 2]
+    assert np.array_equal(found.made, drawn(40, None, drop=False).made)
+    assert found.dropped == DroppedCopies(40, 40, 0, 0)
+
+
+@pytest.mark.parametrize("drop", [True, False])
+@pytest.mark.parametrize("stop", [1, 5, 16, 29])
+def test_a_drawing_goes_on_where_another_stopped(drop, stop):
+    whole = drawn(30, halves(), 7, drop)
+    first = Drawing(Generator(CountedSampler()), CONFIG, 30, halves(), drop)
+    before = list(first.pieces(4, stop))
+    assert first.position.kept == stop
+    sampler = CountedSampler()
+    second = Drawing(Generator(sampler), CONFIG, 30, halves(), drop)
+    second.resume(first.position, first.state())
+    after = list(second.pieces(9))
+    joined = Drawn([*before, *after], second, sampler)
+    assert np.array_equal(joined.made, whole.made)
+    assert torch.equal(joined.draws.points, whole.draws.points)
+    assert joined.dropped == whole.dropped
+    assert joined.diagnostics == whole.diagnostics
+    assert min(joined.blocks) == first.position.seen // 16  # what lies before is not drawn again
 
 
 @pytest.mark.parametrize(("count", "limit"), [(3, 100), (10, 100), (25, 250)])
 def test_draws_are_limited_and_what_is_missing_is_told(count, limit):
     rare = Comparison(lambda x: x > 1e9, lambda x: x < 2.5)  # one draw in 160 is none
-    made, drawing, sampler = drawn(count, rare)
-    assert max(sampler.asked) == most_draws(count) == limit
-    dropped = drawing.dropped
+    found = drawn(count, rare)
+    assert most_draws(count) == limit
+    dropped = found.dropped
     assert dropped is not None
-    assert (dropped.drawn, dropped.kept, dropped.exact) == (limit, len(made), 0)
-    assert dropped.missing == count - len(made) > 0
-    assert f"{len(made)} of {count} samples" in dropped.describe_missing()
+    assert (dropped.drawn, dropped.kept, dropped.exact) == (limit, len(found.made), 0)
+    assert dropped.missing == count - len(found.made) > 0
+    assert f"{len(found.made)} of {count} samples" in dropped.describe_missing()
     assert "leave --drop-copies out" in dropped.describe_missing()
 
 
 def test_nothing_at_all_may_be_left():
     everything = Comparison(lambda x: x > -1e9, lambda x: x > -1e9)
-    made, drawing, _ = drawn(5, everything)
-    assert made.shape == (0, 2)
-    assert len(drawing.kept.points) == 0
-    assert drawing.dropped == DroppedCopies(5, 100, 100, 0)
+    found = drawn(5, everything)
+    assert found.made.shape == (0, 2)
+    assert len(found.draws.points) == 0
+    assert found.dropped == DroppedCopies(5, 100, 100, 0)
 
 
 @pytest.mark.parametrize("drop", [True, False])
 def test_no_samples_need_no_draws(drop):
-    made, drawing, sampler = drawn(0, halves(), drop=drop)
-    assert (len(made), sampler.asked) == (0, [0])
-    assert drawing.dropped == (DroppedCopies(0, 0, 0, 0) if drop else None)
+    found = drawn(0, halves(), drop=drop)
+    assert (len(found.made), found.blocks) == (0, [])
+    assert found.dropped == (DroppedCopies(0, 0, 0, 0) if drop else None)
     assert DroppedCopies(0, 0, 0, 0).share == 0.0
 
 
-def test_the_work_of_drawing_anew_is_bounded():
-    _, drawing, sampler = drawn(100, halves())
-    assert drawing.dropped is not None
-    # a factor of two each time, rounded up to whole blocks
-    assert all(b >= 2 * a for a, b in zip(sampler.asked, sampler.asked[1:], strict=False))
-    assert sampler.asked[-1] < 2 * drawing.dropped.drawn + 16
+def test_no_block_is_made_twice_nor_one_that_is_not_needed():
+    found = drawn(100, halves())
+    assert found.dropped is not None
+    assert found.blocks == list(range(-(-found.dropped.drawn // 16)))
 
 
 def test_samples_that_are_not_finite_are_refused():
     drawing = Drawing(Generator(CountedSampler(), float("nan")), CONFIG, 5, halves(), True)
     with pytest.raises(SamplingError, match="must be finite"):
-        next(drawing.batches(5))
+        next(drawing.pieces(5))

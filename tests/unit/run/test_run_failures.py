@@ -13,7 +13,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 import riemaug.run.fitting
-import riemaug.run.sampling
+import riemaug.run.sinks
 from riemaug.cli.main import main
 from riemaug.config import Amount, GeneratorConfig
 from riemaug.data import read_dataset
@@ -87,15 +87,15 @@ def test_training_that_diverges_names_the_class(data, monkeypatch):
 
 
 def test_a_sampler_that_fails_names_the_class(data, monkeypatch):
-    second, sample = SecondClass(), PriorSampler.sample
+    second, block = SecondClass(), PriorSampler.block
 
     def fail(self: PriorSampler, *arguments: Any) -> Any:
         if self in second:
             raise SamplingError("no proposal was accepted")
-        return sample(self, *arguments)
+        return block(self, *arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(PriorSampler, "sample", fail)
+        patch.setattr(PriorSampler, "block", fail)
         with pytest.raises(SamplingError, match="class 'dogs': no proposal was accepted"):
             augment(request(data))
     check_resumable(data)
@@ -133,7 +133,7 @@ def test_too_little_memory_names_the_class_and_a_way_out(data, monkeypatch, erro
 @pytest.mark.parametrize(
     ("module", "place", "number"),
     [
-        (riemaug.run.sampling, "write_class_files", 4),
+        (riemaug.run.sinks, "write_class_files", 4),
         (riemaug.run.fitting, "write_tensors", 2),
         (riemaug.run.fitting, "atomic_write_text", 2),
     ],

@@ -1,0 +1,167 @@
+"""`riemaug sample --shards`: each kind is read by its own reader and holds what is written without shards."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli_runs import leftovers, run_for_real
+
+import riemaug.run.sinks
+from riemaug.data import read_dataset
+from riemaug.data.manifest_files import find_manifest, manifest_rows
+
+AMOUNT = ("--per-class", 10, "--seed", 3)
+
+
+def all_bytes(out: Path) -> dict[str, bytes]:
+    """Return the bytes of all samples and tables."""
+    names = [path for path in out.rglob("*") if path.is_file() and path.name not in ("run.json", "run.log")]
+    return {path.relative_to(out).as_posix(): path.read_bytes() for path in names}
+
+
+def told(out: Path) -> list[tuple[object, ...]]:
+    """Return what a manifest says beside where each sample lies."""
+    manifest = find_manifest(out)
+    assert manifest is not None
+    return [(row.class_name, row.start, row.log_density, row.acceptance) for row in manifest_rows(manifest)]
+
+
+@pytest.fixture(scope="module")
+def plain(finished: Path) -> tuple[np.ndarray, list[str]]:
+    """The samples in class folders, with their labels."""
+    data = read_dataset(finished)
+    return data.samples, [data.class_names[label] for label in data.labels]
+
+
+def test_npz(cli, finished, plain, tmp_path):
+    out = tmp_path / "out"
+    assert cli("sample", finished, out, *AMOUNT, "--shards", "npz", "--shard-size", 4).code == 0
+    paths = sorted((out / "shards").iterdir())
+    assert [path.name for path in paths] == [
+        f"{name}-{n:06d}.npz" for name in ("none", "one") for n in (1, 2, 3)
+    ]
+    parts = [np.load(path, allow_pickle=False) for path in paths]
+    assert np.array_equal(np.concatenate([part["images"] for part in parts]), plain[0])
+    assert np.concatenate([part["labels"] for part in parts]).tolist() == plain[1]
+    assert told(out) == told(finished)
+    rows = list(manifest_rows(out / "manifest.csv"))
+    assert [row.file for row in rows][3:6] == [
+        "shards/none-000001.npz#3",
+        "shards/none-000002.npz#0",
+        "shards/none-000002.npz#1",
+    ]
+    assert not (out / "metadata.csv").exists()
+    assert leftovers(out) == []
+
+
+# its reader leaves the file of a shard to the garbage collector
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_webdataset(cli, finished, plain, tmp_path):
+    wds = pytest.importorskip("webdataset")
+    out = tmp_path / "out"
+    assert cli("sample", finished, out, *AMOUNT, "--shards", "webdataset", "--shard-size", 6).code == 0
+    urls = [str(path) for path in sorted((out / "shards").iterdir())]
+    assert [Path(url).name for url in urls] == [
+        f"{name}-00000{n}.tar" for name in ("none", "one") for n in (1, 2)
+    ]
+    data = wds.WebDataset(urls, shardshuffle=False, empty_check=False).decode("l8")
+    samples = list(data.to_tuple("png", "cls", "json"))
+    assert np.array_equal(np.stack([picture for picture, *_ in samples]), plain[0])
+    assert [label for _, label, _ in samples] == [0] * 10 + [1] * 10
+    assert [about["label"] for *_, about in samples] == plain[1]
+    assert told(out) == told(finished)
+
+
+def test_zarr(cli, finished, plain, tmp_path):
+    zarr = pytest.importorskip("zarr")
+    out = tmp_path / "out"
+    assert cli("sample", finished, out, *AMOUNT, "--shards", "zarr").code == 0
+    store = zarr.open_group(out / "synthetic.zarr", mode="r")
+    assert store.metadata.zarr_format == 3
+    assert np.array_equal(store["images"][:], plain[0])
+    assert [store.attrs["class_names"][label] for label in store["labels"][:]] == plain[1]
+    assert store["images"].chunks == (1, *plain[0].shape[1:])
+    assert leftovers(out) == []
+
+
+def test_parquet_of_a_table(cli, tmp_path):
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    draw = np.random.default_rng(0)
+    frame = pandas.DataFrame({"a": draw.normal(size=30), "b": draw.normal(size=30), "label": ["x", "y"] * 15})
+    frame.to_csv(tmp_path / "data.csv", index=False)
+    assert cli("fit", tmp_path / "data.csv", tmp_path / "model", "--max-epochs", 3, "-q").code == 0
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    assert cli("sample", tmp_path / "model", whole, *AMOUNT).code == 0
+    options = ["--shards", "parquet", "--shard-size", 4]
+    assert cli("sample", tmp_path / "model", out, *AMOUNT, *options).code == 0
+    assert len(list((out / "shards").iterdir())) == 6
+    found = pandas.read_parquet(out / "shards")
+    pandas.testing.assert_frame_equal(found, pandas.read_csv(whole / "synthetic.csv"), check_dtype=False)
+    refused = cli("sample", tmp_path / "model", tmp_path / "no", *AMOUNT, "--shards", "npz")
+    assert refused.code == 2
+    assert "use parquet" in refused.message
+    assert not (tmp_path / "no").exists()
+
+
+@pytest.mark.parametrize("kind", ["npz", "webdataset", "zarr", None])
+def test_a_stopped_run_goes_on_after_its_last_stretch(cli, finished, tmp_path, monkeypatch, kind):
+    options = [*AMOUNT, *(["--shards", kind, "--shard-size", 4] if kind else [])]
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    monkeypatch.setattr(riemaug.run.sinks, "STRETCH_SAMPLES", 4)
+    assert cli("sample", finished, whole, *options, "--batch-size", 256).code == 0
+    ended = []
+    kinds = {"npz": "RowShards", "webdataset": "TarShards", "zarr": "ZarrSink", None: "FileSink"}
+    sink = getattr(riemaug.run.sinks, kinds[kind])
+    end = sink.end
+
+    def stop_in_the_fifth(self: object) -> None:
+        ended.append(self)
+        if len(ended) == 5:
+            raise KeyboardInterrupt
+        end(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sink, "end", stop_in_the_fifth)
+        assert cli("sample", finished, out, *options, "--batch-size", 3).code == 130
+    assert not (out / "synthetic.zarr").exists()
+    again = []
+    monkeypatch.setattr(sink, "end", lambda self: (again.append(self), end(self))[1])
+    assert cli("sample", finished, out, *options, "--batch-size", 3, "--resume").code == 0
+    assert len(again) == 2  # of six stretches four were done
+    assert all_bytes(out) == all_bytes(whole)
+    assert leftovers(out) == []
+
+
+def test_jobs_change_no_byte_of_shards(cli, finished, tmp_path):
+    options = [*AMOUNT, "--shards", "webdataset", "--shard-size", 4]
+    assert cli("sample", finished, tmp_path / "one", *options).code == 0
+    done = run_for_real("sample", finished, tmp_path / "two", *options, "--jobs", 2, "--batch-size", 1)
+    assert done.code == 0
+    assert all_bytes(tmp_path / "one") == all_bytes(tmp_path / "two")
+
+
+def test_options_in_a_file_and_the_report_of_shards(cli, finished, digits, tmp_path):
+    (tmp_path / "options.toml").write_text('shards = "npz"\nshard-size = 5\n')
+    out = tmp_path / "out"
+    assert cli("sample", finished, out, *AMOUNT, "--config", tmp_path / "options.toml").code == 0
+    assert len(list((out / "shards").iterdir())) == 4
+    assert cli("report", out, "--model", finished, "--real", digits).code == 0
+    assert (out / "report.html").is_file()
+    told_of = json.loads(cli("inspect", out, "--json").out)
+    assert told_of["samples"] == 20
+    refused = cli("sample", finished, out, *AMOUNT, "--shards", "npz", "--shard-size", 6, "--resume")
+    assert "--shard-size (it was 5, now 6)" in refused.message
+
+
+def test_copies_are_dropped_from_shards(cli, finished, digits, tmp_path):
+    options = [*AMOUNT, "--drop-copies", "--real", digits]
+    assert cli("sample", finished, tmp_path / "files", *options).code == 0
+    assert (
+        cli("sample", finished, tmp_path / "shards", *options, "--shards", "npz", "--shard-size", 3).code == 0
+    )
+    files = read_dataset(tmp_path / "files")
+    parts = [np.load(path)["images"] for path in sorted((tmp_path / "shards" / "shards").iterdir())]
+    assert np.array_equal(np.concatenate(parts), files.samples)
+    assert told(tmp_path / "shards") == told(tmp_path / "files")
