@@ -290,15 +290,31 @@ PLAIN_READING = ("pad", "crop", "resample", "skip_bad", "group_from", "label_fro
 
 def _request(chosen: dict[str, Any]) -> Any:
     from riemaug.cli.console import command_line
-    from riemaug.config import Amount, GeneratorConfig, SamplingConfig
-    from riemaug.evaluation.settings import EvaluationConfig
-    from riemaug.limits import parse_limits
+    from riemaug.config import GeneratorConfig, SamplingConfig
     from riemaug.run.evaluate import EvaluateRequest
-    from riemaug.run.request import ReadOptions
 
-    cv = chosen["cv"]
+    _check_choices(chosen)
+    model = {name: chosen[name] for name in MODEL_OPTIONS if chosen[name] is not None}
+    return options.build(
+        EvaluateRequest,
+        data=chosen["real"],
+        synthetic=chosen["synthetic"],
+        test=chosen["test"],
+        folds=chosen["cv"] is not None,
+        out=chosen["out"],
+        reading=_reading(chosen),
+        evaluation=_evaluation(chosen),
+        generator=options.build(GeneratorConfig, **model),
+        sampling=options.build(SamplingConfig, sampler=chosen["sampler"]),
+        log_level=chosen["log_level"],
+        command=command_line(),
+    )
+
+
+def _check_choices(chosen: dict[str, Any]) -> None:
+    """Refuse options of the generator where there is none, and values that are none."""
     given = [name for name in GENERATOR_OPTIONS if chosen[name] not in (None, False)]
-    if cv is None and given:
+    if chosen["cv"] is None and given:
         raise InvalidInputError(
             f"--{given[0].replace('_', '-')} is for the generator of --cv, SYNTHETIC is made already: leave "
             "it out"
@@ -306,8 +322,28 @@ def _request(chosen: dict[str, Any]) -> Any:
     for option in ("classifier", "trained_on"):
         for name in chosen[option] or ():
             check_value(f"--{option.replace('_', '-')}", name, option)
+
+
+def _reading(chosen: dict[str, Any]) -> Any:
+    from riemaug.limits import parse_limits
+    from riemaug.run.request import ReadOptions
+
+    return options.build(
+        ReadOptions,
+        resize=options.parse_size(chosen["resize"]),
+        fit_shape=options.parse_fit_shape(chosen["fit_shape"]),
+        drop_columns=options.parse_columns(chosen["drop_columns"]),
+        limits=parse_limits(chosen["limit"] or (), chosen["follow_links"]),
+        **{name: chosen[name] for name in PLAIN_READING},
+    )
+
+
+def _evaluation(chosen: dict[str, Any]) -> Any:
+    from riemaug.config import Amount
+    from riemaug.evaluation.settings import EvaluationConfig
+
     amount = options.build(Amount, **{name: chosen[name] for name in ("per_class", "factor", "balance")})
-    evaluation = options.build(
+    return options.build(
         EvaluationConfig,
         classifiers=tuple(chosen["classifier"] or ()),
         trained_on=tuple(chosen["trained_on"]) if chosen["trained_on"] else None,
@@ -315,31 +351,6 @@ def _request(chosen: dict[str, Any]) -> Any:
         fidelity=not chosen["no_fidelity"],
         copying=not chosen["no_copying"],
         amount=amount,
-        **({} if cv is None else {"cv": cv}),
+        **({} if chosen["cv"] is None else {"cv": chosen["cv"]}),
         **{name: chosen[name] for name in PLAIN_OPTIONS},
-    )
-    reading = {name: chosen[name] for name in PLAIN_READING}
-    return options.build(
-        EvaluateRequest,
-        data=chosen["real"],
-        synthetic=chosen["synthetic"],
-        test=chosen["test"],
-        folds=cv is not None,
-        out=chosen["out"],
-        reading=options.build(
-            ReadOptions,
-            resize=options.parse_size(chosen["resize"]),
-            fit_shape=options.parse_fit_shape(chosen["fit_shape"]),
-            drop_columns=options.parse_columns(chosen["drop_columns"]),
-            limits=parse_limits(chosen["limit"] or (), chosen["follow_links"]),
-            **reading,
-        ),
-        evaluation=evaluation,
-        generator=options.build(
-            GeneratorConfig,
-            **{name: chosen[name] for name in MODEL_OPTIONS if chosen[name] is not None},
-        ),
-        sampling=options.build(SamplingConfig, sampler=chosen["sampler"]),
-        log_level=chosen["log_level"],
-        command=command_line(),
     )
