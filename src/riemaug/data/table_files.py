@@ -129,8 +129,10 @@ def _bytes_of_texts(path: Path, schema: Any) -> int:
 
     The file may hold a long one once, and say that it stands in a billion rows.
     """
-    from pyarrow import compute, types
+    import pyarrow.compute
+    from pyarrow import types
 
+    compute: Any = pyarrow.compute  # its functions are made when it is imported, and unknown to type checkers
     kinds = (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary)
     names = [field.name for field in schema if any(is_kind(field.type) for is_kind in kinds)]
     total = 0

@@ -171,3 +171,15 @@ def test_a_later_frame_that_is_larger_is_not_unpacked_to_be_counted(tmp_path: Pa
 def test_no_more_than_the_limit_is_read_of_a_device() -> None:
     with pytest.raises(InvalidInputError, match="x may have up to 1,000 bytes"):
         read_bounded(Path("/dev/zero"), 1000, "x")
+
+
+def test_a_run_is_the_same_whatever_its_limits() -> None:
+    from riemaug.run.request import FitRequest, ReadOptions, identity_of
+
+    requests = [
+        FitRequest(data=Path("data"), out=Path("out"), reading=ReadOptions(limits=limits, pad=True))
+        for limits in (Limits(), Limits(pixels=3))
+    ]
+    first, second = (identity_of(request, "hash", "1") for request in requests)
+    assert first == second
+    assert requests[0] != requests[1]
