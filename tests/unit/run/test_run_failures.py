@@ -67,7 +67,7 @@ def check_resumable(data: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in (out / "cats").iterdir()}
     assert len(before) == 4
     outcome = augment(request(data, resume=True))
-    assert [len(result["files"]) for result in outcome.results] == [4, 4]
+    assert [result["synthetic"] for result in outcome.results] == [4, 4]
     assert {path: path.stat().st_mtime_ns for path in (out / "cats").iterdir()} == before
     assert read_dataset(out).counts == (4, 4)
 
