@@ -52,7 +52,7 @@ def test_a_worker_that_is_killed_in_a_training_changes_no_byte(engine, digits, f
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("how", ["Ctrl-C", "SIGKILL"])
+@pytest.mark.parametrize("how", ["Ctrl-C", pytest.param("SIGKILL", marks=pytest.mark.long)])
 def test_a_run_that_is_stopped_goes_on_with_or_without_the_cluster(engine, digits, finished, tmp_path, how):
     out = tmp_path / "out"
     command = ["augment", digits, out, *JOB]
