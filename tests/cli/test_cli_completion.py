@@ -17,7 +17,7 @@ from riemaug.evaluation.classifiers import CLASSIFIERS
 from riemaug.evaluation.settings import TRAINED_ON, EvaluationConfig
 from riemaug.importing.layout import OUTPUTS
 from riemaug.models.config import LikelihoodName, ModelKind, NetworkKind
-from riemaug.run.request import AugmentRequest, ReadOptions, RunOptions
+from riemaug.run.request import AugmentRequest, ReadOptions, RunOptions, SampleRequest
 from riemaug.run.split import SplitRequest
 from riemaug.study.cells import READINGS
 from riemaug.study.download import DOWNLOADS
@@ -44,6 +44,7 @@ def test_the_values_written_out_are_those_that_are_taken():
         "include_real": values_of(AugmentRequest, "include_real"),
         "layout": values_of(ReadOptions, "layout"),
         "log_level": values_of(RunOptions, "log_level"),
+        "shards": values_of(SampleRequest, "shards"),
         "classifier": set(CLASSIFIERS),
         "trained_on": set(TRAINED_ON),
         "classic": values_of(EvaluationConfig, "classic"),
