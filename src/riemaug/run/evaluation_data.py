@@ -3,6 +3,7 @@
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
@@ -54,7 +55,7 @@ def read_synthetic(path: Path, reading: ReadOptions, like: SampleFormat | None =
     InvalidInputError
         As `riemaug.data.read_dataset`; or none is marked as synthetic in a folder that marks them.
     """
-    options = dict(reading) | {"group_from": None}
+    options: dict[str, Any] = dict(reading) | {"group_from": None}
     if not is_bids(path):  # the options of a BIDS folder are those of the real samples
         options |= {"bids_suffix": None}
         if os.path.isdir(path):
