@@ -155,6 +155,14 @@ def test_options_in_a_file_and_the_report_of_shards(cli, finished, digits, tmp_p
     assert "--shard-size (it was 5, now 6)" in refused.message
 
 
+def test_an_evaluation_of_shards_says_what_to_draw(cli, finished, digits, tmp_path):
+    out = tmp_path / "out"
+    assert cli("sample", finished, out, *AMOUNT, "--shards", "npz").code == 0
+    done = cli("evaluate", digits, out, "--test", digits)
+    assert done.code == 2
+    assert "holds shards: draw from the model without --shards" in done.err
+
+
 def test_copies_are_dropped_from_shards(cli, finished, digits, tmp_path):
     options = [*AMOUNT, "--drop-copies", "--real", digits]
     assert cli("sample", finished, tmp_path / "files", *options).code == 0

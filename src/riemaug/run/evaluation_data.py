@@ -19,6 +19,7 @@ from riemaug.evaluation.sources import Source
 from riemaug.limits import Limits
 from riemaug.run.collect import SAMPLES_NAMES
 from riemaug.run.request import ReadOptions
+from riemaug.run.sample_names import SHARDS_FOLDER, ZARR_NAME
 
 
 def read_real(path: Path, reading: ReadOptions, like: SampleFormat | None = None) -> Source:
@@ -53,8 +54,10 @@ def read_synthetic(path: Path, reading: ReadOptions, like: SampleFormat | None =
     Raises
     ------
     InvalidInputError
-        As `riemaug.data.read_dataset`; or none is marked as synthetic in a folder that marks them.
+        As `riemaug.data.read_dataset`; none is marked as synthetic in a folder that marks them; or the
+        samples lie in shards.
     """
+    _check_no_shards(path)
     options: dict[str, Any] = dict(reading) | {"group_from": None}
     if not is_bids(path):  # the options of a BIDS folder are those of the real samples
         options |= {"bids_suffix": None}
@@ -77,6 +80,16 @@ def read_synthetic(path: Path, reading: ReadOptions, like: SampleFormat | None =
             "riemaug augment"
         )
     return Source(_only(data, chosen), repr(str(path)))
+
+
+def _check_no_shards(path: Path) -> None:
+    """Refuse an output of shards: they are made for more samples than an evaluation holds in memory."""
+    found = next((path / name for name in (SHARDS_FOLDER, ZARR_NAME) if os.path.isdir(path / name)), None)
+    if found is not None and find_manifest(path) is not None:
+        raise InvalidInputError(
+            f"an evaluation reads files of single samples, one npz file or one table, {str(found)!r} holds "
+            "shards: draw from the model without --shards, as many samples as are to be trained on"
+        )
 
 
 def _only(data: Dataset, chosen: Bool[np.ndarray, " n"]) -> Dataset:
