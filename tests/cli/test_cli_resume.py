@@ -286,6 +286,7 @@ def test_results_left_of_another_run_are_not_taken_for_ours(cli, unfinished):
     data, out = unfinished
     # the user emptied OUT, and did not see the hidden folder; its journal was gone already
     shutil.rmtree(out / "a")
+    (out / "run.log").unlink()
     (out / ".riemaug" / "journal.json").unlink()
     result = out / ".riemaug" / "class-0000.result.json"
     assert json.loads(result.read_text())["class"] == "a"

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy import integrate, special
 
 from riemaug.config import GeneratorConfig
+from riemaug.data.scaling import is_binary
 from riemaug.models import RHVAE, ModelConfig, build_model, class_condition, paper_model
 from riemaug.models.conditional import BANDWIDTH_FACTOR, conditional_model
 from riemaug.models.defaults import (
@@ -19,7 +20,6 @@ from riemaug.models.defaults import (
     default_likelihood,
     default_regularization,
     flat_share,
-    is_binary,
     median_gap,
 )
 from riemaug.random import Stream
