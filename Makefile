@@ -22,7 +22,7 @@ test-slow: $(STAMP)
 test-long: $(STAMP)
 	$(BIN)/pytest -q -n 2 -m long
 
-# Every reader 100,000 times, driven by coverage: half an hour. A fault is kept in fuzz/corpus.
+# Every reader 100,000 times, driven by coverage: an hour and more. A fault is kept in fuzz/corpus.
 fuzz: $(STAMP)
 	$(BIN)/pip install --quiet -c constraints.txt -e ".[test,fuzz]"
 	$(BIN)/python -m fuzz

@@ -28,6 +28,8 @@ WITHOUT_HASH = frozenset({"torch"})
 """What is pinned by version alone."""
 UNPINNED = frozenset({"pip", "riemaug"})
 """What any environment has: the installer, which Python brings, and the project."""
+OF_TORCH = re.compile(r"(nvidia|cuda|pytorch-triton|triton)\b.*")
+"""What a build of torch for a GPU brings along; so without a pin, as its hash is."""
 _PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([A-Za-z0-9.!+_-]+)")
 _LOCKED = re.compile(rf"{_PIN.pattern} \\\n((?:    --hash=sha256:[0-9a-f]{{64}}(?: \\)?\n)+)")
 
@@ -127,7 +129,7 @@ def faults_of(python: Path) -> list[str]:
     return [
         f"{name} {version} is installed, the constraints have {wanted.get(name, 'no such package')}"
         for name, version in sorted(installed.items())
-        if name not in UNPINNED and wanted.get(name) != version
+        if name not in UNPINNED and not OF_TORCH.fullmatch(name) and wanted.get(name) != version
     ]
 
 

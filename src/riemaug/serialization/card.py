@@ -1,4 +1,4 @@
-"""The model card: what a saved model is, for people who find it, in the form that model hubs expect."""
+"""The model card: what a saved model is, for people who find it."""
 
 import re
 from collections.abc import Sequence
@@ -17,6 +17,8 @@ from riemaug.models import ModelKind
 from riemaug.serialization.generators import FittedGenerators, classes_by_model
 
 CARD_NAME = "MODEL_CARD.md"
+_MARK_UP = re.compile(r"[!#$&*+:;<>@\[\\\]^_`(){|}~]|\.(?!\d)")
+"""What may be mark-up within a line; a full stop as in an address, not as in a number."""
 _KINDS: dict[ModelKind, str] = {
     "rhvae": "A Riemannian Hamiltonian variational autoencoder (RHVAE): it learns a metric of its latent "
     "space, by which new points are drawn where the training samples are.",
@@ -105,7 +107,7 @@ def _fits(name: SamplerName, kind: ModelKind) -> bool:
 def in_markdown(text: object) -> str:
     """Return text that Markdown shows as it is: on one line, with no mark-up, link or HTML in it."""
     shown = "".join(c if c.isprintable() else f"<{ord(c):04x}>" for c in str(text))
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", shown)
+    return _MARK_UP.sub(r"\\\g<0>", shown)
 
 
 def _row(classes: Sequence[ClassModel]) -> dict[str, Any]:
