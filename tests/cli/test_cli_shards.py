@@ -134,6 +134,7 @@ def test_a_stopped_run_goes_on_after_its_last_stretch(cli, finished, tmp_path, m
     assert leftovers(out) == []
 
 
+@pytest.mark.slow
 def test_jobs_change_no_byte_of_shards(cli, finished, tmp_path):
     options = [*AMOUNT, "--shards", "webdataset", "--shard-size", 4]
     assert cli("sample", finished, tmp_path / "one", *options).code == 0
