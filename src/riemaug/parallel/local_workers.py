@@ -19,9 +19,16 @@ WATCH_SECONDS = 1.0
 
 @cache
 def end_with(parent: int) -> None:
-    """Let this worker end soon after its parent: it would go on writing beside a resumed run."""
+    """Let this worker end soon after its parent: it would go on writing beside a resumed run.
+
+    From now on Ctrl-C and its like are the parent's alone. Workers that `interrupts_held_back` started do
+    not hear of them anyway; but joblib lends those that other code of the process has started before.
+    """
     if os.getppid() != parent:
         return
+    if threading.current_thread() is threading.main_thread():
+        for number in STOPPING:
+            signal.signal(number, signal.SIG_IGN)  # a mask would be that of one thread of several
 
     def watch() -> None:
         while os.getppid() == parent:

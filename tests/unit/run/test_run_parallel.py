@@ -2,9 +2,11 @@ import os
 import signal
 import time
 
+import joblib
 import numpy as np
 import pytest
 import torch
+from joblib.externals.loky import get_reusable_executor
 
 from riemaug.errors import ResourceError, TrainingError
 from riemaug.parallel import one_thread, run_tasks
@@ -116,3 +118,12 @@ def test_ctrl_c_is_the_parents_alone():
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
     assert list(run_tasks(interrupted_by_the_terminal, [0, 1, 2, 3], 2)) == [0, 1, 2, 3]
     assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
+
+
+def test_ctrl_c_is_the_parents_alone_in_workers_that_others_started():
+    get_reusable_executor().shutdown(wait=True)
+    try:
+        joblib.Parallel(n_jobs=2)(joblib.delayed(square)(number) for number in range(2))
+        assert list(run_tasks(interrupted_by_the_terminal, [0, 1, 2, 3], 2)) == [0, 1, 2, 3]
+    finally:
+        get_reusable_executor().shutdown(wait=True)
