@@ -63,3 +63,12 @@ def test_diagnostics_go_on_from_a_state(name):
     resumed.take(resumed.block(2))
     assert resumed.diagnostics() == wanted
     assert resumed.sums == first.sums
+
+
+@pytest.mark.parametrize("name", samplers())
+def test_diagnostics_of_a_state_need_no_further_block(name):
+    """A run that was stopped at the end of its last block makes none when it goes on."""
+    first, resumed = (samplers()[name].source(Stream(6)) for _ in range(2))
+    first.take(first.block(0))
+    resumed.resume({key: np.array(value) for key, value in first.state().items()})
+    assert resumed.diagnostics() == first.diagnostics()

@@ -269,9 +269,7 @@ class ChainSource(DrawSource):
     @torch.no_grad()
     def block(self, index: int, on_step: OnStep | None = None) -> Block:
         """Return block `index`."""
-        if self._kernel is None:
-            self._kernel, self._tuning_steps = self.sampler.tuned_from(self._starts, self.stream)
-        run = self._kernel.run_block(self._starts, index, self.stream, on_step)
+        run = self._tuned().run_block(self._starts, index, self.stream, on_step)
         self._tally.add(run)
         acceptance = run.acceptance.repeat(self.sampler.chains.draws_per_chain)
         return Block(run.draws.position, run.draws.log_density, run.draws.origin, acceptance)
@@ -279,9 +277,15 @@ class ChainSource(DrawSource):
     @torch.no_grad()
     def diagnostics(self) -> Diagnostics:
         """Return what is known about the draws that were taken."""
-        tuned = self._kernel or self.sampler
+        # a source that went on after its last block has made none, but its draws are of the tuned kernel
+        tuned = self._tuned() if self.sums.count else self.sampler
         steps = self._tuning_steps * self.sampler.chains.num_chains
         return chain_diagnostics(tuned, self._tally, self.sums, steps)
+
+    def _tuned(self) -> ChainSampler:
+        if self._kernel is None:
+            self._kernel, self._tuning_steps = self.sampler.tuned_from(self._starts, self.stream)
+        return self._kernel
 
     def flat_shares(self, log_density: Float[Tensor, " n"]) -> Float[Tensor, " n"] | None:
         """Return the regularisation's share of each draw."""
