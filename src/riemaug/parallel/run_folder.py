@@ -17,6 +17,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
+from riemaug.errors import ResourceError
+
 PREFIX = ".tasks-"
 ALIVE = "alive"
 BEAT_SECONDS = 5.0
@@ -25,6 +29,9 @@ SILENCE_SECONDS = 60.0
 """A run of which nothing was heard for so long is gone."""
 FAREWELL_SECONDS = 10.0
 """How long tasks have to end of which the results are no longer wanted."""
+
+CLOCKS_SECONDS = 60.0
+"""How far the clocks of this machine and of a file system may be apart."""
 
 
 @dataclass(frozen=True)
@@ -67,21 +74,85 @@ class RunFolder:
 
     def has_marks(self) -> bool:
         """Return whether some task has begun and not ended."""
+        return bool(self._marked())
+
+    def is_at_work(self) -> bool:
+        """Return whether some task has a mark, and its process is not seen to be gone."""
+        here = socket.gethostname()
+        return any(
+            host != here or _is_running(process, self.path / str(number))
+            for number in self._marked()
+            for host, process in self.begun(number)
+        )
+
+    def _marked(self) -> list[int]:
         with suppress(FileNotFoundError):
-            return any(name.isdigit() for name in os.listdir(self.path))
-        return False
+            return [int(name) for name in os.listdir(self.path) if name.isdigit()]
+        return []
 
     def close(self) -> None:
-        """Tell tasks that their results are not wanted, let them end, and remove the folder."""
+        """Tell tasks that their results are not wanted, and let them end; then remove the folder.
+
+        If tasks of a cluster take longer it stays, so that a run that goes on waits for them.
+        """
         try:
             (self.path / ALIVE).unlink()
         except FileNotFoundError:
             pass  # only workers of this machine, which are gone
         else:
-            end = time.monotonic() + FAREWELL_SECONDS
-            while self.has_marks() and time.monotonic() < end:
-                time.sleep(0.1)
+            if not self._wait():
+                return
         shutil.rmtree(self.path, ignore_errors=True)
+
+    def end_old(self) -> None:
+        """Do so for a run that was killed.
+
+        Raises
+        ------
+        ResourceError
+            A task of it is still at work. After a long silence it is taken for lost with its machine.
+        """
+        is_lost = self.is_silent()
+        with suppress(FileNotFoundError):
+            (self.path / ALIVE).unlink()
+        if not self._wait() and not is_lost:
+            raise ResourceError(
+                "tasks of the earlier run must have ended before it goes on, some are still at work: repeat "
+                f"the command in {2 * SILENCE_SECONDS:.0f} seconds"
+            )
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def is_silent(self) -> bool:
+        """Return whether nothing was heard of the run for long, by the clock of the folder's file system."""
+        try:
+            beat = self.path / ALIVE
+            last = (beat if beat.exists() else self.path).stat().st_mtime
+            with tempfile.NamedTemporaryFile(dir=self.path.parent) as file:
+                now = os.stat(file.name).st_mtime
+        except OSError:
+            return False
+        return now - last > 2 * SILENCE_SECONDS
+
+    def _wait(self) -> bool:
+        """Return whether all tasks have ended within the time that they have for it."""
+        end = time.monotonic() + FAREWELL_SECONDS
+        while self.is_at_work():
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.1)
+        return True
+
+
+def _is_running(process: int, mark: Path) -> bool:
+    """Return whether a process of this machine, not a later one of its number, may still be at work."""
+    try:
+        found = psutil.Process(process)
+        is_later = found.create_time() > mark.stat().st_mtime + CLOCKS_SECONDS
+        return not is_later and found.status() != psutil.STATUS_ZOMBIE
+    except (psutil.NoSuchProcess, FileNotFoundError):
+        return False
+    except (psutil.AccessDenied, OSError):
+        return True
 
 
 @contextmanager
@@ -97,10 +168,15 @@ def run_folder(parent: Path | None, on_cluster: bool, is_only: bool = True) -> I
     is_only : bool
         No other run has tasks in `parent`: what is there is left of one that was killed, and is ended.
         Else only that is ended of which nothing was heard for a while, on a cluster.
+
+    Raises
+    ------
+    ResourceError
+        Tasks of a run that was killed are still at work.
     """
     with suppress(OSError):
         if parent is not None:
-            _end_old_runs(parent, is_only)
+            end_old_runs(parent, is_only)
     folder = RunFolder(Path(parent or tempfile.gettempdir()).absolute() / f"{PREFIX}{secrets.token_hex(6)}")
     folder.path.mkdir(parents=True)
     try:
@@ -134,18 +210,9 @@ def _beating(path: Path) -> Iterator[None]:
         thread.join()
 
 
-def _end_old_runs(parent: Path, is_only: bool) -> None:
+def end_old_runs(parent: Path, is_only: bool) -> None:
+    """End what runs that were killed have left in a folder; see `run_folder`."""
     for path in parent.glob(f"{PREFIX}*"):
-        if is_only or _is_silent(path):
-            RunFolder(path).close()
-
-
-def _is_silent(path: Path) -> bool:
-    """Return whether nothing was heard of a run for long, by the clock of the file system that it is on."""
-    try:
-        last = (path / ALIVE).stat().st_mtime
-        with tempfile.NamedTemporaryFile(dir=path) as file:
-            now = os.stat(file.name).st_mtime
-    except OSError:
-        return False
-    return now - last > 2 * SILENCE_SECONDS
+        folder = RunFolder(path)
+        if is_only or folder.is_silent():
+            folder.end_old()

@@ -11,8 +11,9 @@ from riemaug.logs import carried
 from riemaug.parallel.attempt import Done, Failed, Outcome, Unfit
 from riemaug.parallel.engine import active_cluster
 from riemaug.parallel.failures import Failure, combined, poisoned
+from riemaug.parallel.gpus import on_a_gpu
 from riemaug.parallel.pool import Pool
-from riemaug.parallel.run_folder import run_folder
+from riemaug.parallel.run_folder import end_old_runs, run_folder
 from riemaug.parallel.threads import one_thread
 
 Task = TypeVar("Task")
@@ -74,7 +75,9 @@ def run_tasks(
     cluster, function = active_cluster(), carried(function)
     called = [name(task) if name else f"task {number + 1}" for number, task in enumerate(tasks)]
     if cluster is None and (num_jobs == 1 or len(tasks) == 1):
-        yield from _run_here(function, tasks, called)
+        if folder is not None and is_only_run:
+            end_old_runs(folder, is_only_run)  # an earlier run may have had workers
+        yield from _run_here(function, tasks, called, device)
         return
     jobs = min(num_jobs, len(tasks))
     # other runs of this machine would not know whether what lies there is in use
@@ -85,12 +88,12 @@ def run_tasks(
 
 
 def _run_here(
-    function: Callable[[Task], Result], tasks: Sequence[Task], names: Sequence[str]
+    function: Callable[[Task], Result], tasks: Sequence[Task], names: Sequence[str], device: str
 ) -> Iterator[Result]:
     failures: list[Failure] = []
     for task, called in zip(tasks, names, strict=True):
         try:
-            with one_thread():
+            with one_thread(), on_a_gpu(device):
                 result = function(task)
         except Exception as error:
             if stops_all(error):

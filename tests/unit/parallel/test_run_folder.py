@@ -3,6 +3,8 @@
 import os
 import pickle
 import socket
+import subprocess
+import sys
 import threading
 import time
 
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from riemaug.errors import ResourceError
 from riemaug.parallel import run_folder as module
 from riemaug.parallel.attempt import Attempt, Failed, Lost, Unfit, Unwanted
 from riemaug.parallel.run_folder import RunFolder, run_folder
@@ -66,6 +69,34 @@ def test_a_run_that_goes_on_waits_for_tasks_of_the_one_that_was_killed(tmp_path)
         thread.join()
         assert ended[0] <= begun
         assert not old.path.exists()
+
+
+@pytest.mark.parametrize("is_local", [True, False])
+def test_a_run_does_not_go_on_beside_tasks_of_the_one_that_was_killed(tmp_path, monkeypatch, is_local):
+    monkeypatch.setattr(module, "FAREWELL_SECONDS", 0.2)
+    old = RunFolder(tmp_path / ".tasks-0123456789ab")
+    old.path.mkdir()
+    if not is_local:
+        (old.path / "alive").write_text("7")
+    old.begin(0)  # by this process, which is there
+    for _ in range(2):
+        with pytest.raises(ResourceError, match="still at work"), run_folder(tmp_path, on_cluster=False):
+            pass
+    long_ago = time.time() - 3600
+    os.utime(old.path, (long_ago, long_ago))
+    with run_folder(tmp_path, on_cluster=False):
+        assert not old.path.exists()
+
+
+def test_a_process_of_this_machine_that_is_gone_is_not_waited_for(tmp_path):
+    old = RunFolder(tmp_path / ".tasks-0123456789ab")
+    old.path.mkdir()
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        (old.path / "0").write_text(f"{socket.gethostname()} {process.pid}\n")
+    begun = time.monotonic()
+    with run_folder(tmp_path, on_cluster=False):
+        assert not old.path.exists()
+    assert time.monotonic() - begun < 5
 
 
 def test_where_others_may_be_at_work_only_silent_runs_are_ended(tmp_path):

@@ -1,6 +1,7 @@
 import os
 import signal
 import time
+from contextlib import nullcontext
 
 import joblib
 import numpy as np
@@ -127,3 +128,12 @@ def test_ctrl_c_is_the_parents_alone_in_workers_that_others_started():
         assert list(run_tasks(interrupted_by_the_terminal, [0, 1, 2, 3], 2)) == [0, 1, 2, 3]
     finally:
         get_reusable_executor().shutdown(wait=True)
+
+
+def test_a_task_in_this_process_takes_a_free_gpu_as_well(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "riemaug.parallel.runner.on_a_gpu", lambda device: asked.append(device) or nullcontext()
+    )
+    assert list(run_tasks(square, [2, 3], 1, device="cuda")) == [4, 9]
+    assert asked == ["cuda", "cuda"]
