@@ -314,7 +314,7 @@ Device = Annotated[
 Jobs = Annotated[
     int | None,
     typer.Option(
-        help="Tasks worked on at once, most often classes; by default as many as pay and fit.",
+        help="Tasks worked on at once, most often classes; by default as many as pay and fit, of sample 1.",
         rich_help_panel=_RUN,
         show_default=False,
     ),

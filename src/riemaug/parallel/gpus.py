@@ -1,6 +1,7 @@
 """Which of several GPUs a task computes on: the one with the fewest, by locks that end with their holder."""
 
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -45,7 +46,8 @@ def leased(num_visible: int, folder: Path | None = None) -> Iterator[int]:
     """Give the number of a GPU: of those with the fewest leases the first; the lease ends with the block.
 
     Nobody waits: with more tasks than GPUs each gets a second task before any gets a third. A process
-    that is killed loses its lease.
+    that is killed loses its lease. Without locks, or where their folder is not this user's alone, the number
+    of the process decides.
 
     Parameters
     ----------
@@ -53,11 +55,10 @@ def leased(num_visible: int, folder: Path | None = None) -> Iterator[int]:
     folder : Path, optional
         Of the locks: by default one of this user and machine, so that runs know of each other.
     """
-    if fcntl is None:
+    place = folder or _lock_folder()
+    if fcntl is None or not _is_ours(place):
         yield os.getpid() % num_visible
         return
-    place = folder or _lock_folder()
-    place.mkdir(parents=True, exist_ok=True)
     descriptor, index = next(
         (held, index)
         for layer in count()
@@ -73,6 +74,17 @@ def leased(num_visible: int, folder: Path | None = None) -> Iterator[int]:
 def _lock_folder() -> Path:
     user = os.getuid() if hasattr(os, "getuid") else os.getlogin()
     return Path(tempfile.gettempdir()) / f"riemaug-gpus-{user}"
+
+
+def _is_ours(place: Path) -> bool:
+    """Return whether a folder, made if need be, is this user's alone; others may write to its parent."""
+    try:
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = place.lstat()
+    except OSError:
+        return False
+    is_private = not stat.S_IMODE(found.st_mode) & 0o022
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and is_private
 
 
 def _identity(index: int) -> str:

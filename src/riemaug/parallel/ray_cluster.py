@@ -39,10 +39,22 @@ class RayBackend(ClusterBackend):
         return int(ray.cluster_resources().get("CPU", 0))
 
     def for_device(self, device: str, num_jobs: int) -> "RayBackend":
-        """Return a back end that gives each task a GPU, or with more tasks than GPUs a share of one."""
+        """Return a back end that gives each task a GPU, or with more tasks than GPUs a share of one.
+
+        Raises
+        ------
+        InvalidInputError
+            The cluster has no GPU: Ray would wait for one for ever.
+        """
         if not device.startswith("cuda"):
             return RayBackend()
-        return RayBackend(min(1.0, max(1.0, ray.cluster_resources().get("GPU", 0.0)) / num_jobs))
+        num_gpus = ray.cluster_resources().get("GPU", 0.0)
+        if num_gpus == 0:
+            raise InvalidInputError(
+                f"--device {device} needs a Ray cluster with GPUs, this one tells of none: choose "
+                "--device cpu, or start its machines with --num-gpus"
+            )
+        return RayBackend(min(1.0, max(1.0, num_gpus) / num_jobs))
 
     def start_call(self) -> None:
         """Begin to look for ends of tasks."""
