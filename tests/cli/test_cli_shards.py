@@ -1,16 +1,19 @@
 """`riemaug sample --shards`: each kind is read by its own reader and holds what is written without shards."""
 
+import gzip
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_runs import leftovers, run_for_real
+from cli_runs import leftovers, run_for_real, write_digits
 
 import riemaug.run.sinks
 from riemaug.data import read_dataset
 from riemaug.data.manifest_files import find_manifest, manifest_rows
+from riemaug.run.samples_hash import samples_hash
 
+VAE_OF_FEW = ("--model", "vae", "--max-epochs", 3, "--per-class", 2)
 AMOUNT = ("--per-class", 10, "--seed", 3)
 
 
@@ -174,3 +177,46 @@ def test_copies_are_dropped_from_shards(cli, finished, digits, tmp_path):
     parts = [np.load(path)["images"] for path in sorted((tmp_path / "shards" / "shards").iterdir())]
     assert np.array_equal(np.concatenate(parts), files.samples)
     assert told(tmp_path / "shards") == told(tmp_path / "files")
+
+
+def test_a_class_with_the_sign_of_shards_in_its_name(cli, tmp_path):
+    data = write_digits(tmp_path / "data", {"C#": 3, "shards": 3})
+    out = tmp_path / "out"
+    assert cli("augment", data, out, *VAE_OF_FEW).code == 0
+    assert cli("report", out, "--real", data).code == 0
+    assert samples_hash(out) is not None
+    assert "holds shards" not in cli("evaluate", data, out, "--test", data).err
+    for kind in ("npz", "webdataset", "zarr"):
+        again = tmp_path / kind
+        assert cli("sample", out, again, "--per-class", 3, "--shards", kind, "--shard-size", 2).code == 0
+        assert cli("report", again, "--model", out, "--real", data).code == 0
+        assert samples_hash(again) is not None
+
+
+@pytest.mark.parametrize(
+    "keys", [["images", "../../other"], ["images", "images"], ["images", ""], ["file", "y"]]
+)
+def test_a_model_whose_arrays_have_impossible_names_is_refused(cli, tmp_path, keys):
+    generator = np.random.default_rng(0)
+    np.savez(tmp_path / "data.npz", X=generator.random((8, 4, 4, 4)), y=np.repeat([0, 1], 4))
+    model, other = tmp_path / "model", tmp_path / "other"
+    assert cli("fit", tmp_path / "data.npz", model, *VAE_OF_FEW[:-2]).code == 0
+    other.mkdir()
+    description = json.loads((model / "model.json").read_text())
+    description["sample_format"]["array_keys"] = keys
+    (model / "model.json").write_text(json.dumps(description))
+    refused = cli("sample", model, tmp_path / "out", "--per-class", 2, "--shards", "zarr")
+    assert refused.code == 2
+    assert other.is_dir()
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_shard_that_promises_more_than_its_samples_is_not_read(cli, finished, tmp_path):
+    out = tmp_path / "out"
+    assert cli("sample", finished, out, *AMOUNT, "--shards", "webdataset").code == 0
+    shard = out / "shards" / "none-000001.tar"
+    content = shard.read_bytes()
+    shard.write_bytes(gzip.compress(content))
+    assert cli("report", out, "--model", finished).code == 2
+    shard.write_bytes(content)
+    assert cli("report", out, "--model", finished).code == 0

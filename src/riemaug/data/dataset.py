@@ -170,12 +170,11 @@ class SampleFormat:
         if not isinstance(self.kind, str) or self.kind not in _SUFFIXES:
             raise InvalidInputError(f"a sample format has an impossible kind: {self.to_dict()}")
         keys = self.array_keys
-        keys_ok = isinstance(keys, tuple) and [type(key) for key in keys] == [str, str]
         rules = {
             "shape": self._is_shape(),
             "dtype": _is_real_dtype(self.dtype) and (self.kind != "volumes" or self.dtype in _NIFTI_DTYPES),
             "suffix and array_keys": self.suffix in _SUFFIXES[self.kind]
-            and (keys_ok if self.kind == "arrays" else keys is None),
+            and (_are_array_keys(keys) if self.kind == "arrays" else keys is None),
             "grey_as_rgb": self._is_flag(self.grey_as_rgb, is_coloured),
             "opaque_alpha": self._is_flag(self.opaque_alpha, has_alpha),
             "fit_shape": self.fit_shape is None or self._has_fit_shape(),
@@ -224,6 +223,15 @@ class SampleFormat:
 
 def _are_sides(shape: Iterable[object]) -> bool:
     return bool(shape) and all(type(side) is int and side > 0 for side in shape)
+
+
+def _are_array_keys(keys: object) -> bool:
+    """Tell whether these can name two arrays of a file: they become names of members, and of folders."""
+    if not isinstance(keys, tuple) or len(keys) != 2 or keys[0] == keys[1]:
+        return False
+    # what follows are parameters of numpy's writers, to which arrays are given by their names
+    taken = ("file", "allow_pickle")
+    return all(isinstance(key, str) and key.isidentifier() and key not in taken for key in keys)
 
 
 def _is_real_dtype(name: object) -> bool:

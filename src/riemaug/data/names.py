@@ -69,8 +69,8 @@ def _is_windows_name(name: str) -> bool:
     return not (stem in _DEVICES or name[-1] in ". " or _NOT_ON_WINDOWS & set(name))
 
 
-def file_inside(folder: Path, name: str) -> Path:
-    """Return where a file lies that a table in `folder` names.
+def file_inside(folder: Path, name: str, is_folder: bool = False) -> Path:
+    """Return where a file, or a folder that is read as one, lies that a table in `folder` names.
 
     Raises
     ------
@@ -81,6 +81,6 @@ def file_inside(folder: Path, name: str) -> Path:
     leaves = path.is_absolute() or ".." in path.parts or bool(PureWindowsPath(name).drive) or "\0" in name
     if leaves or not Path(os.path.realpath(folder / path)).is_relative_to(os.path.realpath(folder)):
         raise InvalidInputError("it lies outside of the folder")
-    if not os.path.isfile(folder / path):
+    if not (os.path.isdir if is_folder else os.path.isfile)(folder / path):
         raise InvalidInputError("it is no file, or missing")
     return folder / path

@@ -19,7 +19,7 @@ from riemaug.evaluation.sources import Source
 from riemaug.limits import Limits
 from riemaug.run.collect import SAMPLES_NAMES
 from riemaug.run.request import ReadOptions
-from riemaug.run.sample_names import SHARDS_FOLDER, ZARR_NAME
+from riemaug.run.sample_names import place_in_shard
 
 
 def read_real(path: Path, reading: ReadOptions, like: SampleFormat | None = None) -> Source:
@@ -84,10 +84,11 @@ def read_synthetic(path: Path, reading: ReadOptions, like: SampleFormat | None =
 
 def _check_no_shards(path: Path) -> None:
     """Refuse an output of shards: they are made for more samples than an evaluation holds in memory."""
-    found = next((path / name for name in (SHARDS_FOLDER, ZARR_NAME) if os.path.isdir(path / name)), None)
-    if found is not None and find_manifest(path) is not None:
+    manifest = find_manifest(path)
+    first = None if manifest is None else next(manifest_rows(manifest), None)
+    if first is not None and place_in_shard(first.file) is not None:
         raise InvalidInputError(
-            f"an evaluation reads files of single samples, one npz file or one table, {str(found)!r} holds "
+            f"an evaluation reads files of single samples, one npz file or one table, {str(path)!r} holds "
             "shards: draw from the model without --shards, as many samples as are to be trained on"
         )
 

@@ -28,9 +28,9 @@ from riemaug.run.columns import Rows, class_columns, has_columns, written_rows
 from riemaug.run.evaluation_file import not_of, read_evaluation, unchecked
 from riemaug.run.reporting import class_report
 from riemaug.run.run_file import model_folder, read_run, reading_of, training_set_of_run
+from riemaug.run.sample_names import place_in_shard
 from riemaug.run.samples_hash import samples_hash
 from riemaug.run.sampling import MOST_DISTANCES
-from riemaug.run.shard_samples import is_in_shard
 from riemaug.run.shown import SHOWN_PICTURES, ShownSamples, shown_arrays
 from riemaug.run.training_set import read_training_set
 from riemaug.run.workdir import RUN_NAME
@@ -272,7 +272,7 @@ class _Source:
     def _rows(self) -> Rows | None:
         """All synthetic rows of a table, as the manifest lists them; None of other data."""
         fmt = self.generators.sample_format
-        if not has_columns(fmt) or not self.rows or is_in_shard(self.rows[0].file):
+        if not has_columns(fmt) or not self.rows or place_in_shard(self.rows[0].file) is not None:
             return None
         rows = written_rows(self.request.out, fmt)
         if len(rows) != len(self.rows):

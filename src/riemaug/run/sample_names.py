@@ -2,15 +2,16 @@
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
-from riemaug.data import SampleFormat
+from riemaug.data import SampleFormat, file_inside
 from riemaug.data.writing import sample_name, stem_of
 
 ShardKind = Literal["npz", "webdataset", "parquet", "zarr"]
 SHARDS_FOLDER, ZARR_NAME = "shards", "synthetic.zarr"
 _SUFFIXES = {"npz": ".npz", "webdataset": ".tar", "parquet": ".parquet"}
-_UNSAFE = '/\\\0:*?"<>|'
+_UNSAFE = '/\\\0:*?"<>|#'
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,23 @@ class SampleNames:
     def key(self, number: int) -> str:
         """Return the WebDataset key of a sample: what precedes the first dot."""
         return f"{safe_stem(self.class_name).replace('.', '_')}-{number + 1:06d}"
+
+
+def place_in_shard(name: str) -> tuple[str, str] | None:
+    """Return the path of the shard and the place in it that a manifest's name tells; None of other names.
+
+    A class, and so its folder and its files, may have the sign `#` in its name.
+    """
+    shard, sign, place = name.rpartition("#")
+    is_shard = shard == ZARR_NAME or (
+        shard.startswith(f"{SHARDS_FOLDER}/") and shard.endswith(tuple(_SUFFIXES.values()))
+    )
+    return (shard, place) if sign and is_shard else None
+
+
+def path_inside(out: Path, name: str) -> Path:
+    """Return where a file of samples, or a Zarr store, lies that a manifest names; as `file_inside`."""
+    return file_inside(out, name, is_folder=name == ZARR_NAME)
 
 
 def safe_stem(class_name: str) -> str:

@@ -4,9 +4,9 @@ import hashlib
 import os
 from pathlib import Path
 
-from riemaug.data import file_inside
 from riemaug.data.manifest_files import find_manifest, manifest_rows
 from riemaug.run.collect import SAMPLES_NAMES
+from riemaug.run.sample_names import path_inside, place_in_shard
 
 
 def samples_hash(path: Path) -> str | None:
@@ -30,9 +30,10 @@ def samples_hash(path: Path) -> str | None:
             return None
         total, last = hashlib.sha256(), ""
         for row in manifest_rows(manifest):
-            name = row.file.partition("#")[0]  # of a shard, which holds several
+            shard = place_in_shard(row.file)  # which holds several
+            name = row.file if shard is None else shard[0]
             if name != last:
-                total.update(f"{name}\0{_hash_of(file_inside(path, name))}\n".encode())
+                total.update(f"{name}\0{_hash_of(path_inside(path, name))}\n".encode())
             last = name
     except (OSError, ValueError):  # a name in the manifest may be impossible, or lead elsewhere
         return None

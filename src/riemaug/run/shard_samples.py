@@ -1,6 +1,7 @@
-"""Single samples read back from shards, by the names that the manifest has for them."""
+"""Single samples read back from shards, anybody's ones, by the names that the manifest has for them."""
 
 import io
+import math
 import tarfile
 from functools import lru_cache
 from pathlib import Path
@@ -8,26 +9,29 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Shaped
 
+from riemaug.data import SampleFormat
+from riemaug.data.npz_file import check_contents, load_members, read_members
 from riemaug.errors import InvalidInputError
+from riemaug.limits import DEFAULT_LIMITS
 from riemaug.run.sample_names import ZARR_NAME
 from riemaug.run.zarr_store import load_zarr
 
-
-def is_in_shard(name: str) -> bool:
-    """Tell whether a manifest's name is of a sample within a shard."""
-    return "#" in name
+MOST_OF_A_HEADER = 2**20
+"""Bytes that a file of one sample may take beside its values."""
 
 
-def member_of_tar(path: Path, member: str) -> io.BytesIO:
-    """Return a member of a WebDataset shard; KeyError or tarfile.TarError if it is not there."""
-    with tarfile.open(path) as tar:
-        file = tar.extractfile(member)
-        if file is None:
-            raise KeyError(member)
+def member_of_tar(path: Path, member: str, fmt: SampleFormat) -> io.BytesIO:
+    """Return a member of a WebDataset shard; KeyError, ValueError or tarfile.TarError if that is none."""
+    most = 2 * math.prod(fmt.sample_shape) * np.dtype(fmt.dtype).itemsize + MOST_OF_A_HEADER
+    with tarfile.open(path, "r:") as tar:  # as we write it: not compressed
+        entry = tar.getmember(member)
+        file = tar.extractfile(entry) if entry.isfile() else None
+        if file is None or entry.size > most:
+            raise ValueError(f"{member} is no file of one sample")
         return io.BytesIO(file.read())
 
 
-def row_of_shard(path: Path, key: str, row: int) -> Shaped[np.ndarray, "..."]:
+def row_of_shard(path: Path, key: str, row: int, fmt: SampleFormat) -> Shaped[np.ndarray, "..."]:
     """Return a row of an npz shard or of a Zarr store.
 
     Parameters
@@ -36,21 +40,35 @@ def row_of_shard(path: Path, key: str, row: int) -> Shaped[np.ndarray, "..."]:
     key : str
         Name of the array of samples.
     row : int
+    fmt : SampleFormat
+        Of the samples.
 
     Raises
     ------
     InvalidInputError
-        The row is not there, or the file is damaged.
+        The row is not there, or the file is damaged or no shard of such samples.
     """
     try:
         if path.name == ZARR_NAME:
-            return np.asarray(load_zarr().open_group(path, mode="r")[key][row])
-        return _npz_rows(path, key)[row]
-    except (OSError, ValueError, KeyError, IndexError) as error:
+            return _zarr_row(path, key, row, fmt)
+        changed = path.stat()
+        return _npz_rows(path, key, changed.st_mtime_ns, changed.st_size)[row]
+    except (OSError, ValueError, TypeError, KeyError, IndexError) as error:
         raise InvalidInputError(str(error)) from None
 
 
+def _zarr_row(path: Path, key: str, row: int, fmt: SampleFormat) -> Shaped[np.ndarray, "..."]:
+    # format 2 is not what we write, and names codecs of which one runs code
+    array = load_zarr().open_group(path, mode="r", zarr_format=3)[key]
+    told = (array.shape[1:], array.chunks, array.dtype.name)
+    if told != (fmt.sample_shape, (1, *fmt.sample_shape), fmt.dtype):
+        raise ValueError(f"{key} has samples of another shape or dtype, or several in a chunk")
+    return np.asarray(array[row])
+
+
 @lru_cache(maxsize=1)
-def _npz_rows(path: Path, key: str) -> np.ndarray:
-    with np.load(path, allow_pickle=False) as arrays:
-        return arrays[key]
+def _npz_rows(path: Path, key: str, modified: int, size: int) -> np.ndarray:
+    """Return an array of a file, read once as long as the file is the same."""
+    wanted = {key: read_members(path)[key]}
+    check_contents(path, wanted, DEFAULT_LIMITS)
+    return load_members(path, wanted)[key]

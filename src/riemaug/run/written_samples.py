@@ -19,7 +19,8 @@ from riemaug.data.stack_files import read_stack
 from riemaug.errors import InvalidInputError
 from riemaug.limits import Limits
 from riemaug.run.collect import SAMPLES_NAME
-from riemaug.run.shard_samples import is_in_shard, member_of_tar, row_of_shard
+from riemaug.run.sample_names import path_inside, place_in_shard
+from riemaug.run.shard_samples import member_of_tar, row_of_shard
 from riemaug.run.sinks import DEFAULT_KEYS
 
 
@@ -43,23 +44,24 @@ def written_samples(
     """
     if not names or fmt.kind == "table":  # rows of a table are no pictures
         return np.empty((0, *fmt.model_shape), np.float32)
-    if is_in_shard(names[0]):
+    if place_in_shard(names[0]) is not None:
         return scaler.transform(np.stack([_from_shard(out, name, fmt) for name in names]))
     samples = _rows_of(out, names, fmt) if fmt.kind == "arrays" else _files_of(out, names, fmt)
     return scaler.transform(samples)
 
 
 def _from_shard(out: Path, name: str, fmt: SampleFormat) -> Shaped[np.ndarray, "..."]:
-    shard, _, place = name.partition("#")
     try:
-        path = file_inside(out, shard)
+        shard, place = place_in_shard(name) or ("", "")
+        path = path_inside(out, shard)
         if path.suffix == ".tar":
             with tempfile.TemporaryDirectory() as folder:
                 member = Path(folder) / ("sample" + (fmt.suffix or ".npy"))
-                member.write_bytes(member_of_tar(path, place).read())
+                member.write_bytes(member_of_tar(path, place, fmt).read())
                 sample = _READERS[fmt.kind](member, fmt)
         else:
-            sample = _fitted(row_of_shard(path, (fmt.array_keys or DEFAULT_KEYS)[0], int(place)), fmt)
+            key = (fmt.array_keys or DEFAULT_KEYS)[0]
+            sample = _fitted(row_of_shard(path, key, int(place), fmt), fmt)
     except (InvalidInputError, OSError, KeyError, ValueError, tarfile.TarError) as error:
         raise _changed(name, error) from None
     if sample.shape != fmt.model_shape:

@@ -1,7 +1,6 @@
 """Samples as one Zarr store (format 3): an array of them with a chunk a sample, and one of their labels."""
 
 import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -67,7 +66,6 @@ def join_class_arrays(
         return
     counts = [count for _, count in parts]
     unfinished = parts[0][0].parent / path.name
-    shutil.rmtree(unfinished / keys[1], ignore_errors=True)
     group = zarr.open_group(store=unfinished, mode="a", zarr_format=3)
     group.attrs.update(attributes)
     if keys[0] not in group:
@@ -75,7 +73,8 @@ def join_class_arrays(
         group.create_array(keys[0], shape=shape, chunks=(1, *sample_shape), dtype=dtype)
     _move_chunks(parts, unfinished / keys[0])
     values = np.repeat(np.array(labels), counts)
-    array = group.create_array(keys[1], shape=values.shape, chunks=(max(len(values), 1),), dtype=values.dtype)
+    chunks = (max(len(values), 1),)
+    array = group.create_array(keys[1], shape=values.shape, chunks=chunks, dtype=values.dtype, overwrite=True)
     array[:] = values
     os.replace(unfinished, path)
 
