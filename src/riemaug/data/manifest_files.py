@@ -1,7 +1,7 @@
 """Which file of an output is its manifest: a CSV file up to 100,000 samples, a Parquet file above."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from itertools import islice
 from pathlib import Path
@@ -15,6 +15,8 @@ from riemaug.limits import DEFAULT_LIMITS, Limits
 CSV_MANIFEST, PARQUET_MANIFEST = "manifest.csv", "manifest.parquet"
 MOST_CSV_ROWS = 100_000
 _ROWS_AT_ONCE = 10_000
+_MOST_OF_A_ROW = 2**14
+"""Bytes; on average, as names of files have 4,096 at most."""
 _NUMBERS = {"seed": "int64", "log_density": "float64", "acceptance": "float64", "nearest_distance": "float64"}
 _NAMES = tuple(field.name for field in fields(ManifestRow))
 
@@ -62,11 +64,14 @@ def _schema(pa: Any) -> Any:
 
 def _parquet_rows(path: Path) -> Iterator[ManifestRow]:
     pa, parquet = _load_parquet()
+    texts = [name for name in MANIFEST_COLUMNS if name not in _NUMBERS]
     try:
-        with parquet.ParquetFile(path) as file:
-            if not file.schema_arrow.equals(_schema(pa)):
-                raise ValueError("it has other columns")
+        if not parquet.read_schema(path).equals(_schema(pa)):
+            raise ValueError("it has other columns")
+        with parquet.ParquetFile(path, read_dictionary=texts) as file:
+            _check_unpacked(file.metadata)
             for batch in file.iter_batches(_ROWS_AT_ONCE):
+                _check_texts([batch.column(name) for name in texts], batch.num_rows)
                 columns = [column.to_pylist() for column in batch.columns]
                 for cells in zip(*columns, strict=True):
                     yield ManifestRow(*cells)
@@ -74,6 +79,26 @@ def _parquet_rows(path: Path) -> Iterator[ManifestRow]:
         raise InvalidInputError(
             f"{str(path)!r} must be a manifest of riemaug, it is not ({error}): remake it"
         ) from None
+
+
+def _check_unpacked(metadata: Any) -> None:
+    """Refuse a file of which a part is larger unpacked than its rows can make it."""
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    if any(group.total_byte_size > _MOST_OF_A_ROW * max(group.num_rows, 1_000) for group in groups):
+        raise ValueError("it holds more than a manifest can")
+
+
+def _check_texts(columns: Sequence[Any], num_rows: int) -> None:
+    """Refuse texts that are stored once and stand in many rows, before they are there in each of them."""
+    import pyarrow.compute
+
+    compute: Any = pyarrow.compute  # its functions are made when it is imported
+    total = 0
+    for column in columns:
+        lengths = compute.binary_length(column.dictionary)
+        total += compute.sum(lengths.take(column.indices)).as_py() or 0
+    if total > _MOST_OF_A_ROW * num_rows:
+        raise ValueError("its texts are longer than names are")
 
 
 def _load_parquet() -> tuple[Any, Any]:

@@ -1,6 +1,7 @@
 """Manifests of many samples: Parquet, the same rows, read part by part."""
 
 import dataclasses
+import resource
 
 import pytest
 
@@ -52,3 +53,20 @@ def test_without_pyarrow_one_line_before_anything(monkeypatch):
     manifest_files.check_manifest_package(100_000)
     with pytest.raises(InvalidInputError, match=r"100,000 samples is a Parquet file, which needs pyarrow"):
         manifest_files.check_manifest_package(100_001)
+
+
+def test_a_text_stored_once_and_standing_in_many_rows_is_refused_before_it_is_there(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    import pyarrow
+
+    path = tmp_path / "manifest.parquet"
+    write_parquet_manifest(path, iter(ROWS))
+    table = parquet.read_table(path)
+    long = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * 20_000), ["x" * 2**20])
+    repeated = pyarrow.concat_tables([table.slice(0, 1)] * 20_000)
+    parquet.write_table(repeated.set_column(0, "file", long), path, store_schema=False)
+    assert path.stat().st_size < 2**22
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(InvalidInputError, match="texts are longer than names are|more than a manifest can"):
+        list(manifest_rows(path))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300 * 1024
