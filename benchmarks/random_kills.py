@@ -2,7 +2,7 @@
 
     python benchmarks/random_kills.py --kills 200
 
-Each command runs to its end once, on a few of scikit-learn's digits. Then it is started again and again, and
+Each command runs to its end twice, on a few of scikit-learn's digits. Then it is started again and again, and
 killed after a random time, uniform over its length: the whole process group, the parent alone, or one of its
 workers. No file that it left may be half a file. Every third resumption is killed in its turn. In the end
 the command must have made the very bytes of the run that was not killed; of JSON files, all fields but times.
@@ -17,6 +17,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -33,6 +34,8 @@ from PIL import Image
 COMMANDS = ("augment", "fit", "sample", "study run")
 KILLED_AGAIN, TWO_JOBS = 1 / 3, 0.1
 LONGEST = 120.0
+RUNS_THROUGH = 2
+"""The first one may compile what later ones find in a cache; the shortest tells how long a run takes."""
 STUDY_CELL = "mnist_balanced@5/small-cnn/manifold_200/both"
 
 
@@ -176,11 +179,14 @@ class Bench:
         return ["augment", data, str(out), *own, "--include-real", "copy", *made, *common]
 
     def _run_through(self, command: str) -> None:
-        out, started = self.folder / command, time.monotonic()
-        code = _wait(fork(self.arguments(command, out), self.folder / "told"), LONGEST)
-        self.seconds[command] = time.monotonic() - started
-        if code != 0:
-            raise RuntimeError(f"{command} ended with {code}: {(self.folder / 'told').read_text()}")
+        out, self.seconds[command] = self.folder / command, LONGEST
+        for _ in range(RUNS_THROUGH):
+            shutil.rmtree(out, ignore_errors=True)
+            started = time.monotonic()
+            code = _wait(fork(self.arguments(command, out), self.folder / "told"), LONGEST)
+            self.seconds[command] = min(self.seconds[command], time.monotonic() - started)
+            if code != 0:
+                raise RuntimeError(f"{command} ended with {code}: {(self.folder / 'told').read_text()}")
         self.whole[command] = contents(out)
 
     def trial(self, number: int) -> Trial:
