@@ -1,11 +1,13 @@
 """Files that appear whole or not at all: written beside their place, then moved there in one step."""
 
+import ctypes
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from pathlib import Path
 
 _LONGEST_KEPT_SUFFIX = 16
@@ -45,13 +47,34 @@ def flush_file_system(folder: str | os.PathLike[str]) -> None:
     """Return once all that was written to the file system of `folder` is on the disk.
 
     Where the system has no such call, the files of `folder` and below are flushed one by one.
+
+    Raises
+    ------
+    OSError
+        The folder is missing, or the disk did not take what was written.
     """
-    if hasattr(os, "sync"):
-        os.sync()
+    syncfs = _syncfs()
+    if syncfs is None:
+        for path in Path(folder).rglob("*"):
+            if path.is_file():
+                _flush_to_disk(path)
         return
-    for path in Path(folder).rglob("*"):
-        if path.is_file():
-            _flush_to_disk(path)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        if syncfs(descriptor) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code), os.fspath(folder))
+    finally:
+        os.close(descriptor)
+
+
+@cache
+def _syncfs() -> Callable[[int], int] | None:
+    """Return the call of Linux that flushes one file system and tells of errors; None elsewhere."""
+    try:
+        return ctypes.CDLL(None, use_errno=True).syncfs
+    except (OSError, TypeError, AttributeError):
+        return None
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +118,7 @@ class SampleColumns:
         )
 
 
-@dataclass(frozen=True)
+@dataclass
 class StretchFiles:
     """The records of one class in the working folder.
 
@@ -131,6 +131,7 @@ class StretchFiles:
 
     folder: Path
     index: int
+    _recorded: int | None = field(default=None, init=False)
 
     def _path(self, kind: str, number: int) -> Path:
         return self.folder / f"class-{self.index:04d}.{kind}-{number:06d}.npz"
@@ -142,12 +143,13 @@ class StretchFiles:
 
     def record(self, columns: SampleColumns, position: Position, state: State) -> None:
         """Note that the samples up to a position are written; to be called when they are on the disk."""
-        number = len(self.paths())
+        number = len(self.paths()) if self._recorded is None else self._recorded
         with atomic_path(self._path("state", number)) as temporary:
             np.savez(temporary, allow_pickle=False, **state)
         told = np.array(json.dumps(asdict(position)))
         with atomic_path(self._path("stretch", number)) as temporary:
             np.savez(temporary, allow_pickle=False, position=told, **columns.to_arrays())
+        self._recorded = number + 1  # the folder of many stretches is not listed for each
         if number:
             self._path("state", number - 1).unlink(missing_ok=True)
 
