@@ -220,3 +220,13 @@ def test_a_shard_that_promises_more_than_its_samples_is_not_read(cli, finished, 
     assert cli("report", out, "--model", finished).code == 2
     shard.write_bytes(content)
     assert cli("report", out, "--model", finished).code == 0
+
+
+@pytest.mark.parametrize("kind", ["npz", "webdataset", "zarr"])
+def test_the_estimate_of_the_disk_knows_what_a_shard_takes(cli, finished, tmp_path, kind):
+    options = ["--per-class", 300, "--seed", 3, "--shards", kind, "--shard-size", 100]
+    told = json.loads(cli("sample", finished, tmp_path / "out", *options, "--dry-run", "--json").out)
+    assert cli("sample", finished, tmp_path / "out", *options).code == 0
+    places = [path for name in ("shards", "synthetic.zarr") for path in (tmp_path / "out" / name).rglob("*")]
+    taken = sum(512 * path.stat().st_blocks for path in places if path.is_file())
+    assert taken < told["disk_bytes"] < 6 * taken

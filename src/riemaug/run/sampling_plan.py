@@ -11,12 +11,15 @@ from riemaug.data.table_dtypes import load_parquet
 from riemaug.errors import InvalidInputError
 from riemaug.parallel import num_workers
 from riemaug.run.estimate import drawing_memory, drawing_seconds
-from riemaug.run.plan import check_disk, disk_bytes, new_counts
+from riemaug.run.plan import DISK_BLOCK, FILE_OVERHEAD, ROW_BYTES, check_disk, disk_bytes, new_counts
 from riemaug.run.request import SampleRequest
 from riemaug.run.sample_names import ShardKind
 from riemaug.run.workdir import check_out
 from riemaug.run.zarr_store import load_zarr
 from riemaug.serialization import FittedGenerators, load_generators
+
+TAR_BLOCK = 512
+"""Bytes of a header in a tar file, and of what the content of a member is filled up to."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +62,22 @@ def check_shards(kind: ShardKind | None, fmt: SampleFormat) -> None:
         load_zarr()
 
 
+def shard_bytes(count: int, fmt: SampleFormat, kind: ShardKind, shard_size: int) -> float:
+    """Return an upper estimate of what `count` samples in shards take on the disk while they are made."""
+    pixels = math.prod(fmt.shape) * np.dtype(fmt.dtype).itemsize
+    if kind == "webdataset":  # three members a sample: itself, its class twice
+        sample = _whole(1.1 * pixels + FILE_OVERHEAD, TAR_BLOCK) + TAR_BLOCK + 2 * (TAR_BLOCK + TAR_BLOCK)
+        return float(count) * (sample + ROW_BYTES)
+    if kind == "zarr":  # a file a sample
+        return float(count) * (_whole(1.1 * pixels, DISK_BLOCK) + ROW_BYTES)
+    collected = min(count, shard_size) * pixels  # before they are packed
+    return float(count) * (1.1 * pixels + ROW_BYTES) + collected
+
+
+def _whole(num_bytes: float, block: int) -> int:
+    return math.ceil(num_bytes / block) * block
+
+
 def plan_sample(request: SampleRequest) -> SamplingPlan:
     """Return what the job will do; nothing is written.
 
@@ -79,7 +98,10 @@ def plan_sample(request: SampleRequest) -> SamplingPlan:
     counts = new_counts(request.amount, generators.class_sizes)
     check_shards(request.shards, fmt)
     check_manifest_package(sum(counts))
-    needed = disk_bytes(sum(counts), fmt)
+    if request.shards is None:
+        needed = disk_bytes(sum(counts), fmt)
+    else:
+        needed = shard_bytes(sum(counts), fmt, request.shards, request.shard_size)
     check_disk(request.out, needed)
     num_jobs = min(request.run.jobs or num_workers() or 1, len(counts))
     sample_bytes = math.prod(fmt.shape) * np.dtype(fmt.dtype).itemsize
