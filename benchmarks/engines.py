@@ -168,7 +168,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--engines", nargs="+", default=list(ENGINES), choices=list(ENGINES))
     parser.add_argument("--repeats", type=int, default=2)
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=200)
     parser.add_argument("--out", type=Path, default=RESULTS)
     chosen = parser.parse_args()
     found = measure(chosen.engines, chosen.repeats, chosen.epochs)
