@@ -387,6 +387,7 @@ def test_python_m_is_the_same_command(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_installed_command_ends_the_same_way(tmp_path):
     assert EXECUTABLE.is_file()
     refused = run_for_real("augment", tmp_path / "missing", tmp_path / "out")

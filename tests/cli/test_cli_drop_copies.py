@@ -133,6 +133,7 @@ def test_a_killed_run_resumes_to_the_same_bytes(digits, tmp_path, jobs):
     assert leftovers(out) == []
 
 
+@pytest.mark.slow
 class TestAugment:
     COMMAND = ("--max-epochs", 15, "--per-class", 12, "--jobs", 1, "--drop-copies")
 

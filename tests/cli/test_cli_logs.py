@@ -37,6 +37,7 @@ def logged(digits, tmp_path_factory) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_the_log_tells_the_run_from_its_command_to_its_end(logged):
     told = read_log(logged)
     first, plan, last = told[0], told[1], told[-1]
@@ -52,6 +53,7 @@ def test_the_log_tells_the_run_from_its_command_to_its_end(logged):
     assert set(run_json(logged)["notes"]) <= set(notes)
 
 
+@pytest.mark.slow
 def test_each_class_tells_of_its_training_and_its_samples_from_its_worker(logged):
     told, parent = read_log(logged), read_log(logged)[0]["process"]
     for name in ("none", "one"):
@@ -64,6 +66,7 @@ def test_each_class_tells_of_its_training_and_its_samples_from_its_worker(logged
         assert parent not in {record["process"] for record in (begun, fitted, drawn)}
 
 
+@pytest.mark.slow
 def test_run_json_tells_time_memory_and_processor(logged):
     run = run_json(logged)
     assert run["resumes"] == 0
@@ -76,6 +79,7 @@ def test_run_json_tells_time_memory_and_processor(logged):
     assert min(run["cpu_seconds"].values()) > 0
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_in_its_log_and_counts_its_seconds(cli, digits, finished, tmp_path):
     out = tmp_path / "out"
     command = ["augment", digits, out, "--seed", 3, "--factor", 2, "--max-epochs", 20_000, "--jobs", 1]
@@ -150,6 +154,7 @@ def test_at_debug_the_lines_go_to_stderr_too(cli, digits, tmp_path, where):
     assert logging.getLogger("riemaug").handlers == handlers
 
 
+@pytest.mark.slow
 def test_the_level_is_that_of_the_log_alone(cli, digits, logged, tmp_path):
     out = tmp_path / "out"
     done = cli("sample", logged, out, *AMOUNT, "--seed", 5, "--quiet", "--log-level", "error")

@@ -76,6 +76,7 @@ def test_new_volumes_lie_on_the_input_grid(cli: Command, scans: Path, tmp_path: 
     assert cli("inspect", out, "--json").document["samples"] == 6
 
 
+@pytest.mark.slow
 def test_a_model_folder_alone_writes_volumes(cli: Command, model: Path, tmp_path: Path):
     for name, batch in (("one", 256), ("two", 2)):
         out = tmp_path / name
