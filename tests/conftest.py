@@ -20,12 +20,14 @@ settings.register_profile("same", derandomize=True)
 settings.register_profile("new", derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
-_MANY_CASES = tuple(Path(__file__).parent / name for name in ("statistics", "numerics"))
+_MANY_CASES = tuple(
+    Path(__file__).parent / name for name in ("statistics", "numerics", "cli/test_cli_kill.py")
+)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave half the cases of laws and maps to `make test-long`: many metrics, dimensions and samplers each.
+    """Leave half the cases of laws, maps and kills to `make test-long`: many metrics, samplers, moments each.
 
     Which ones is as good as drawn by lot, and the same in each run, so that all kinds are in both halves.
     """
