@@ -49,6 +49,8 @@ def row_of_shard(path: Path, key: str, row: int, fmt: SampleFormat) -> Shaped[np
         The row is not there, or the file is damaged or no shard of such samples.
     """
     try:
+        if row < 0:
+            raise IndexError(f"there is no row {row}")
         if path.name == ZARR_NAME:
             return _zarr_row(path, key, row, fmt)
         changed = path.stat()
