@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from riemaug.cli import options
+from riemaug.cli import options, parsing
 from riemaug.cli.choices import check_value, completing
 from riemaug.errors import InvalidInputError
 
@@ -295,7 +295,7 @@ def _request(chosen: dict[str, Any]) -> Any:
 
     _check_choices(chosen)
     model = {name: chosen[name] for name in MODEL_OPTIONS if chosen[name] is not None}
-    return options.build(
+    return parsing.build(
         EvaluateRequest,
         data=chosen["real"],
         synthetic=chosen["synthetic"],
@@ -304,8 +304,8 @@ def _request(chosen: dict[str, Any]) -> Any:
         out=chosen["out"],
         reading=_reading(chosen),
         evaluation=_evaluation(chosen),
-        generator=options.build(GeneratorConfig, **model),
-        sampling=options.build(SamplingConfig, sampler=chosen["sampler"]),
+        generator=parsing.build(GeneratorConfig, **model),
+        sampling=parsing.build(SamplingConfig, sampler=chosen["sampler"]),
         log_level=chosen["log_level"],
         command=command_line(),
     )
@@ -328,11 +328,11 @@ def _reading(chosen: dict[str, Any]) -> Any:
     from riemaug.limits import parse_limits
     from riemaug.run.request import ReadOptions
 
-    return options.build(
+    return parsing.build(
         ReadOptions,
-        resize=options.parse_size(chosen["resize"]),
-        fit_shape=options.parse_fit_shape(chosen["fit_shape"]),
-        drop_columns=options.parse_columns(chosen["drop_columns"]),
+        resize=parsing.parse_size(chosen["resize"]),
+        fit_shape=parsing.parse_fit_shape(chosen["fit_shape"]),
+        drop_columns=parsing.parse_columns(chosen["drop_columns"]),
         limits=parse_limits(chosen["limit"] or (), chosen["follow_links"]),
         **{name: chosen[name] for name in PLAIN_READING},
     )
@@ -342,8 +342,8 @@ def _evaluation(chosen: dict[str, Any]) -> Any:
     from riemaug.config import Amount
     from riemaug.evaluation.settings import EvaluationConfig
 
-    amount = options.build(Amount, **{name: chosen[name] for name in ("per_class", "factor", "balance")})
-    return options.build(
+    amount = parsing.build(Amount, **{name: chosen[name] for name in ("per_class", "factor", "balance")})
+    return parsing.build(
         EvaluationConfig,
         classifiers=tuple(chosen["classifier"] or ()),
         trained_on=tuple(chosen["trained_on"]) if chosen["trained_on"] else None,

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from riemaug.cli import options
+from riemaug.cli import options, parsing
 from riemaug.cli.text import printable
 
 
@@ -40,16 +40,16 @@ def inspect(
 
     summary = summarise(
         path,
-        resize=options.parse_size(resize),
+        resize=parsing.parse_size(resize),
         pad=pad,
         crop=crop,
-        fit_shape=options.parse_fit_shape(fit_shape),
+        fit_shape=parsing.parse_fit_shape(fit_shape),
         skip_bad=skip_bad,
         group_from=group_from,
         resample=resample,
         bids_suffix=bids_suffix,
         label_from=label_from,
-        drop_columns=options.parse_columns(drop_columns),
+        drop_columns=parsing.parse_columns(drop_columns),
         limits=parse_limits(limit or (), follow_links),
     )
     if json:

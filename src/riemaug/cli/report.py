@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from riemaug.cli import options
+from riemaug.cli import options, parsing
 from riemaug.cli.text import printable
 
 
@@ -57,7 +57,7 @@ def report(
     from riemaug.limits import parse_limits
     from riemaug.run.remake import RemakeRequest, remake_report
 
-    request = options.build(
+    request = parsing.build(
         RemakeRequest,
         out=out,
         real=real,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from riemaug.cli import options
+from riemaug.cli import parsing
 from riemaug.errors import InvalidInputError
 
 
@@ -42,15 +42,15 @@ def request(kind: type, chosen: Mapping[str, Any], **more: Any) -> Any:
             "Python, to riemaug.Augmentor"
         )
     parsers = {
-        "resize": options.parse_size,
-        "fit_shape": options.parse_fit_shape,
-        "drop_columns": options.parse_columns,
+        "resize": parsing.parse_size,
+        "fit_shape": parsing.parse_fit_shape,
+        "drop_columns": parsing.parse_columns,
     }
     parsed = {name: parsers[name](value) if name in parsers else value for name, value in chosen.items()}
     parsed["limits"] = parse_limits(chosen.get("limit") or (), chosen.get("follow_links", False))
     made = {name: _part(part, parsed) for name, part in parts.items() if name in kind.model_fields}  # type: ignore[attr-defined]
-    return options.build(kind, **made, command=command_line(), **more)
+    return parsing.build(kind, **made, command=command_line(), **more)
 
 
 def _part(kind: Any, values: Mapping[str, Any]) -> Any:
-    return options.build(kind, **{name: values[name] for name in kind.model_fields if name in values})
+    return parsing.build(kind, **{name: values[name] for name in kind.model_fields if name in values})

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from riemaug.cli import options
+from riemaug.cli import options, parsing
 from riemaug.cli.choices import completing
 from riemaug.errors import InvalidInputError
 
@@ -90,7 +90,7 @@ def split(
     from riemaug.limits import parse_limits
     from riemaug.run.split import SplitRequest, carry_out, plan_split
 
-    request = options.build(
+    request = parsing.build(
         SplitRequest,
         data=data,
         out=out,
@@ -99,7 +99,7 @@ def split(
         test=parse_share("--test", test),
         group_from=group_from,
         label_from=label_from,
-        drop_columns=options.parse_columns(drop_columns),
+        drop_columns=parsing.parse_columns(drop_columns),
         near_duplicates=near_duplicates,
         skip_bad=skip_bad,
         how="link" if link else "copy",
