@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from riemaug._version import __version__
 from riemaug.class_model import ClassModel
@@ -48,6 +48,7 @@ from riemaug.serialization import (
 
 MODEL_FILES = (WEIGHTS_NAME, DESCRIPTION_NAME)
 
+Request = TypeVar("Request", bound=FitRequest)
 Announce = Callable[[Plan], None]
 """Hears the plan before the first epoch: what will be done, with its cost."""
 
@@ -64,11 +65,7 @@ def fit(request: FitRequest, announce: Announce | None = None, listener: Listene
         A class could not be trained; the others' results are kept for `--resume`.
     """
     with RunRecord(request.run.log_level) as record:
-        with stage("plan"):
-            tell_request(request)
-            plan = plan_fit(request)
-            identity = identity_of(request, plan.fingerprint, __version__, plan.device)
-            tell_plan(plan)
+        plan, identity = _planned(request, plan_fit)
         if is_finished(request, identity):
             return nothing_left(request.out, request.out)
         with (
@@ -93,11 +90,7 @@ def augment(
 ) -> Outcome:
     """Fit, draw, write and report: the main job. Raises as `fit` does."""
     with RunRecord(request.run.log_level) as record:
-        with stage("plan"):
-            tell_request(request)
-            plan = plan_augment(request)
-            identity = identity_of(request, plan.fingerprint, __version__, plan.device)
-            tell_plan(plan)
+        plan, identity = _planned(request, plan_augment)
         if is_finished(request, identity):
             return nothing_left(request.out, request.out)
         with (
@@ -117,6 +110,16 @@ def augment(
                 _write_report(request, plan, sharing, generators, results, work, record, model_hash)
             _write_run_file(request, plan, sharing, generators, results, work, record, identity, model_hash)
         return Outcome(request.out, generators, tuple(results), record.seconds)
+
+
+def _planned(request: Request, planner: Callable[[Request], Plan]) -> tuple[Plan, dict[str, Any]]:
+    """Return the plan of a job and what decides its result, both told to the log."""
+    with stage("plan"):
+        tell_request(request)
+        plan = planner(request)
+        identity = identity_of(request, plan.fingerprint, __version__, plan.device)
+        tell_plan(plan)
+    return plan, identity
 
 
 def _write_samples(
