@@ -71,7 +71,7 @@ def test_run_json_tells_time_memory_and_processor(logged):
     run = run_json(logged)
     assert run["resumes"] == 0
     assert {"read", "plan", "classes", "save", "report"} <= run["stages"].keys()
-    assert sum(run["stages"].values()) == pytest.approx(run["seconds"], abs=0.3)
+    assert sum(run["stages"].values()) == pytest.approx(run["seconds"], abs=1)
     assert run["worker_processes"] in (1, 2)
     by_process = run["peak_memory_by_process_mb"]
     assert min(by_process.values()) > 50
@@ -115,12 +115,18 @@ def test_the_parts_of_a_resumed_run_are_summed(cli, digits, finished, tmp_path, 
         assert cli(*command).code == 1
     assert "No space left on device" in read_log(out)[-1]["message"]
     assert read_log(out)[-1]["level"] == "error"
-    (part,) = json.loads((out / ".riemaug" / "parts.json").read_text())
+    kept = out / ".riemaug" / "parts.json"
+    (part,) = json.loads(kept.read_text())
+    # as if it had taken long: what the rest takes may be less than the hundredths that run.json tells
+    part["seconds"] += 1000
+    part["stages"]["classes"] += 900
+    kept.write_text(json.dumps([part]))
     assert cli(*command, "--resume").code == 0
     run = run_json(out)
     assert run["resumes"] == 1
-    assert run["seconds"] > part["seconds"]
-    assert run["stages"]["classes"] > part["stages"]["classes"]
+    assert 1000 < run["seconds"] < 1060
+    assert 900 < run["stages"]["classes"] < 960
+    assert run["stages"]["report"] < 60
     assert leftovers(out) == []
 
 
