@@ -79,7 +79,7 @@ def _of_values(dataset: "Dataset") -> dict[str, Any]:
     return {
         "shape": "x".join(map(str, dataset.format.shape)),
         "dtype": dataset.format.dtype,
-        "range": f"{dataset.samples.min()} to {dataset.samples.max()}",
+        "range": "{} to {}".format(*dataset.value_range()),
     }
 
 

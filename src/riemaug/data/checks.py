@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64, Shaped
 
-from riemaug.data.blocks import row_blocks
+from riemaug.data.blocks import blocks_of, row_blocks
 from riemaug.data.listing import quote_some
 from riemaug.errors import InvalidInputError, ResourceError
 from riemaug.free_memory import free_memory
@@ -101,7 +101,7 @@ def check_variation(
 
 
 def _all_equal_to(samples: np.ndarray, value: np.ndarray) -> bool:
-    return all(bool((samples[rows] == value).all()) for rows in row_blocks(samples.shape))
+    return all(bool((block == value).all()) for block in blocks_of(samples))
 
 
 def find_oddities(
@@ -115,7 +115,7 @@ def find_oddities(
     rows_of: dict[bytes, list[int]] = defaultdict(list)
     constant: list[str] = []
     are_images = samples.ndim > 2
-    for row, sample in enumerate(samples):
+    for row, sample in enumerate(sample for block in blocks_of(samples) for sample in block):
         flat = np.ascontiguousarray(sample)
         rows_of[hashlib.blake2b(flat.data, digest_size=16).digest()].append(row)
         if are_images and (flat == flat.flat[0]).all():

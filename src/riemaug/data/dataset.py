@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Int64, Shaped
 
 from riemaug.data.bids_names import BidsNames
-from riemaug.data.blocks import row_blocks
+from riemaug.data.blocks import blocks_of
 from riemaug.data.channels import channel_axis, channel_count, has_alpha, is_coloured, num_channels
 from riemaug.data.grids import VolumeGrid
 from riemaug.data.table_layout import TableLayout
@@ -287,6 +287,11 @@ class Dataset:
         found = np.bincount(self.labels, minlength=len(self.class_names))
         return tuple(int(count) for count in found)
 
+    def value_range(self) -> tuple[Any, Any]:
+        """Return the smallest and the largest value, as numbers of the samples' dtype."""
+        ends = [(block.min(), block.max()) for block in blocks_of(self.samples)]
+        return min(low for low, _ in ends), max(high for _, high in ends)
+
     def fingerprint(self) -> str:
         """Return a SHA-256 (hex) of samples, labels, class names, dtype and grid; the same on any machine."""
         digest = hashlib.sha256()
@@ -296,8 +301,8 @@ class Dataset:
             head.append(replace(self.format, bids=None).to_dict())
         digest.update(json.dumps(head).encode())
         little = self.samples.dtype.newbyteorder("<")
-        for rows in row_blocks(self.samples.shape):
-            block = self.samples[rows].astype(little, order="C", copy=False)
+        for values in blocks_of(self.samples):
+            block = values.astype(little, order="C", copy=False)
             digest.update(np.ascontiguousarray(block).tobytes())
         digest.update(self.labels.astype("<i8").tobytes())
         return digest.hexdigest()

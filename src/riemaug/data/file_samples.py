@@ -13,6 +13,7 @@ from riemaug.data.checks import check_class_sizes
 from riemaug.data.dataset import SampleFormat
 from riemaug.data.listing import ListedFile, Listing, one_of
 from riemaug.data.resampling import resized
+from riemaug.data.scratch import SampleRows
 from riemaug.errors import InvalidInputError
 
 _MAX_THREADS = 8
@@ -136,8 +137,12 @@ def read_samples(
     load: Callable[[int], Shaped[np.ndarray, "..."]],
     most_values: int,
     skip_bad: bool,
+    fix: str,
 ) -> FileSamples:
     """Read the samples of a listing one after the other into one array, at the size that is modelled.
+
+    Each file is unpacked once. What memory does not hold of them lies on the disk, mapped; see
+    `riemaug.data.scratch`.
 
     Parameters
     ----------
@@ -149,22 +154,26 @@ def read_samples(
     most_values : int
         In one of the files, at its own size.
     skip_bad : bool
+    fix : str
+        What the user can do where there is no room for them.
 
     Raises
     ------
     InvalidInputError
         Files cannot be read and may not be skipped.
+    ResourceError
+        Neither memory nor the disk has room for them.
     """
     count = len(listing.files)
-    samples = np.empty((count, *fmt.model_shape), fmt.dtype)
+    samples = SampleRows((count, *fmt.model_shape), np.dtype(fmt.dtype), listing.kind, fix)
 
     def fill(row: int) -> None:
         values = load(row)
-        samples[row] = values if fmt.fit_shape is None else resized(values, fmt.fit_shape)
+        samples.put(row, values if fmt.fit_shape is None else resized(values, fmt.fit_shape))
 
     at_once = max(1, min(_MAX_THREADS, _VALUES_AT_ONCE // most_values))
     _, good, notes = sort_out(listing, of_each(fill, count, at_once), skip_bad)
-    return FileSamples(samples if len(good) == count else samples[good], good, fmt, tuple(notes))
+    return FileSamples(samples.finished(good), good, fmt, tuple(notes))
 
 
 def fit_notes(fmt: SampleFormat, what: str) -> list[str]:

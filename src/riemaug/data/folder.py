@@ -9,6 +9,7 @@ from pathlib import Path
 from riemaug.data.array_files import read_array_files
 from riemaug.data.bids import NO_BIDS, BidsOptions, bids_groups, is_bids, list_bids
 from riemaug.data.bids_names import Layout, laid_out
+from riemaug.data.blocks import forget_pages
 from riemaug.data.checks import check_variation, find_oddities
 from riemaug.data.dataset import Dataset, SampleFormat
 from riemaug.data.dicom_files import list_series, read_series_files
@@ -42,7 +43,11 @@ def read_folder(
     bids: BidsOptions = NO_BIDS,
     layout: Layout | None = None,
 ) -> Dataset:
-    """Read a folder of images or volumes; see `riemaug.data.read_dataset` for the rules and errors."""
+    """Read a folder of images or volumes; see `riemaug.data.read_dataset` for the rules and errors.
+
+    Headers are read first where they say enough, then each file once. Samples that memory does not hold
+    stay on the disk; see `riemaug.data.scratch`.
+    """
     size.check()
     listing = list_folder(root, bids, layout, size.limits)
     class_names = class_names_of(listing)
@@ -58,6 +63,7 @@ def read_folder(
     names = tuple(file.name for file in files)
     check_variation(found.samples, labels, class_names, listing.kind)
     oddities = find_oddities(found.samples, labels, class_names, names, listing.kind)
+    forget_pages(found.samples)
     return Dataset(
         samples=found.samples,
         labels=labels,

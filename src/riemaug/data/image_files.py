@@ -3,6 +3,7 @@
 import threading
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,9 @@ from riemaug.data.dataset import SampleFormat
 from riemaug.data.file_samples import FileSamples, fit_notes, names_of, of_each, sort_out
 from riemaug.data.images import DecodedImage, conversion_notes, decode_image
 from riemaug.data.listing import Listing
-from riemaug.data.sizes import CommonKind, SizeOptions, common_kind, stack_images, stored_size
-from riemaug.errors import InvalidInputError, ResourceError
-from riemaug.free_memory import free_memory
+from riemaug.data.scratch import ScratchFile, memory_for_samples
+from riemaug.data.sizes import FEWER, CommonKind, SizeOptions, common_kind, stack_images, stored_size
+from riemaug.errors import InvalidInputError
 from riemaug.limits import Limits
 
 _SAME_ASPECT = 0.01
@@ -29,7 +30,7 @@ def read_image_files(root: Path, listing: Listing, size: SizeOptions, skip_bad: 
         A file that cannot be read, pictures of several sizes or bit depths, or wishes that images cannot
         meet.
     ResourceError
-        They do not fit the memory.
+        Neither memory nor the disk has room for them.
     """
     size.check_axes(2, "images")
     size.check_no_grid("images")
@@ -52,25 +53,45 @@ def read_image_files(root: Path, listing: Listing, size: SizeOptions, skip_bad: 
     return FileSamples(samples, rows, fmt, (*notes, *size_notes, *fit_notes(fmt, "images")))
 
 
+class _KeptPictures:
+    """Decoded pictures: in memory as long as there is room for them, the others in a file. For threads."""
+
+    def __init__(self) -> None:
+        self._room, self._taken, self._lock = memory_for_samples(), 0, threading.Lock()
+        self._file: ScratchFile | None = None
+        self._begins: dict[int, int] = {}
+
+    def keep(self, row: int, image: DecodedImage) -> DecodedImage:
+        """Return the picture, or where there is no room for it one that only has its shape and dtype."""
+        pixels = image.pixels
+        with self._lock:
+            self._taken += pixels.nbytes
+            if self._taken <= self._room:
+                return image
+            if self._file is None:
+                self._file = ScratchFile("images", FEWER)
+            begin = self._begins[row] = self._file.reserve(pixels.nbytes)
+        self._file.write(begin, pixels)
+        return replace(image, pixels=np.broadcast_to(np.zeros((), pixels.dtype), pixels.shape))
+
+    def bring_back(self, pictures: list[DecodedImage | InvalidInputError]) -> None:
+        """Put the pixels of those that lie in the file in their places, mapped."""
+        for row, begin in self._begins.items():
+            image = pictures[row]
+            assert isinstance(image, DecodedImage)
+            assert self._file is not None
+            pixels = self._file.mapped(image.pixels.shape, image.pixels.dtype, begin)
+            pictures[row] = replace(image, pixels=pixels)
+
+
 def _decoded(
     paths: Sequence[Path], resize: tuple[int, int] | None, limits: Limits
 ) -> list[DecodedImage | InvalidInputError]:
-    """Decode pictures as long as there is memory for them: each may be small, and there may be many."""
-    free, taken, lock = free_memory(), 0, threading.Lock()
-
-    def decode(row: int) -> DecodedImage:
-        nonlocal taken
-        image = decode_image(paths[row], resize, limits)
-        with lock:
-            taken += image.pixels.nbytes
-        if taken > free:
-            raise ResourceError(
-                f"the images need more than the {free / 2**30:.3g} GiB of memory that are free: give --resize"
-                " HxW, or fewer images"
-            )
-        return image
-
-    return of_each(decode, len(paths))
+    """Decode pictures, each once: what is in them says how all are to be read."""
+    kept = _KeptPictures()
+    pictures = of_each(lambda row: kept.keep(row, decode_image(paths[row], resize, limits)), len(paths))
+    kept.bring_back(pictures)
+    return pictures
 
 
 def _resize_notes(images: Sequence[DecodedImage], resize: tuple[int, int] | None) -> list[str]:

@@ -24,6 +24,10 @@ from riemaug.data.listing import Listing
 from riemaug.data.sizes import SizeOptions
 from riemaug.errors import InvalidInputError
 
+_COPIES = 2
+"""Of a sample at its own size, while it is read."""
+_SMALLER = "make them smaller"
+
 
 @dataclass(frozen=True)
 class PlainHeader:
@@ -84,10 +88,10 @@ def read_plain_files(
         header = _common_header(headers, names, kind.what)
         size.check_plain(len(header.shape), kind.what)
         fmt = kind.format(header.shape, header.dtype, fit_shape_for(size.fit_shape, header.shape))
-        needed = len(names) * math.prod(fmt.model_shape) * header.dtype.itemsize
-        check_memory(needed, kind.what, "give --fit-shape, or fewer of them")
         most = math.prod(fmt.shape)
-        read = read_samples(part, fmt, lambda row: kind.load(root / names[row]), most, skip_bad)
+        check_memory(_COPIES * most * header.dtype.itemsize, f"values of one of the {kind.what}", _SMALLER)
+        fix = "give --fit-shape, or fewer of them"
+        read = read_samples(part, fmt, lambda row: kind.load(root / names[row]), most, skip_bad, fix)
     converted = conversion_notes(item for header in headers for item in header.conversions)
     read = replace(read, notes=(*converted, *read.notes, *fit_notes(fmt, kind.what)))
     return read.within(rows, notes)

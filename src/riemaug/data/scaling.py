@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float32, Shaped
 
-from riemaug.data.blocks import row_blocks
+from riemaug.data.blocks import blocks_of, row_blocks
 from riemaug.errors import InvalidInputError
 
 OUTLIER_SHARE = 1e-4
@@ -156,9 +156,10 @@ class RangeScaler:
 
 def is_binary(samples: Shaped[np.ndarray, "n ..."]) -> bool:
     """Return whether each feature has at most two values, its smallest and its largest one."""
-    low, high = samples.min(0), samples.max(0)
-    blocks = (samples[rows] for rows in row_blocks(samples.shape))
-    return all(bool(((block == low) | (block == high)).all()) for block in blocks)
+    low = high = samples[0]
+    for block in blocks_of(samples):
+        low, high = np.minimum(low, block.min(0)), np.maximum(high, block.max(0))
+    return all(bool(((block == low) | (block == high)).all()) for block in blocks_of(samples))
 
 
 def _is_range_of(low: np.ndarray, high: np.ndarray, dtype: np.dtype) -> bool:
@@ -175,9 +176,7 @@ def _check_fittable(samples: np.ndarray) -> None:
         raise InvalidInputError(f"a scaler needs at least one value, got an array of shape {samples.shape}")
     if samples.dtype.kind not in "biuf":
         raise InvalidInputError(f"a scaler takes real numbers, got {samples.dtype}")
-    if samples.dtype.kind == "f" and not all(
-        np.isfinite(samples[rows]).all() for rows in row_blocks(samples.shape)
-    ):
+    if samples.dtype.kind == "f" and not all(np.isfinite(block).all() for block in blocks_of(samples)):
         raise InvalidInputError("a scaler takes finite numbers, some are NaN or infinite")
 
 
@@ -199,8 +198,8 @@ def _range_without_outliers(samples: np.ndarray) -> tuple[Any, Any, int]:
 def _ends(samples: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the `count` smallest and the `count` largest values, each in rising order."""
     lowest = highest = np.empty(0, samples.dtype)
-    for rows in row_blocks(samples.shape):
-        block = samples[rows].ravel()
+    for rows in blocks_of(samples):
+        block = rows.ravel()
         for_low, for_high = np.concatenate([lowest, block]), np.concatenate([highest, block])
         lowest = np.partition(for_low, min(count, len(for_low)) - 1)[:count]
         highest = np.partition(for_high, max(len(for_high) - count, 0))[-count:]

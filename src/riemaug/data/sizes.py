@@ -8,11 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Shaped
 
+from riemaug.data.blocks import FORGOTTEN_AFTER, forget_pages
 from riemaug.data.channels import channel_axis, channel_count, with_channels
 from riemaug.data.checks import check_memory
 from riemaug.data.images import DecodedImage
+from riemaug.data.scratch import SampleRows
 from riemaug.errors import InvalidInputError
 from riemaug.limits import DEFAULT_LIMITS, Limits
+
+FEWER = "give --resize HxW, or fewer images"
+_COPIES = 2
+"""Of a picture, while it is brought to its size."""
 
 
 @dataclass(frozen=True)
@@ -207,7 +213,7 @@ def stack_images(
     InvalidInputError
         Sizes differ and neither `pad` nor `crop` is asked for.
     ResourceError
-        The array does not fit the memory that is free.
+        One picture does not fit the memory that is free, or all of them neither memory nor the disk.
     """
     sizes = Counter((image.pixels.shape[0], image.pixels.shape[1]) for image in images)
     if len(sizes) > 1 and not (pad or crop):
@@ -216,12 +222,13 @@ def stack_images(
     size = (choose(height for height, _ in sizes), choose(width for _, width in sizes))
     shape = (len(images), *size, *channel_axis(channels))
     dtype = images[0].pixels.dtype
-    check_memory(math.prod(shape) * dtype.itemsize, "images", "give --resize HxW, or fewer images")
+    check_memory(_COPIES * math.prod(shape[1:]) * dtype.itemsize, "pixels of one image", "give --resize HxW")
     fill = _most_common_corner(images, channels) if len(sizes) > 1 and pad else None
-    samples = np.empty(shape, dtype)
-    for row, image in enumerate(_taken_from(images)):
-        samples[row] = _fit_centre(with_channels(image.pixels, channels), size, fill)
-    return samples, [_fitted_note(len(sizes), size, fill)] if len(sizes) > 1 else []
+    samples = SampleRows(shape, dtype, "images", FEWER)
+    for row, pixels in enumerate(_taken_from(images)):
+        samples.put(row, _fit_centre(with_channels(pixels, channels), size, fill))
+    stacked = samples.finished(range(shape[0]))
+    return stacked, [_fitted_note(len(sizes), size, fill)] if len(sizes) > 1 else []
 
 
 def stored_size(images: Sequence[DecodedImage]) -> tuple[int, int]:
@@ -238,10 +245,16 @@ def stored_size(images: Sequence[DecodedImage]) -> tuple[int, int]:
     return next(iter(sizes))
 
 
-def _taken_from(images: list[DecodedImage]) -> Iterator[DecodedImage]:
+def _taken_from(images: list[DecodedImage]) -> Iterator[Shaped[np.ndarray, "H W ..."]]:
     images.reverse()
+    read = 0
     while images:
-        yield images.pop()
+        pixels = images.pop().pixels
+        yield pixels
+        read += pixels.nbytes
+        if read > FORGOTTEN_AFTER:
+            forget_pages(pixels)
+            read = 0
 
 
 def _unequal_sizes(sizes: Counter[tuple[int, int]]) -> InvalidInputError:

@@ -75,7 +75,7 @@ def read_volumes(
     names = names_of(listing)
     common = common_grid(headers, names, size.resample)
     fmt = volume_format(names, common, size)
-    check_volume_memory(len(names), fmt)
+    check_volume_memory(fmt)
 
     def load_on_grid(row: int) -> np.ndarray:
         voxels = load(row, common.meant_values)
@@ -84,7 +84,8 @@ def read_volumes(
         return onto_grid(voxels, headers[row].affine, common.sides, common.header.affine)
 
     most = max(math.prod(header.shape) for header in headers)
-    read = read_samples(listing, fmt, load_on_grid, most, skip_bad)
+    fix = "give --fit-shape XxYxZ, or fewer volumes"
+    read = read_samples(listing, fmt, load_on_grid, most, skip_bad, fix)
     return replace(read, notes=(*read.notes, *common.notes, *fit_notes(fmt, "volumes")))
 
 

@@ -118,8 +118,7 @@ def _check_numbers(first: VolumeHeader, other: VolumeHeader, first_name: str, na
         )
 
 
-def check_volume_memory(count: int, fmt: SampleFormat) -> None:
-    """Raise ResourceError if so many volumes, and one of them at its own size, do not fit the free memory."""
-    voxels = count * math.prod(fmt.model_shape) + _COPIES * math.prod(fmt.shape)
-    needed = voxels * np.dtype(fmt.dtype).itemsize
-    check_memory(needed, "volumes", "give --fit-shape XxYxZ, or fewer volumes")
+def check_volume_memory(fmt: SampleFormat) -> None:
+    """Raise ResourceError if one volume at its own size, as it is read, does not fit the free memory."""
+    needed = _COPIES * math.prod(fmt.shape) * np.dtype(fmt.dtype).itemsize
+    check_memory(needed, "voxels of one volume", "make the volumes smaller")

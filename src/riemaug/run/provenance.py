@@ -21,7 +21,7 @@ def fingerprint(plan: Plan) -> dict[str, Any]:
         "shape": list(dataset.format.shape),
         "model shape": list(dataset.format.model_shape),
         "dtype": dataset.format.dtype,
-        "range": [float(dataset.samples.min()), float(dataset.samples.max())],
+        "range": [float(value) for value in dataset.value_range()],
         "sha256": plan.fingerprint,
         "groups": None if dataset.groups is None else len(set(dataset.groups)),
     }

@@ -318,11 +318,11 @@ def test_sizes_that_volumes_cannot_have(tmp_path, options, parts):
     refused(volume_folder(tmp_path), *parts, **options)
 
 
-def test_volumes_that_do_not_fit_the_memory_are_refused_before_they_are_read(tmp_path, monkeypatch):
+def test_a_volume_that_does_not_fit_the_memory_is_refused_before_it_is_read(tmp_path, monkeypatch):
     volume_folder(tmp_path)
     monkeypatch.setattr("riemaug.data.volume_files.read_voxels", lambda *_: pytest.fail("was read"))
-    monkeypatch.setattr("psutil.virtual_memory", lambda: type("Memory", (), {"available": 4000}))
-    with pytest.raises(ResourceError, match="volumes need .* --fit-shape"):
+    monkeypatch.setattr("psutil.virtual_memory", lambda: type("Memory", (), {"available": 100}))
+    with pytest.raises(ResourceError, match="voxels of one volume need .* make the volumes smaller"):
         read_dataset(tmp_path)
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from riemaug.data import read_dataset
+from riemaug.data.scratch import LEFT_FREE
 from riemaug.errors import InvalidInputError
 from riemaug.limits import LIMIT_NAMES, Limits, parse_limits, read_bounded
 
@@ -146,14 +147,16 @@ def test_a_raised_limit_lifts_pillows_own_for_that_file_alone(
     assert Image.MAX_IMAGE_PIXELS == 10
 
 
-def test_many_pictures_are_refused_when_they_have_filled_the_memory(
+def test_many_pictures_are_refused_before_they_fill_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from riemaug.errors import ResourceError
 
     data = pictures(tmp_path)
-    monkeypatch.setattr("riemaug.data.image_files.free_memory", lambda: 100)
-    with pytest.raises(ResourceError, match="give --resize HxW"):
+    monkeypatch.setattr("riemaug.data.scratch.MOST_IN_MEMORY", 20)
+    assert len(read_dataset(data).samples) == 4
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": LEFT_FREE + 10}))
+    with pytest.raises(ResourceError, match="set TMPDIR to a folder on a larger disk, or give --resize HxW"):
         read_dataset(data)
 
 
