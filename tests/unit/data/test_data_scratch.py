@@ -1,5 +1,7 @@
 """Samples that memory does not hold: decoded once into a file without a name, and mapped from there."""
 
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -136,3 +138,29 @@ def test_a_disk_that_fills_up_ends_in_one_line(monkeypatch) -> None:
 
 def test_nothing_is_mapped_of_nothing() -> None:
     assert ScratchFile("images", "").mapped((0, 3), np.dtype("uint8")).shape == (0, 3)
+
+
+_PEAK = """
+import resource, sys
+import riemaug.data.scratch
+from riemaug.data import read_dataset
+
+riemaug.data.scratch.MOST_IN_MEMORY = 2**24
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+data = read_dataset(sys.argv[1])
+data.fingerprint()
+print(data.samples.nbytes >> 20, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory is counted in kB on Linux alone")
+def test_memory_does_not_grow_with_the_folder(tmp_path) -> None:
+    pixels = noise(0, (1024, 1024))
+    for number in range(400):
+        pixels[0, 0], pixels[1, :2] = number % 251, divmod(number, 251)
+        save_image(tmp_path / "ab"[number % 2] / f"{number}.bmp", pixels)
+    done = subprocess.run([sys.executable, "-c", _PEAK, tmp_path], capture_output=True, text=True, check=True)
+    size, grown = map(int, done.stdout.split())
+    assert size == 400
+    assert grown < 250
