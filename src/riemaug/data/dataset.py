@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Int64, Shaped
 
 from riemaug.data.bids_names import BidsNames
-from riemaug.data.blocks import blocks_of
+from riemaug.data.blocks import blocks_of, forget_pages
 from riemaug.data.channels import channel_axis, channel_count, has_alpha, is_coloured, num_channels
 from riemaug.data.grids import VolumeGrid
 from riemaug.data.table_layout import TableLayout
@@ -279,7 +279,9 @@ class Dataset:
 
     def of_class(self, index: int) -> Shaped[np.ndarray, "m *shape"]:
         """Return the samples of the class `class_names[index]`, in the order of the data set."""
-        return self.samples[self.labels == index]
+        chosen = self.samples[self.labels == index]
+        forget_pages(self.samples)
+        return chosen
 
     @property
     def counts(self) -> tuple[int, ...]:

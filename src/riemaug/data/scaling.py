@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float32, Shaped
 
-from riemaug.data.blocks import blocks_of, row_blocks
+from riemaug.data.blocks import blocks_of, forget_pages, row_blocks
 from riemaug.errors import InvalidInputError
 
 OUTLIER_SHARE = 1e-4
@@ -99,6 +99,7 @@ class RangeScaler:
         divisor = np.where(span > 0, span, 1.0)
         for rows in row_blocks(samples.shape):
             result[rows] = np.clip((samples[rows].astype(np.float64) - self.low) / divisor, 0.0, 1.0)
+        forget_pages(samples)
         return result
 
     def inverse(self, unit_values: Float[np.ndarray, "n *shape"]) -> Shaped[np.ndarray, "n *shape"]:
