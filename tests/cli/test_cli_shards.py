@@ -11,6 +11,9 @@ from cli_runs import leftovers, run_for_real, write_digits
 import riemaug.run.sinks
 from riemaug.data import read_dataset
 from riemaug.data.manifest_files import find_manifest, manifest_rows
+from riemaug.errors import InvalidInputError
+from riemaug.run.evaluation_data import read_synthetic
+from riemaug.run.request import ReadOptions
 from riemaug.run.samples_hash import samples_hash
 
 VAE_OF_FEW = ("--model", "vae", "--max-epochs", 3, "--per-class", 2)
@@ -102,6 +105,14 @@ def test_parquet_of_a_table(cli, tmp_path):
     assert len(list((out / "shards").iterdir())) == 6
     found = pandas.read_parquet(out / "shards")
     pandas.testing.assert_frame_equal(found, pandas.read_csv(whole / "synthetic.csv"), check_dtype=False)
+    real = read_dataset(tmp_path / "data.csv")
+    files, shards = (read_synthetic(made, ReadOptions(), real.format).data for made in (whole, out))
+    assert np.allclose(shards.samples, files.samples, rtol=1e-12)  # a CSV file has 17 digits
+    assert np.array_equal(shards.labels, files.labels)
+    assert shards.names[4] == "shards/x-000002.parquet#0"
+    (out / "shards" / "x-000002.parquet").unlink()
+    with pytest.raises(InvalidInputError, match=r"'shards/x-000002\.parquet'"):
+        read_synthetic(out, ReadOptions(), real.format)
     refused = cli("sample", tmp_path / "model", tmp_path / "no", *AMOUNT, "--shards", "npz")
     assert refused.code == 2
     assert "use parquet" in refused.message
@@ -159,12 +170,35 @@ def test_options_in_a_file_and_the_report_of_shards(cli, finished, digits, tmp_p
     assert "--shard-size (it was 5, now 6)" in refused.message
 
 
-def test_an_evaluation_of_shards_says_what_to_draw(cli, finished, digits, tmp_path):
+@pytest.mark.parametrize("kind", ["npz", "webdataset", "zarr"])
+def test_an_evaluation_reads_shards(cli, finished, digits, tmp_path, monkeypatch, kind):
     out = tmp_path / "out"
-    assert cli("sample", finished, out, *AMOUNT, "--shards", "npz").code == 0
-    done = cli("evaluate", digits, out, "--test", digits)
+    assert cli("sample", finished, out, *AMOUNT, "--shards", kind, "--shard-size", 4).code == 0
+    options = ["--no-gain", "--no-fidelity", "--json"]
+    of_shards, of_files = (cli("evaluate", digits, made, *options).document for made in (out, finished))
+    for item in (*of_shards["copying"], *of_files["copying"]):
+        del item["seconds"]
+    assert of_shards["copying"] == of_files["copying"]
+    real = read_dataset(digits)
+    files, held = (read_synthetic(made, ReadOptions(), real.format).data for made in (finished, out))
+    monkeypatch.setattr("riemaug.data.scratch.MOST_IN_MEMORY", 0)
+    mapped = read_synthetic(out, ReadOptions(), real.format).data
+    for data in (held, mapped):
+        assert np.array_equal(data.samples, files.samples)
+        assert np.array_equal(data.labels, files.labels)
+        assert data.class_names == files.class_names
+    assert not mapped.samples.flags.writeable
+
+
+@pytest.mark.parametrize("kind", ["npz", "webdataset"])
+def test_an_evaluation_names_the_shard_that_is_no_longer_as_it_was(cli, finished, digits, tmp_path, kind):
+    out = tmp_path / "out"
+    assert cli("sample", finished, out, *AMOUNT, "--shards", kind, "--shard-size", 4).code == 0
+    shards = sorted((out / "shards").iterdir())
+    shards[1].write_bytes(shards[2].read_bytes()[:-2000])
+    done = cli("evaluate", digits, out, "--no-gain", "--no-fidelity")
     assert done.code == 2
-    assert "holds shards: draw from the model without --shards" in done.err
+    assert "are needed as they were written, 'shards/none-000002" in done.message
 
 
 def test_copies_are_dropped_from_shards(cli, finished, digits, tmp_path):
@@ -185,7 +219,7 @@ def test_a_class_with_the_sign_of_shards_in_its_name(cli, tmp_path):
     assert cli("augment", data, out, *VAE_OF_FEW).code == 0
     assert cli("report", out, "--real", data).code == 0
     assert samples_hash(out) is not None
-    assert "holds shards" not in cli("evaluate", data, out, "--test", data).err
+    assert len(read_synthetic(out, ReadOptions(), read_dataset(data).format).data.names) == 4
     for kind in ("npz", "webdataset", "zarr"):
         again = tmp_path / kind
         assert cli("sample", out, again, "--per-class", 3, "--shards", kind, "--shard-size", 2).code == 0

@@ -4,6 +4,7 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,25 @@ def _unreadable(path: Path, kind: str, error: object, fix: str) -> InvalidInputE
 
 
 def _read_parquet(path: Path, limits: Limits) -> ReadTable:
+    with opened_parquet(path, limits) as file:
+        frame = file.read().to_pandas()
+    kept = frame.index.names != [None] or not isinstance(frame.index, load_pandas().RangeIndex)
+    notes = ("The index of the table was not read: only its columns are.",) if kept else ()
+    return ReadTable(frame.reset_index(drop=True), notes=notes)
+
+
+@contextmanager
+def opened_parquet(path: Path, limits: Limits) -> Iterator[Any]:
+    """Open a Parquet file, a `pyarrow.parquet.ParquetFile`, that is no larger unpacked than the limits allow.
+
+    Raises
+    ------
+    InvalidInputError
+        It cannot be read or is too large; pyarrow is not installed. What goes wrong while it is open is one
+        line, too.
+    ResourceError
+        Its rows do not fit the memory.
+    """
     parquet = load_parquet()
     import pyarrow
 
@@ -114,14 +134,11 @@ def _read_parquet(path: Path, limits: Limits) -> ReadTable:
             needed += _bytes_of_texts(path, file.schema_arrow)
             _check_size(path, needed, head.num_columns, limits)
             check_memory(2 * needed, "rows", "give a part of them")
-            frame = file.read().to_pandas()
+            yield file
     except InvalidInputError:
         raise
     except (pyarrow.ArrowException, OSError, ValueError, TypeError) as error:
         raise _unreadable(path, "Parquet", error, "save it again") from None
-    kept = frame.index.names != [None] or not isinstance(frame.index, load_pandas().RangeIndex)
-    notes = ("The index of the table was not read: only its columns are.",) if kept else ()
-    return ReadTable(frame.reset_index(drop=True), notes=notes)
 
 
 def _bytes_of_texts(path: Path, schema: Any) -> int:

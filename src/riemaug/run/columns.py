@@ -151,5 +151,5 @@ def written_rows(out: Path, fmt: SampleFormat) -> Rows:
 
 def _changed(name: str, found: object) -> InvalidInputError:
     return InvalidInputError(
-        f"a report needs the samples as they were written, {name!r} is not so ({found}): make them anew"
+        f"samples are needed as they were written, {name!r} is not so ({found}): make them anew"
     )

@@ -19,7 +19,7 @@ from riemaug.evaluation.sources import Source
 from riemaug.limits import Limits
 from riemaug.run.collect import SAMPLES_NAMES
 from riemaug.run.request import ReadOptions
-from riemaug.run.sample_names import place_in_shard
+from riemaug.run.shard_sets import holds_shards, read_shard_set
 
 
 def read_real(path: Path, reading: ReadOptions, like: SampleFormat | None = None) -> Source:
@@ -41,23 +41,24 @@ def read_real(path: Path, reading: ReadOptions, like: SampleFormat | None = None
     return Source(data, repr(str(path)))
 
 
-def read_synthetic(path: Path, reading: ReadOptions, like: SampleFormat | None = None) -> Source:
+def read_synthetic(path: Path, reading: ReadOptions, like: SampleFormat) -> Source:
     """Read synthetic samples; of the output of `riemaug augment` only these, no real ones beside them.
 
     Parameters
     ----------
     path : Path
     reading : ReadOptions
-    like : SampleFormat, optional
+    like : SampleFormat
         Of the real samples.
 
     Raises
     ------
     InvalidInputError
-        As `riemaug.data.read_dataset`; none is marked as synthetic in a folder that marks them; or the
-        samples lie in shards.
+        As `riemaug.data.read_dataset`, or `riemaug.run.shard_sets.read_shard_set`; or none is marked as
+        synthetic in a folder that marks them.
     """
-    _check_no_shards(path)
+    if holds_shards(path):
+        return Source(read_shard_set(path, like, reading.limits), repr(str(path)))
     options: dict[str, Any] = dict(reading) | {"group_from": None}
     if not is_bids(path):  # the options of a BIDS folder are those of the real samples
         options |= {"bids_suffix": None}
@@ -80,17 +81,6 @@ def read_synthetic(path: Path, reading: ReadOptions, like: SampleFormat | None =
             "riemaug augment"
         )
     return Source(_only(data, chosen), repr(str(path)))
-
-
-def _check_no_shards(path: Path) -> None:
-    """Refuse an output of shards: they are made for more samples than an evaluation holds in memory."""
-    manifest = find_manifest(path)
-    first = None if manifest is None else next(manifest_rows(manifest), None)
-    if first is not None and place_in_shard(first.file) is not None:
-        raise InvalidInputError(
-            f"an evaluation reads files of single samples, one npz file or one table, {str(path)!r} holds "
-            "shards: draw from the model without --shards, as many samples as are to be trained on"
-        )
 
 
 def _only(data: Dataset, chosen: Bool[np.ndarray, " n"]) -> Dataset:

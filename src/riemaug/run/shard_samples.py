@@ -23,12 +23,20 @@ MOST_OF_A_HEADER = 2**20
 def member_of_tar(path: Path, member: str, fmt: SampleFormat) -> io.BytesIO:
     """Return a member of a WebDataset shard; KeyError, ValueError or tarfile.TarError if that is none."""
     most = 2 * math.prod(fmt.sample_shape) * np.dtype(fmt.dtype).itemsize + MOST_OF_A_HEADER
+    changed = path.stat()
+    entry = _members_of_tar(path, changed.st_mtime_ns, changed.st_size)[member]
+    if not entry.isreg() or entry.sparse is not None or entry.size > most:
+        raise ValueError(f"{member} is no file of one sample")
+    with path.open("rb") as file:
+        file.seek(entry.offset_data)
+        return io.BytesIO(file.read(entry.size))
+
+
+@lru_cache(maxsize=1)
+def _members_of_tar(path: Path, modified: int, size: int) -> dict[str, tarfile.TarInfo]:
+    """Return what a shard holds, by name, looked through once as long as the file is the same."""
     with tarfile.open(path, "r:") as tar:  # as we write it: not compressed
-        entry = tar.getmember(member)
-        file = tar.extractfile(entry) if entry.isfile() else None
-        if file is None or entry.size > most:
-            raise ValueError(f"{member} is no file of one sample")
-        return io.BytesIO(file.read())
+        return {entry.name: entry for entry in tar}
 
 
 def row_of_shard(path: Path, key: str, row: int, fmt: SampleFormat) -> Shaped[np.ndarray, "..."]:

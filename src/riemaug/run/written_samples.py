@@ -45,12 +45,26 @@ def written_samples(
     if not names or fmt.kind == "table":  # rows of a table are no pictures
         return np.empty((0, *fmt.model_shape), np.float32)
     if place_in_shard(names[0]) is not None:
-        return scaler.transform(np.stack([_from_shard(out, name, fmt) for name in names]))
+        return scaler.transform(np.stack([sample_of_shard(out, name, fmt) for name in names]))
     samples = _rows_of(out, names, fmt) if fmt.kind == "arrays" else _files_of(out, names, fmt)
     return scaler.transform(samples)
 
 
-def _from_shard(out: Path, name: str, fmt: SampleFormat) -> Shaped[np.ndarray, "..."]:
+def sample_of_shard(out: Path, name: str, fmt: SampleFormat) -> Shaped[np.ndarray, "..."]:
+    """Return one sample of a shard, at the size that is modelled.
+
+    Parameters
+    ----------
+    out : Path
+    name : str
+        As the manifest has it: "shards/cat-000002.npz#17".
+    fmt : SampleFormat
+
+    Raises
+    ------
+    InvalidInputError
+        The shard is missing, damaged, or no longer what was written.
+    """
     try:
         shard, place = place_in_shard(name) or ("", "")
         path = path_inside(out, shard)
@@ -63,9 +77,9 @@ def _from_shard(out: Path, name: str, fmt: SampleFormat) -> Shaped[np.ndarray, "
             key = (fmt.array_keys or DEFAULT_KEYS)[0]
             sample = _fitted(row_of_shard(path, key, int(place), fmt), fmt)
     except (InvalidInputError, OSError, KeyError, ValueError, tarfile.TarError) as error:
-        raise _changed(name, error) from None
+        raise changed(name, error) from None
     if sample.shape != fmt.model_shape:
-        raise _changed(name, f"it has the shape {sample.shape}")
+        raise changed(name, f"it has the shape {sample.shape}")
     return sample
 
 
@@ -76,9 +90,9 @@ def _rows_of(out: Path, names: Sequence[str], fmt: SampleFormat) -> Shaped[np.nd
         with np.load(out / SAMPLES_NAME, allow_pickle=False) as arrays:
             samples = arrays[fmt.array_keys[0]][rows]
     except (OSError, ValueError, KeyError, IndexError) as error:
-        raise _changed(SAMPLES_NAME, error) from None
+        raise changed(SAMPLES_NAME, error) from None
     if samples.shape[1:] != fmt.model_shape:
-        raise _changed(SAMPLES_NAME, f"its samples have the shape {samples.shape[1:]}")
+        raise changed(SAMPLES_NAME, f"its samples have the shape {samples.shape[1:]}")
     return samples
 
 
@@ -89,9 +103,9 @@ def _files_of(out: Path, names: Sequence[str], fmt: SampleFormat) -> Shaped[np.n
         try:
             sample = read(file_inside(out, name), fmt)
         except InvalidInputError as error:
-            raise _changed(name, error) from None
+            raise changed(name, error) from None
         if sample.shape != fmt.model_shape:
-            raise _changed(name, f"it has the shape {sample.shape}")
+            raise changed(name, f"it has the shape {sample.shape}")
         samples.append(sample)
     return np.stack(samples)
 
@@ -126,7 +140,8 @@ def _volume(path: Path, fmt: SampleFormat) -> np.ndarray:
 _READERS = {"folder": _image, "volumes": _volume, "stacks": _stack, "npy": _array, "arrays": _array}
 
 
-def _changed(name: str, found: object) -> InvalidInputError:
+def changed(name: str, found: object) -> InvalidInputError:
+    """Return the refusal of a file, or of a sample in it, that is no longer what was written."""
     return InvalidInputError(
-        f"a report needs the samples as they were written, {name!r} is not so ({found}): make them anew"
+        f"samples are needed as they were written, {name!r} is not so ({found}): make them anew"
     )

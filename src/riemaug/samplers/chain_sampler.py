@@ -311,9 +311,14 @@ class ChainTally:
         self.steps += run.num_steps * len(run.acceptance)
         self.divergences += run.divergences
         self.outside += run.outside
-        if sum(map(len, self.starts)) < TRACED_CHAINS:
+        if self.wants_traces:
             self.traces.append(run.trace.cpu())
             self.starts.append(run.start.cpu())
+
+    @property
+    def wants_traces(self) -> bool:
+        """Whether fewer than 1,024 chains have been traced."""
+        return sum(map(len, self.starts)) < TRACED_CHAINS
 
     def summary(self) -> ChainSummary | None:
         """Return the diagnostics of the traces; None without runs or with too short ones."""

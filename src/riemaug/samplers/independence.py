@@ -28,6 +28,11 @@ class MoveTally:
     traces: list[Tensor] = field(default_factory=list)
     starts: list[Tensor] = field(default_factory=list)
 
+    @property
+    def wants_traces(self) -> bool:
+        """Whether fewer than four blocks have been traced."""
+        return len(self.traces) < _TRACED_BLOCKS
+
 
 class IndependenceSampler:
     """The last states of chains, each step a fresh proposal and then a Hamiltonian move; one chain a draw.
@@ -73,7 +78,7 @@ class IndependenceSampler:
             position, log_density, log_weight = self._local(position, log_density, log_weight, generator)
             if 2 * step >= self.num_rounds:
                 trace.append(torch.stack([log_density, position[:, 0]]))
-        if len(self.tally.traces) < _TRACED_BLOCKS:
+        if self.tally.wants_traces:
             self.tally.traces.append(torch.stack(trace).cpu())
             self.tally.starts.append(start.cpu())
         return Block(position, log_density, origin, accepted / self.num_rounds)

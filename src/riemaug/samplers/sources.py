@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, fields
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -23,6 +24,16 @@ from riemaug.samplers.chains import OnStep
 
 State = dict[str, Shaped[np.ndarray, "..."]]
 """What diagnostics go by, as plain arrays: kept on a disk, it lets a stream of draws go on elsewhere."""
+
+
+@runtime_checkable
+class Tracing(Protocol):
+    """A tally that keeps the traces of the first blocks only."""
+
+    @property
+    def wants_traces(self) -> bool:
+        """Whether the traces of one more block are kept."""
+        ...
 
 
 @dataclass
@@ -59,7 +70,8 @@ class DrawSource(ABC):
     """The draws of one random state, block by block, and what is known of those that were taken.
 
     Blocks may be made in any order, and again; what diagnostics tell is of those that were made in this
-    source, with what `resume` was given.
+    source, with what `resume` and `add` were given. Several sources of one random state may each make some of
+    its blocks: one begins with a fresh state, the others with `nothing`, and their states are added up.
     """
 
     block_size: int
@@ -100,6 +112,20 @@ class DrawSource(ABC):
         for name in asdict(self.sums):
             setattr(self.sums, name, state[f"sum_{name}"].item())
         unpack(self.tally(), state)
+
+    def nothing(self) -> State:
+        """Return the state in which not even what precedes the first draw is counted."""
+        return {name: np.zeros_like(value) for name, value in self.state().items() if "." not in name}
+
+    def add(self, state: State) -> None:
+        """Count what another source did that began with `nothing`, at the block after this one's last.
+
+        Whole numbers and traces become what one source would have; sums of fractions may differ from its in
+        the last digits, as they are added in another order.
+        """
+        for name, value in asdict(self.sums).items():
+            setattr(self.sums, name, value + state[f"sum_{name}"].item())
+        add_up(self.tally(), state)
 
 
 class BlockSampler(Sampler):
@@ -166,12 +192,33 @@ def packed(tally: object) -> State:
     return state
 
 
+def add_up(tally: object, state: State) -> None:
+    """Add to a tally what `packed` returned of one that counted later blocks; see `Tracing` for the traces."""
+    traced: list[list[Tensor]] = []
+    later: list[list[Tensor]] = []
+    for field in fields(tally):  # pyright: ignore[reportArgumentType]
+        value = getattr(tally, field.name)
+        if isinstance(value, list):
+            traced.append(value)
+            later.append(_listed(state, field.name))
+        else:
+            setattr(tally, field.name, value + state[field.name].item())
+    for parts in zip(*later, strict=True):
+        if isinstance(tally, Tracing) and not tally.wants_traces:
+            break
+        for kept, part in zip(traced, parts, strict=True):
+            kept.append(part)
+
+
+def _listed(state: State, name: str) -> list[Tensor]:
+    count = sum(key.startswith(f"{name}.") for key in state)
+    return [torch.from_numpy(state[f"{name}.{i}"]) for i in range(count)]
+
+
 def unpack(tally: object, state: State) -> None:
     """Set the fields of a dataclass to what `packed` returned."""
     for field in fields(tally):  # pyright: ignore[reportArgumentType]
         if isinstance(getattr(tally, field.name), list):
-            count = sum(name.startswith(f"{field.name}.") for name in state)
-            tensors = [torch.from_numpy(state[f"{field.name}.{i}"]) for i in range(count)]
-            setattr(tally, field.name, tensors)
+            setattr(tally, field.name, _listed(state, field.name))
         else:
             setattr(tally, field.name, state[field.name].item())

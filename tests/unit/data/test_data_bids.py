@@ -180,6 +180,6 @@ def test_the_options_of_the_real_samples_do_not_keep_synthetic_ones_from_being_r
     write_manifest(tmp_path / "out" / "manifest.csv", [ManifestRow(name, "ill") for name in names])
     if data.format.bids is not None:
         write_bids_tables(tmp_path / "out", data.format.bids, [(name, "ill") for name in names])
-    source = read_synthetic(tmp_path / "out", reading)
+    source = read_synthetic(tmp_path / "out", reading, data.format)
     assert source.data.class_names == ("ill",)
     np.testing.assert_array_equal(source.data.samples, data.of_class(0))
