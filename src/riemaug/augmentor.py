@@ -65,6 +65,10 @@ class Augmentor(BaseEstimator):
         Override the preset; see `riemaug.config.GeneratorConfig`.
     max_epochs, learning_rate, patience, training_batch_size, validation_fraction, warmup_epochs, precision
         How the models are trained, as far as it is not the preset's; see the same.
+    num_sides : 2 or 3, optional
+        How many axes of a sample are sides: 2 of images, 3 of volumes; the one axis more that there may be,
+        the last or the first, holds channels. By default it is guessed from the shape, and a volume of at most
+        4 slices is taken for an image with channels: see `fit`.
     augment_training : bool
         Transform images and volumes at random while training; the networks are told how, so that samples
         are not transformed.
@@ -127,6 +131,7 @@ class Augmentor(BaseEstimator):
         validation_fraction: float | None = None,
         warmup_epochs: int | None = None,
         precision: str | None = None,
+        num_sides: int | None = None,
         augment_training: bool = False,
         tune: int | None = None,
         tune_time: float | None = None,
@@ -153,6 +158,7 @@ class Augmentor(BaseEstimator):
         self.validation_fraction = validation_fraction
         self.warmup_epochs = warmup_epochs
         self.precision = precision
+        self.num_sides = num_sides
         self.augment_training = augment_training
         self.tune = tune
         self.tune_time = tune_time
@@ -170,7 +176,8 @@ class Augmentor(BaseEstimator):
         X : array-like or DataFrame (n, ...)
             Samples of any shape and real dtype. Two axes: a table, scaled column by column; more:
             images or volumes, scaled as a whole. Of three or four axes a sample, the last one, or else
-            the first, holds channels if it is at most 4 long. Columns of a DataFrame may also hold
+            the first, holds channels if it is at most 4 long, unless `num_sides` says that all are sides.
+            Columns of a DataFrame may also hold
             categories, text of few values and points in time; see `riemaug.data.TablePlan`.
         y : array-like or Series (n,)
             Labels; at least two samples each.
@@ -221,7 +228,7 @@ class Augmentor(BaseEstimator):
         sampling = self._sampling_config(seed)
         sampling.check_against(generator.model)
         containers = Containers.of(X, y)
-        dataset = containers.dataset(X, y)
+        dataset = containers.dataset(X, y, self.num_sides)
         networks = self._networks()
         no_samples = (0,) * len(dataset.class_names)
         plan = plan_for(dataset, generator, sampling, no_samples, num_jobs_of(self.n_jobs), networks)
@@ -309,6 +316,7 @@ class Augmentor(BaseEstimator):
         augmentor = cls(
             **kept | {"network": None if own else config.network},
             **vars(networks),
+            num_sides=generators.sample_format.num_sides or None,
             sampler=sampling.sampler,
             inverse_temperature=sampling.inverse_temperature,
             random_state=config.seed,

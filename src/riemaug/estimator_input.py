@@ -2,7 +2,7 @@
 
 import sys
 from dataclasses import dataclass, replace
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -47,11 +47,26 @@ class Containers:
         """Return samples as the array that is modelled."""
         return self.plan.to_numbers(X) if self.plan is not None and is_frame(X) else array_of_samples(X)
 
-    def dataset(self, X: Any, y: Any) -> Dataset:
-        """Return samples and labels as a data set; see `riemaug.data.arrays.dataset_of_arrays`."""
+    def dataset(self, X: Any, y: Any, num_sides: int | None = None) -> Dataset:
+        """Return samples and labels as a data set.
+
+        Parameters
+        ----------
+        X, y
+        num_sides : int, optional
+            How many axes of a sample are sides, where that is known.
+
+        Raises
+        ------
+        InvalidInputError
+            As `riemaug.data.arrays.dataset_of_arrays`, or samples have other axes.
+        """
         samples, labels = self.numbers_of(X), array_of_labels(y)
         check_size(samples)
+        check_sides(num_sides, samples.shape[1:])
         dataset = dataset_of_arrays(samples, labels)
+        if num_sides is not None:
+            return replace(dataset, format=replace(dataset.format, array_sides=int(num_sides)))
         if self.plan is None:
             return dataset
         name = "label" if self.label_name is None or self.label_name in self.plan.names else self.label_name
@@ -127,6 +142,21 @@ def check_size(samples: Shaped[np.ndarray, "..."]) -> None:
         )
     if samples.ndim > 1 and len(samples) == 1:
         raise InvalidInputError("X must hold several samples of each class, it holds 1 sample: add others")
+
+
+def check_sides(num_sides: Any, shape: tuple[int, ...]) -> None:
+    """Refuse a number of sides that there is not, or that samples of a shape cannot have; InvalidInputError."""
+    if num_sides is None:
+        return
+    if not isinstance(num_sides, Integral) or num_sides not in (2, 3):
+        raise InvalidInputError(
+            f"num_sides must be 2 for images, 3 for volumes, or None to go by the shape, got {num_sides!r}"
+        )
+    if len(shape) - num_sides not in (0, 1):
+        raise InvalidInputError(
+            f"samples with num_sides={num_sides} have {num_sides} axes, or one more for channels, these have"
+            f" the shape {shape}: correct num_sides or leave it out"
+        )
 
 
 def _numbers_of_objects(samples: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, "..."]:

@@ -15,7 +15,7 @@ from riemaug.data import TablePlan
 from riemaug.data.checks import MIN_PER_CLASS, check_memory
 from riemaug.data.table_dtypes import dtype_kind
 from riemaug.errors import InvalidInputError
-from riemaug.estimator_input import is_frame, whole_columns
+from riemaug.estimator_input import check_sides, is_frame, whole_columns
 from riemaug.estimator_parameters import RandomStateLike, seed_of, validated
 
 try:
@@ -45,6 +45,8 @@ class ManifoldOverSampler(BaseOverSampler):
         The shape of one sample, for rows that are flattened images or volumes: (28, 28) or (3, 32, 32).
         They are modelled as images and given back as rows. Without it, rows are a table, scaled column by
         column. Two to four whole numbers.
+    num_sides : 2 or 3, optional
+        As in `Augmentor`: 3 for volumes of few slices, which look like images with channels.
     random_state : int, numpy RandomState or None
         Seed of training and draws; a RandomState is drawn from at each call of `fit_resample`.
     preset, sharing, model, network, sampler, latent_dim, bandwidth, regularization, likelihood
@@ -73,8 +75,8 @@ class ManifoldOverSampler(BaseOverSampler):
     which becomes numbers and comes back, rounded, by a `riemaug.data.TablePlan` of all its rows; a list of
     rows; a sparse matrix, which is filled in while it is modelled, so that it must fit the memory; or
     images and volumes as they are: n x H x W, n x C x H x W, n x H x W x C or n x D x H x W. Of three or
-    four axes of a sample, the last one, or else the first, holds channels if it is at most 4 long; the same
-    holds for `image_shape`. What comes back has the container, dtype and shape of what was given; integers
+    four axes of a sample, the last one, or else the first, holds channels if it is at most 4 long, unless
+    `num_sides` says otherwise; the same holds for `image_shape`. What comes back has the container, dtype and shape of what was given; integers
     are rounded.
 
     Over-sample within cross-validation, by a pipeline of `imblearn.pipeline`, never before it: otherwise
@@ -94,6 +96,7 @@ class ManifoldOverSampler(BaseOverSampler):
         *,
         sampling_strategy: float | str | Mapping[Any, int] | Callable[..., Any] = "auto",
         image_shape: tuple[int, ...] | None = None,
+        num_sides: int | None = None,
         random_state: RandomStateLike = None,
         preset: str = "auto",
         sharing: str = "measured",
@@ -118,6 +121,7 @@ class ManifoldOverSampler(BaseOverSampler):
     ) -> None:
         super().__init__(sampling_strategy=sampling_strategy)  # pyright: ignore[reportArgumentType]
         self.image_shape = image_shape
+        self.num_sides = num_sides
         self.random_state = random_state
         self.preset = preset
         self.sharing = sharing
@@ -204,7 +208,9 @@ class ManifoldOverSampler(BaseOverSampler):
         seed = seed_of(self.random_state)
         chosen = {name: settings[name] for name in GeneratorConfig.model_fields if name in settings}
         labels, sizes = np.unique(y, return_counts=True)
-        config = validated(GeneratorConfig, seed=seed, **chosen).resolved(self.sample_shape_, len(labels))
+        config = validated(GeneratorConfig, seed=seed, **chosen)
+        check_sides(self.num_sides, self.sample_shape_)
+        config = config.resolved(self.sample_shape_, len(labels), self.num_sides or 0)
         # decided by all classes, of which perhaps one alone is learned
         augmentor = Augmentor(**settings | {"preset": config.preset}, random_state=seed)
         learned = np.array([label in wanted for label in labels])

@@ -81,6 +81,7 @@ class DeepGenerator(SampleGenerator):
             random_state=stream.generator_seed(),
             n_jobs=self.num_jobs,
             device=self.device,
+            num_sides=training.num_sides if training.num_sides in (2, 3) else None,
             **self.options,
         )
         if folder is None:

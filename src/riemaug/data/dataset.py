@@ -29,7 +29,7 @@ _SUFFIXES = {
 _NIFTI_DTYPES = frozenset(
     {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)} | {"float32", "float64"}
 )
-_LATER_FIELDS = frozenset({"opaque_alpha", "bids"})
+_LATER_FIELDS = frozenset({"opaque_alpha", "bids", "array_sides"})
 _MOST_NIFTI_AXES = 7
 _LONGEST_NIFTI_1_SIDE = 2**15 - 1
 
@@ -66,6 +66,8 @@ class SampleFormat:
         Of volumes that are written as a BIDS derivative.
     table : TableLayout, optional
         Of a table: its columns, and the labels.
+    array_sides : {2, 3}, optional
+        Of arrays, where the user has told it: how many axes of a sample are sides; one more holds channels.
     """
 
     kind: Literal["folder", "stacks", "npy", "volumes", "arrays", "table"]
@@ -79,6 +81,7 @@ class SampleFormat:
     opaque_alpha: bool = False
     bids: BidsNames | None = None
     table: TableLayout | None = None
+    array_sides: int | None = None
 
     @property
     def is_one_file(self) -> bool:
@@ -87,8 +90,9 @@ class SampleFormat:
 
     @property
     def num_sides(self) -> int:
-        """Number of axes that are sides of a picture or volume; 0 for arrays, of which none is known."""
-        return {"folder": 2, "stacks": 3, "volumes": 3, "npy": len(self.shape)}.get(self.kind, 0)
+        """Number of axes that are sides of a picture or volume; 0 if unknown, as it mostly is of arrays."""
+        known = {"folder": 2, "stacks": 3, "volumes": 3, "npy": len(self.shape), "arrays": self.array_sides}
+        return known.get(self.kind) or 0
 
     @property
     def model_channels(self) -> int:
@@ -131,7 +135,7 @@ class SampleFormat:
         fields["shape"] = list(self.shape)
         fields["array_keys"] = None if self.array_keys is None else list(self.array_keys)
         fields["fit_shape"] = None if self.fit_shape is None else list(self.fit_shape)
-        # nor these two: they are there where they say something
+        # nor these: they are there where they say something
         return {key: value for key, value in fields.items() if key not in _LATER_FIELDS or value}
 
     @classmethod
@@ -145,7 +149,7 @@ class SampleFormat:
         """
         try:
             keys = fields["array_keys"]
-            # models of earlier versions have none of these, no opaque_alpha and no bids
+            # models of earlier versions have none of these, nor a later field
             fit_shape, grid, table = (fields.get(name) for name in ("fit_shape", "grid", "table"))
             fmt = cls(
                 kind=fields["kind"],
@@ -159,6 +163,7 @@ class SampleFormat:
                 opaque_alpha=fields.get("opaque_alpha", False),
                 bids=None if fields.get("bids") is None else BidsNames.from_dict(fields["bids"]),
                 table=None if table is None else TableLayout.from_dict(table),
+                array_sides=fields.get("array_sides"),
             )
         except (KeyError, TypeError) as error:
             raise InvalidInputError(f"a sample format lacks or misstates a field: {error}") from None
@@ -181,6 +186,7 @@ class SampleFormat:
             "bids": self.bids is None or self.kind == "volumes",
             "grid": (self.grid is not None) == (self.kind == "volumes"),
             "table": self._is_table() if self.kind == "table" else self.table is None,
+            "array_sides": self.array_sides is None or self._has_array_sides(),
         }
         for name, holds in rules.items():
             if not holds:
@@ -208,6 +214,10 @@ class SampleFormat:
     def _is_table(self) -> bool:
         fits = self.table is not None and self.shape == (self.table.plan.num_numbers,)
         return fits and self.dtype == "float64"
+
+    def _has_array_sides(self) -> bool:
+        fits = self.kind == "arrays" and self.fit_shape is None and type(self.array_sides) is int
+        return fits and self.array_sides in (2, 3) and len(self.shape) - self.array_sides in (0, 1)
 
     def _has_fit_shape(self) -> bool:
         # nothing else bounds the written size once it is not the model's
@@ -298,7 +308,8 @@ class Dataset:
         """Return a SHA-256 (hex) of samples, labels, class names, dtype and grid; the same on any machine."""
         digest = hashlib.sha256()
         head = [self.samples.dtype.name, list(self.samples.shape), list(self.class_names)]
-        if any(part is not None for part in (self.format.fit_shape, self.format.grid, self.format.table)):
+        told = (self.format.fit_shape, self.format.grid, self.format.table, self.format.array_sides)
+        if any(part is not None for part in told):
             # the grid and the columns are written too; in which folders is no part of the data
             head.append(replace(self.format, bids=None).to_dict())
         digest.update(json.dumps(head).encode())

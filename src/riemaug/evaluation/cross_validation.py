@@ -37,7 +37,8 @@ class Generator(Protocol):
     """What makes synthetic samples in a fold: `riemaug.Augmentor`, or anything with its methods.
 
     Attributes that end in an underscore are what `fit` found; `get_params` and `set_params` are those of
-    scikit-learn, by which it is copied afresh for each fold. With a method `fit_in`, as `Augmentor` has
+    scikit-learn, by which it is copied afresh for each fold. Where it has a parameter `num_sides` that is None,
+    as `Augmentor` has it, it is told how many axes of a sample are sides, if that is known. With a method `fit_in`, as `Augmentor` has
     it, a fit that was stopped goes on.
     """
 
@@ -131,6 +132,9 @@ def samples_by(augmentor: Generator, config: EvaluationConfig) -> MakeSamples:
         fresh: Any = clone(augmentor) if isinstance(augmentor, BaseEstimator) else _copy(augmentor)
         if "random_state" in fresh.get_params():
             fresh.set_params(random_state=seed)
+        num_sides = num_sides_of(real, config)
+        if num_sides in (2, 3) and fresh.get_params().get("num_sides", num_sides) is None:
+            fresh.set_params(num_sides=num_sides)
         if folder is None or not hasattr(fresh, "fit_in"):
             fresh.fit(real.samples, real.labels)
         else:

@@ -20,8 +20,8 @@ class LabelledSamples:
     labels : ndarray (n,) of int64
         Numbers of the classes, from 0.
     num_sides : int
-        How many axes of a sample, the first ones, are sides of a picture or volume, as
-        `SampleFormat.num_sides` has it; an axis after them holds channels. 0 if unknown: see
+        How many axes of a sample are sides of a picture or volume, as `SampleFormat.num_sides` has it; one
+        axis more, the last or the first, holds channels. 0 if unknown: see
         `riemaug.models.conditional.channel_axis_of`.
     """
 

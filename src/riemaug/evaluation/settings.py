@@ -46,8 +46,8 @@ class EvaluationConfig(BaseModel):
     amount : Amount
         Synthetic samples a class in a cross-validation.
     num_sides : 0, 1, 2 or 3
-        Of arrays: how many axes of a sample, the first ones, are sides of a picture or volume; an axis after
-        them holds channels. 0 goes by the shape, where a volume of few slices looks like an image with
+        Of arrays: how many axes of a sample are sides of a picture or volume; one axis more, the last or the
+        first, holds channels. 0 goes by the shape, where a volume of few slices looks like an image with
         channels. Files of images and volumes need none: their format tells.
     jobs : int, optional
         Processes; None takes as many as there are cores. Changes no result.

@@ -67,8 +67,9 @@ def conditional_model(
 def channel_axis_of(shape: tuple[int, ...], num_sides: int = 0) -> int | None:
     """Return which axis of a sample's shape holds channels, None if none does.
 
-    Where the number of sides is known, that is an axis beyond them. Else it is the last axis, or else the
-    first, if it is at most `MOST_CHANNELS_OF_DATA` long and two or three others remain.
+    That is the last axis, or else the first, if it is at most `MOST_CHANNELS_OF_DATA` long and two or three
+    others remain. Where the number of sides is known and an axis is beyond them, it is one of these two in any
+    case: the last, however long, where neither is so short.
 
     Parameters
     ----------
@@ -77,14 +78,12 @@ def channel_axis_of(shape: tuple[int, ...], num_sides: int = 0) -> int | None:
     num_sides : int
         How many axes are sides of a picture or volume, as `SampleFormat.num_sides` has it; 0 if unknown.
     """
-    if num_sides:
-        return num_sides if len(shape) > num_sides else None
-    if len(shape) not in (3, 4):
+    may_hold_channels = len(shape) > num_sides if num_sides else len(shape) in (3, 4)
+    if not may_hold_channels:
         return None
-    for axis in (len(shape) - 1, 0):
-        if shape[axis] <= MOST_CHANNELS_OF_DATA:
-            return axis
-    return None
+    last = num_sides or len(shape) - 1
+    short = [axis for axis in (last, 0) if shape[axis] <= MOST_CHANNELS_OF_DATA]
+    return short[0] if short else num_sides or None
 
 
 def sides_of(shape: tuple[int, ...], num_sides: int = 0) -> tuple[int, ...]:

@@ -140,7 +140,7 @@ def voxel_spacing(sides: tuple[int, ...], fmt: SampleFormat) -> tuple[float, flo
 
 def _are_volumes(fmt: SampleFormat) -> bool:
     """Return whether samples are grey volumes for sure, however many pages or slices they have."""
-    return fmt.kind in ("stacks", "volumes")
+    return fmt.kind in ("stacks", "volumes") or (fmt.array_sides == 3 and len(fmt.shape) == 3)
 
 
 def as_volumes(unit: Unit, are_volumes: bool = False) -> UInt8[np.ndarray, "n D H W"] | None:
