@@ -67,8 +67,8 @@ class Augmentor(BaseEstimator):
         How the models are trained, as far as it is not the preset's; see the same.
     num_sides : 2 or 3, optional
         How many axes of a sample are sides: 2 of images, 3 of volumes; the one axis more that there may be,
-        the last or the first, holds channels. By default it is guessed from the shape, and a volume of at most
-        4 slices is taken for an image with channels: see `fit`.
+        the last or the first, holds channels. By default it is guessed from the shape, and a volume of at
+        most 4 slices is taken for an image with channels: see `fit`.
     augment_training : bool
         Transform images and volumes at random while training; the networks are told how, so that samples
         are not transformed.

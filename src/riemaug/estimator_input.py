@@ -145,7 +145,7 @@ def check_size(samples: Shaped[np.ndarray, "..."]) -> None:
 
 
 def check_sides(num_sides: Any, shape: tuple[int, ...]) -> None:
-    """Refuse a number of sides that there is not, or that samples of a shape cannot have; InvalidInputError."""
+    """Refuse a number of sides that is none, or that samples of a shape cannot have; InvalidInputError."""
     if num_sides is None:
         return
     if not isinstance(num_sides, Integral) or num_sides not in (2, 3):

@@ -76,8 +76,8 @@ class ManifoldOverSampler(BaseOverSampler):
     rows; a sparse matrix, which is filled in while it is modelled, so that it must fit the memory; or
     images and volumes as they are: n x H x W, n x C x H x W, n x H x W x C or n x D x H x W. Of three or
     four axes of a sample, the last one, or else the first, holds channels if it is at most 4 long, unless
-    `num_sides` says otherwise; the same holds for `image_shape`. What comes back has the container, dtype and shape of what was given; integers
-    are rounded.
+    `num_sides` says otherwise; the same holds for `image_shape`. What comes back has the container, dtype and
+    shape of what was given; integers are rounded.
 
     Over-sample within cross-validation, by a pipeline of `imblearn.pipeline`, never before it: otherwise
     test samples have helped to make training samples.

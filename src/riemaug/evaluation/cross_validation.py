@@ -37,9 +37,9 @@ class Generator(Protocol):
     """What makes synthetic samples in a fold: `riemaug.Augmentor`, or anything with its methods.
 
     Attributes that end in an underscore are what `fit` found; `get_params` and `set_params` are those of
-    scikit-learn, by which it is copied afresh for each fold. Where it has a parameter `num_sides` that is None,
-    as `Augmentor` has it, it is told how many axes of a sample are sides, if that is known. With a method `fit_in`, as `Augmentor` has
-    it, a fit that was stopped goes on.
+    scikit-learn, by which it is copied afresh for each fold. Where it has a parameter `num_sides` that is
+    None, as `Augmentor` may, it is told how many axes of a sample are sides, if that is known. With a method
+    `fit_in`, as `Augmentor` has it, a fit that was stopped goes on.
     """
 
     def fit(self, X: Any, y: Any) -> Any:

@@ -68,8 +68,8 @@ def channel_axis_of(shape: tuple[int, ...], num_sides: int = 0) -> int | None:
     """Return which axis of a sample's shape holds channels, None if none does.
 
     That is the last axis, or else the first, if it is at most `MOST_CHANNELS_OF_DATA` long and two or three
-    others remain. Where the number of sides is known and an axis is beyond them, it is one of these two in any
-    case: the last, however long, where neither is so short.
+    others remain. Where the number of sides is known and an axis is beyond them, it is one of these two in
+    any case: the last, however long, where neither is so short.
 
     Parameters
     ----------
