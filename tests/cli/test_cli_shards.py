@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from cli_runs import leftovers, run_for_real, write_digits
 
+import riemaug.run.segments
 import riemaug.run.sinks
 from riemaug.data import read_dataset
 from riemaug.data.manifest_files import find_manifest, manifest_rows
@@ -123,7 +124,7 @@ def test_parquet_of_a_table(cli, tmp_path):
 def test_a_stopped_run_goes_on_after_its_last_stretch(cli, finished, tmp_path, monkeypatch, kind):
     options = [*AMOUNT, *(["--shards", kind, "--shard-size", 4] if kind else [])]
     whole, out = tmp_path / "whole", tmp_path / "out"
-    monkeypatch.setattr(riemaug.run.sinks, "STRETCH_SAMPLES", 4)
+    monkeypatch.setattr(riemaug.run.segments, "STRETCH_SAMPLES", 4)
     assert cli("sample", finished, whole, *options, "--batch-size", 256).code == 0
     ended = []
     kinds = {"npz": "RowShards", "webdataset": "TarShards", "zarr": "ZarrSink", None: "FileSink"}

@@ -5,6 +5,7 @@ import platform
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,9 @@ from riemaug.data.table_files import TABLE_SUFFIXES
 from riemaug.run.array_files import join_array_files
 from riemaug.run.jobs import SampleSpec
 from riemaug.run.sample_names import ZARR_NAME, SampleNames
-from riemaug.run.sampling import names_of, rounded
-from riemaug.run.sinks import DEFAULT_KEYS
+from riemaug.run.sampling import files_of, rounded
+from riemaug.run.segments import segments_of
+from riemaug.run.sinks import DEFAULT_KEYS, zarr_array_of
 from riemaug.run.stretches import FLAGS, SampleColumns, StretchFiles
 from riemaug.run.workdir import WorkDir
 from riemaug.run.zarr_store import join_class_arrays
@@ -53,13 +55,17 @@ class ClassSamples:
 
     Attributes
     ----------
-    files : StretchFiles
-        With what is to be told of each sample.
+    files : list of StretchFiles
+        With what is to be told of each sample; one a segment.
     names : SampleNames
     """
 
-    files: StretchFiles
+    files: list[StretchFiles]
     names: SampleNames
+
+    def columns(self) -> Iterator[SampleColumns]:
+        """Yield the columns of each stretch."""
+        return chain.from_iterable(files.columns() for files in self.files)
 
 
 def class_samples(
@@ -68,8 +74,8 @@ def class_samples(
     """Return what was written of each class, rows counted through all of them."""
     found, offset = [], 0
     for index, (name, spec, result) in enumerate(zip(class_names, specs, results, strict=True)):
-        names = replace(names_of(name, spec), offset=offset)
-        found.append(ClassSamples(StretchFiles(work.path, index), names))
+        names = replace(spec.names(name), offset=offset)
+        found.append(ClassSamples(files_of(work, index, spec), names))
         offset += result["synthetic"]
     return found
 
@@ -89,7 +95,7 @@ def write_tables(
     participants.tsv stands in the place of metadata.csv; where samples have no files of their own there is
     none.
     """
-    count = sum(len(columns) for item in samples for columns in item.files.columns())
+    count = sum(len(columns) for item in samples for columns in item.columns())
     rows = _manifest_rows(samples, seed, model_hash)
     if count > MOST_CSV_ROWS:
         write_parquet_manifest(out / PARQUET_MANIFEST, rows)
@@ -107,7 +113,7 @@ def _manifest_rows(samples: Sequence[ClassSamples], seed: int, model_hash: str) 
     common = {"seed": seed, "model_hash": model_hash[:HASH_LENGTH], "version": __version__}
     for item in samples:
         number = 0
-        for columns in item.files.columns():
+        for columns in item.columns():
             for told in _told_rows(columns):
                 yield ManifestRow(
                     file=item.names.name(number), class_name=item.names.class_name, **common, **told
@@ -133,7 +139,7 @@ def _metadata_entries(
     samples: Sequence[ClassSamples], real: Sequence[tuple[str, str]]
 ) -> Iterator[tuple[str, str, bool]]:
     for item in samples:
-        count = sum(len(columns) for columns in item.files.columns())
+        count = sum(len(columns) for columns in item.columns())
         yield from ((item.names.name(number), item.names.class_name, True) for number in range(count))
     yield from ((name, label, False) for name, label in real)
 
@@ -159,17 +165,25 @@ def write_sample_arrays(
 
 
 def write_zarr_store(
-    out: Path, work: WorkDir, fmt: SampleFormat, names: Sequence[str], results: Sequence[dict[str, Any]]
+    out: Path,
+    work: WorkDir,
+    fmt: SampleFormat,
+    names: Sequence[str],
+    specs: Sequence[SampleSpec],
+    results: Sequence[dict[str, Any]],
 ) -> None:
-    """Join the classes' arrays into one Zarr store, with class names and, of volumes, their affine."""
-    parts = [
-        (work.path / f"class-{index:04d}.zarr", result["synthetic"]) for index, result in enumerate(results)
-    ]
+    """Join the segments' arrays into one Zarr store, with class names and, of volumes, their affine."""
+    parts, labels = [], []
+    for index, (spec, result) in enumerate(zip(specs, results, strict=True)):
+        segments = segments_of(index, spec)
+        counts = [len(segment.span) for segment in segments[:-1]]
+        counts.append(result["synthetic"] - sum(counts))  # fewer than the span where copies are dropped
+        parts += [(zarr_array_of(work, part), count) for part, count in zip(segments, counts, strict=True)]
+        labels += [index] * len(segments)
     attributes: dict[str, Any] = {"class_names": list(names), "synthetic": True}
     if fmt.grid is not None:
         attributes["affine"] = written_affine(fmt).tolist()
     keys = fmt.array_keys or DEFAULT_KEYS
-    labels = range(len(names))
     join_class_arrays(parts, out / ZARR_NAME, keys, labels, fmt.sample_shape, fmt.dtype, attributes)
 
 

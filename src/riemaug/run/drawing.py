@@ -1,7 +1,7 @@
 """From a class's generator to its samples: draw, decode, compare, and drop copies where that is asked for."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,9 +35,9 @@ class Position:
     Attributes
     ----------
     kept : int
-        Samples so far.
+        Samples of the class up to here.
     seen : int
-        Draws that were looked at.
+        Draws that were looked at, up to here.
     exact, near : int
         Draws that were dropped as such copies.
     seconds : float
@@ -49,6 +49,10 @@ class Position:
     exact: int = 0
     near: int = 0
     seconds: float = 0.0
+
+    def dropped(self, count: int) -> DroppedCopies:
+        """Return what was dropped of the draws for `count` samples."""
+        return DroppedCopies(count, self.seen, self.exact, self.near)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +79,9 @@ class Drawing:
 
     Without dropping, these are the first `count` draws of the class's stream. With it, those of them that
     are no copies, then further draws of the same stream that are none: draw i depends on the seed and on i
-    alone, so pieces do not change what is kept, nor does a break in between.
+    alone, so pieces do not change what is kept, nor does a break in between. Without dropping, any span of
+    the samples can be made by itself: a block of draws that two spans share is made for both, and counted in
+    what diagnostics go by where it begins.
 
     Parameters
     ----------
@@ -90,6 +96,8 @@ class Drawing:
 
     Attributes
     ----------
+    span : range
+        The samples to be made; all at first.
     position : Position
     """
 
@@ -103,12 +111,28 @@ class Drawing:
     ) -> None:
         self.item, self.config, self.count = item, config, count
         self.comparison, self.drop = comparison, drop
-        self.position = Position()
+        self.span, self.position = range(count), Position()
         started = time.monotonic()
         self._source = item.sampler(config).source(item.draw_stream(config.seed))
         self._seconds = time.monotonic() - started
         self._index, self._block = -1, None
-        self._limit = most_draws(count) if drop else count
+
+    def begin(self, span: range, last: tuple[Position, State] | None = None) -> None:
+        """Turn to a span of the samples: to its first one, or to where `resume` leads.
+
+        Parameters
+        ----------
+        span : range
+            Of step 1; all samples where copies are dropped. One that begins with the first sample comes
+            before all others.
+        last : (Position, State), optional
+            How far the span had come, and its `state` there.
+        """
+        self.span = span
+        if last is not None:
+            self.resume(*last)
+        elif span.start:
+            self.resume(Position(span.start, span.start), self._source.nothing())
 
     def resume(self, position: Position, state: State) -> None:
         """Go on from a position at which `state` was returned, in this process or another."""
@@ -132,7 +156,7 @@ class Drawing:
         SamplingError
             Decoded samples are not finite.
         """
-        until = self.count if until is None else min(until, self.count)
+        until = self.span.stop if until is None else min(until, self.span.stop)
         length = self._source.block_size
         while self.position.kept < until and self.position.seen < self._limit:
             index, offset = divmod(self.position.seen, length)
@@ -142,33 +166,53 @@ class Drawing:
                 end = min(end, offset + until - self.position.kept)
             piece = self._chosen(block.rows(offset, end), until)
             if self.position.seen % length == 0:
-                self._source.take(block)
+                self._count(length)
             if len(piece.unit):
                 yield piece
 
     @property
     def is_done(self) -> bool:
         """Whether there is nothing left to draw."""
-        return self.position.kept == self.count or self.position.seen == self._limit
+        return self.position.kept == self.span.stop or self.position.seen == self._limit
 
     @property
-    def dropped(self) -> DroppedCopies | None:
-        """What was dropped; None where nothing was to be."""
-        found = self.position
-        return DroppedCopies(self.count, found.seen, found.exact, found.near) if self.drop else None
+    def _limit(self) -> int:
+        return most_draws(self.count) if self.drop else self.span.stop
 
-    def finish(self) -> Diagnostics:
-        """Return what is known about all draws that were looked at; for once, after the last piece."""
-        rest = self.position.seen % self._source.block_size
+    def finish(self) -> State:
+        """Return what diagnostics go by of a whole span; for once, after its last piece."""
+        index, rest = divmod(self.position.seen, self._source.block_size)
         if rest:
-            assert self._block is not None
-            self._source.take(self._block.first(rest))
+            # draws of the class that the next span makes again
+            more = rest if self.drop else self.count - index * self._source.block_size
+            self._count(min(more, self._source.block_size))
+        self._seconds = 0.0
+        return self._source.state()
+
+    def diagnostics(self, states: Sequence[State]) -> Diagnostics:
+        """Return what is known about all draws that were looked at, from what `finish` returned of each span.
+
+        Parameters
+        ----------
+        states : sequence of State
+            At least one, of the spans in their order.
+        """
+        self._source.resume(states[0])
+        for state in states[1:]:
+            self._source.add(state)
         return self._source.diagnostics()
+
+    def _count(self, count: int) -> None:
+        """Count the first draws of the present block as taken, if the span is where it begins."""
+        assert self._block is not None
+        if self._index * self._source.block_size >= self.span.start:
+            self._source.take(self._block.first(count))
 
     def _whole_block(self, index: int, progress: ProgressCallback | None) -> Block:
         if index != self._index or self._block is None:
             started = time.monotonic()
-            self._block = self._source.block(index, teller(progress, self.position.kept, self.count))
+            done = self.position.kept - self.span.start
+            self._block = self._source.block(index, teller(progress, done, len(self.span)))
             self._index = index
             self._seconds += time.monotonic() - started
         return self._block

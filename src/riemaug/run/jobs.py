@@ -11,7 +11,7 @@ from riemaug.config import SamplingConfig
 from riemaug.data import RangeScaler, SampleFormat
 from riemaug.run.fitting import FitJob
 from riemaug.run.progress import ProgressFile, TaskProgress
-from riemaug.run.sample_names import ShardKind
+from riemaug.run.sample_names import SampleNames, ShardKind
 from riemaug.run.workdir import WorkDir
 
 
@@ -31,6 +31,8 @@ class SampleSpec:
         Write shards of `shard_size` samples; None writes as the input was.
     label : int, float or str, optional
         What stands for the class in npz shards; None for its name.
+    segment_size : int, optional
+        So many samples a task draws, see `riemaug.run.segments`; None for all of the class.
     """
 
     count: int
@@ -46,6 +48,11 @@ class SampleSpec:
     shards: ShardKind | None = None
     shard_size: int = 1
     label: int | float | str | None = None
+    segment_size: int | None = None
+
+    def names(self, class_name: str) -> SampleNames:
+        """Return the names of the samples."""
+        return SampleNames(class_name, self.sample_format, self.first_number, self.shards, self.shard_size)
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,7 +27,7 @@ from riemaug.run.provenance import fingerprint, provenance
 from riemaug.run.record import RunRecord
 from riemaug.run.reporting import class_report, kept_arrays, model_name, sharing_note, training_notes
 from riemaug.run.request import AugmentRequest, FitRequest, identity_of
-from riemaug.run.sample_specs import of_classes, sample_spec
+from riemaug.run.sample_specs import of_classes, sample_spec, with_reference
 from riemaug.run.sharing import Sharing
 from riemaug.run.stages import Stages
 from riemaug.run.telling import tell_end, tell_notes, tell_plan, tell_request, tell_written
@@ -99,7 +99,8 @@ def augment(
         ):
             if announce is not None:
                 announce(plan)
-            spec = sample_spec(request, plan.dataset.format, plan.dataset)
+            sampler = request.sampling.sampler_for(request.generator.model)
+            spec = with_reference(sample_spec(request, plan.dataset.format, sampler), plan.dataset)
             stages = Stages(plan, work.absolute(), of_classes(spec, plan.counts))
             sharing, results = stages.run(listener)
             with stage("save"):

@@ -39,6 +39,16 @@ class Preview:
         if missing > 0:
             self.points.append(piece.draws.points[:missing].numpy().copy())
 
+    def extend(self, other: "Preview") -> None:
+        """Keep what is needed of the samples that come next."""
+        for kept, more, most in (
+            (self.units, other.units, SHOWN_PICTURES),
+            (self.nearest, other.nearest, SHOWN_PICTURES),
+            (self.points, other.points, SHOWN_DRAWS),
+        ):
+            for part in more:
+                kept.append(part[: most - sum(map(len, kept))])
+
     def size(self) -> int:
         """Return how much was kept so far, to tell whether it grew."""
         return sum(map(len, self.units)) + sum(map(len, self.points))

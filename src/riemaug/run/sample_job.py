@@ -1,4 +1,4 @@
-"""The job `sample`: draw from a saved model into OUT, each class in a task of its own."""
+"""The job `sample`: draw from a saved model into OUT, each class, or part of one, in a task of its own."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from riemaug._version import __version__
 from riemaug.data.manifest_files import CSV_MANIFEST, PARQUET_MANIFEST
 from riemaug.logs import stage
-from riemaug.parallel import run_tasks
+from riemaug.run.class_tasks import ClassTasks
 from riemaug.run.collect import (
     SAMPLES_NAMES,
     class_samples,
@@ -22,9 +22,8 @@ from riemaug.run.progress import Listener, ProgressWatch, TaskProgress
 from riemaug.run.provenance import provenance
 from riemaug.run.record import RunRecord
 from riemaug.run.request import SampleRequest, identity_of
-from riemaug.run.sample_specs import of_classes, sample_spec
+from riemaug.run.sample_specs import with_reference
 from riemaug.run.sampling_plan import plan_sample
-from riemaug.run.tasks import run_class_job
 from riemaug.run.telling import tell_end, tell_request, tell_written
 from riemaug.run.training_set import read_training_set
 from riemaug.run.workdir import IDENTITY_KEY, RUN_NAME, WorkDir, open_run
@@ -39,7 +38,7 @@ def sample(request: SampleRequest, listener: Listener | None = None) -> Outcome:
         with stage("plan"):
             tell_request(request)
             plan = plan_sample(request)
-            generators, counts = plan.generators, plan.counts
+            generators = plan.generators
             model_hash = file_hash(request.model / WEIGHTS_NAME)
             identity = identity_of(request, model_hash, __version__)
         if is_finished(request, identity):
@@ -49,19 +48,10 @@ def sample(request: SampleRequest, listener: Listener | None = None) -> Outcome:
             with stage("read"):
                 training_set = read_training_set(request.real, request.reading, generators)
         with open_run(out, request.real, identity, request.run.resume) as work, record.in_folder(out, work):
-            common = sample_spec(request, generators.sample_format, training_set)
-            specs = of_classes(common, counts, generators.label_values)
-            jobs = _sample_jobs(request, generators, specs, work)
-            with stage("classes"), ProgressWatch([job.progress for job in jobs], listener):
-                results = list(
-                    run_tasks(
-                        run_class_job,
-                        jobs,
-                        plan.num_jobs,
-                        folder=work.path,
-                        name=lambda job: f"class {job.name!r}",
-                    )
-                )
+            specs = [with_reference(spec, training_set) for spec in plan.specs]
+            tasks = ClassTasks(_sample_jobs(request, generators, specs, work))
+            with stage("classes"), ProgressWatch(tasks.progress, listener):
+                results = tasks.run(plan.num_jobs, folder=work.path)
             with stage("save"):
                 _write_at_the_top(request, generators, specs, results, work, model_hash)
             write_json(
@@ -87,7 +77,7 @@ def _write_at_the_top(
     samples = class_samples(work, names, specs, results)
     write_tables(out, samples, request.sampling.seed, model_hash, bids=fmt.bids)
     if request.shards == "zarr":
-        write_zarr_store(out, work, fmt, names, results)
+        write_zarr_store(out, work, fmt, names, specs, results)
     elif fmt.is_one_file and request.shards is None:
         write_sample_arrays(out, work, fmt, generators.label_values, len(generators.classes))
     tell_written(out, (CSV_MANIFEST, PARQUET_MANIFEST, "metadata.csv", *SAMPLES_NAMES))

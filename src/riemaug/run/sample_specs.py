@@ -8,6 +8,7 @@ from riemaug.data import Dataset, SampleFormat
 from riemaug.data.bids_names import first_numbers
 from riemaug.run.jobs import SampleSpec
 from riemaug.run.request import AugmentRequest, SampleRequest
+from riemaug.run.segments import segment_size
 
 
 def of_classes(
@@ -31,13 +32,25 @@ def of_classes(
     )
 
 
-def sample_spec(
-    request: AugmentRequest | SampleRequest, fmt: SampleFormat, training_set: Dataset | None
-) -> SampleSpec:
-    """Return what all classes have in common, with no samples as yet."""
+def sample_spec(request: AugmentRequest | SampleRequest, fmt: SampleFormat, sampler: str) -> SampleSpec:
+    """Return what all classes have in common, with no samples and no training set as yet.
+
+    Parameters
+    ----------
+    request : AugmentRequest or SampleRequest
+    fmt : SampleFormat
+    sampler : str
+        See `SamplingConfig.sampler_for`.
+    """
     spec = SampleSpec(0, request.sampling, fmt, request.run.batch_size, request.out.absolute())
     if isinstance(request, SampleRequest) and request.shards is not None:
         spec = replace(spec, shards=request.shards, shard_size=request.shard_size)
+    spec = replace(spec, drop_copies=request.drop_copies)
+    return replace(spec, segment_size=segment_size(spec, sampler))
+
+
+def with_reference(spec: SampleSpec, training_set: Dataset | None) -> SampleSpec:
+    """Return the same with the samples to compare with, where they are at hand."""
     if training_set is None:
         return spec
     return replace(
@@ -45,5 +58,4 @@ def sample_spec(
         reference=training_set.samples,
         reference_labels=training_set.labels,
         reference_names=training_set.names,
-        drop_copies=request.drop_copies,
     )

@@ -1,32 +1,24 @@
-"""The samples of one class on their way to the disk, and what is to be told of them."""
+"""The samples of one class, all its segments together, and what is to be told of them."""
 
-import time
-from collections.abc import Callable
-from itertools import islice
+from collections.abc import Sequence
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32
 
 from riemaug.atomic import atomic_path
 from riemaug.class_model import ClassModel
-from riemaug.data import restore_samples
-from riemaug.data.blocks import row_blocks
 from riemaug.run.comparison import TrainingComparison
-from riemaug.run.drawing import Drawing, Piece, Position
 from riemaug.run.jobs import ClassJob, SampleSpec
 from riemaug.run.preview import Preview
 from riemaug.run.progress import ProgressFile
-from riemaug.run.sample_names import SampleNames
+from riemaug.run.segment_task import SegmentTask, comparison_of, drawing_of, preview_path
+from riemaug.run.segments import Segment, segments_of
 from riemaug.run.shown import SHOWN_PICTURES, ShownSamples, shown_arrays
-from riemaug.run.sinks import Sink, sink_of
-from riemaug.run.stretches import FLAGS, SampleColumns, StretchFiles
-from riemaug.run.writer_thread import WriterThread
-from riemaug.samplers import SamplingProgress
-from riemaug.samplers.sources import State
+from riemaug.run.sinks import join_segments
+from riemaug.run.stretches import FLAGS, SegmentEnd, StretchFiles
+from riemaug.run.workdir import WorkDir
 
-WRITTEN_AT_ONCE = 2**24
-"""Values that are brought to the written size, then written, at a time."""
 MOST_DISTANCES = 10_000
 """So many distances to training samples, of the first samples, are told to the report."""
 
@@ -34,125 +26,55 @@ MOST_DISTANCES = 10_000
 def sample_class(job: ClassJob, spec: SampleSpec, item: ClassModel, progress: ProgressFile) -> dict[str, Any]:
     """Draw, compare and write the samples of a class; return the JSON-safe result.
 
-    The class is worked through stretch by stretch; a run that was stopped goes on after the last one that
-    was recorded. Neither memory nor the result grow with the number of samples.
-
-    Raises
-    ------
-    SamplingError
-        Decoded samples are not finite.
-    OSError
-        The disk is full.
+    Segments that tasks of their own have drawn are only gathered. See `SegmentTask.run` for what is raised.
     """
-    started = time.monotonic()
-    comparison = _comparison(job, spec, item)
-    drawing = Drawing(item, spec.sampling, spec.count, comparison, spec.drop_copies)
-    task = _ClassTask(job, spec, item, drawing)
-    task.run(progress)
-    diagnostics, position = drawing.finish(), drawing.position
-    _save_pictures(job, spec, item, comparison, task.preview)
+    segments, comparison = segments_of(job.index, spec), comparison_of(job, spec, item)
+    drawing, ends = drawing_of(spec, item, comparison), []
+    for segment in segments:
+        done = StretchFiles(job.work.path, segment.stem).end()
+        ends.append(done or SegmentTask(job, spec, item, drawing, segment).run(progress))
+    join_segments(job, segments)
+    last = ends[-1].position
+    _save_pictures(job, spec, item, comparison, _preview_of(job, segments))
     return {
-        **_told(task.files, task.names, position.kept),
+        **_told(job, spec, last.kept),
         "real_distance": [] if comparison is None else rounded(comparison.real_distances()),
-        "dropped": None if drawing.dropped is None else drawing.dropped.to_dict(),
-        "diagnostics": diagnostics.to_dict(),
-        "sample_seconds": position.seconds,
-        "write_seconds": max(time.monotonic() - started - position.seconds, 0.0),
+        "dropped": last.dropped(spec.count).to_dict() if spec.drop_copies else None,
+        "diagnostics": drawing.diagnostics([end.state for end in ends]).to_dict(),
+        "sample_seconds": sum(end.position.seconds for end in ends),
+        "write_seconds": sum(end.write_seconds for end in ends),
     }
 
 
-def names_of(job_name: str, spec: SampleSpec) -> SampleNames:
-    """Return the names of a class's samples."""
-    return SampleNames(job_name, spec.sample_format, spec.first_number, spec.shards, spec.shard_size)
+def sample_segment(
+    job: ClassJob, spec: SampleSpec, item: ClassModel, segment: Segment, progress: ProgressFile
+) -> SegmentEnd:
+    """Draw, compare and write the samples of one segment; as `sample_class`."""
+    drawing = drawing_of(spec, item, comparison_of(job, spec, item))
+    return SegmentTask(job, spec, item, drawing, segment).run(progress)
 
 
-class _ClassTask:
-    """Draws in this thread, writes in another one, and records what is done."""
-
-    def __init__(self, job: ClassJob, spec: SampleSpec, item: ClassModel, drawing: Drawing) -> None:
-        self.job, self.spec, self.item, self.drawing = job, spec, item, drawing
-        self.files = StretchFiles(job.work.path, job.index)
-        self.names = names_of(job.name, spec)
-        self.preview, self._kept_of_preview = Preview(), 0
-        self._preview_path = job.work.path / f"class-{job.index:04d}.preview.npz"
-        self._resume()
-
-    def _resume(self) -> None:
-        last = self.files.last()
-        if last is None:
-            return
-        self.drawing.resume(*last)
-        self.preview = Preview.load(self._preview_path, last[0].kept)
-        self._kept_of_preview = self.preview.size()
-
-    def run(self, progress: ProgressFile) -> None:
-        """Do all stretches that are left."""
-        sink = sink_of(self.job, self.spec, self.names)
-        with WriterThread() as writer:
-            while not self.drawing.is_done:
-                self._stretch(sink, writer, progress)
-        sink.finish(self.drawing.position.kept)
-
-    def _stretch(self, sink: Sink, writer: WriterThread, progress: ProgressFile) -> None:
-        drawing, pieces = self.drawing, []
-        first = drawing.position.kept
-        until = (first // sink.stretch + 1) * sink.stretch
-        for piece in drawing.pieces(self.spec.batch_size, until, _teller(progress)):
-            if not pieces:
-                writer.do(sink.begin, first)
-            writer.do(self._write, sink, piece.unit, values=piece.unit.size)
-            self.preview.add(piece)
-            pieces.append(Piece(np.empty((len(piece.unit), 0), np.float32), piece.draws, piece.compared))
-            progress.tell("write", done=drawing.position.kept, total=drawing.count)
-        if pieces:
-            columns = SampleColumns.of(pieces, self.item.sources, self.spec.reference_names)
-            writer.do(self._end, sink, columns, drawing.position, drawing.state())
-
-    def _write(self, sink: Sink, unit: Float32[np.ndarray, "n D"]) -> None:
-        fmt = self.spec.sample_format
-        shaped = unit.reshape(len(unit), *fmt.model_shape)
-        # what is written may be far larger than what is modelled
-        for rows in row_blocks((len(unit), *fmt.sample_shape), WRITTEN_AT_ONCE):
-            sink.write(restore_samples(shaped[rows], self.job.scaler, fmt))
-
-    def _end(self, sink: Sink, columns: SampleColumns, position: Position, state: State) -> None:
-        sink.end()
-        if self.preview.size() > self._kept_of_preview:
-            self._kept_of_preview = self.preview.size()
-            width = int(np.prod(self.spec.sample_format.model_shape))
-            self.preview.save(self._preview_path, width, self.item.model.config.latent_dim)
-        self.files.record(columns, position, state)
+def files_of(work: WorkDir, index: int, spec: SampleSpec) -> list[StretchFiles]:
+    """Return the records of each segment of a class."""
+    return [StretchFiles(work.path, segment.stem) for segment in segments_of(index, spec)]
 
 
-def _teller(progress: ProgressFile) -> Callable[[SamplingProgress], None]:
-    """Return what tells the steps of chains."""
-
-    def tell(told: SamplingProgress) -> None:
-        progress.tell(
-            "sample",
-            done=told.done,
-            total=told.total,
-            value=told.acceptance,
-            step=told.step,
-            num_steps=told.num_steps,
-        )
-
-    return tell
+def _preview_of(job: ClassJob, segments: Sequence[Segment]) -> Preview:
+    preview = Preview()
+    for segment in segments:
+        path = preview_path(job, segment)
+        if not path.is_file():  # of an empty class, and of what is not shown
+            break
+        preview.extend(Preview.load(path, len(segment.span)))
+    return preview
 
 
-def _comparison(job: ClassJob, spec: SampleSpec, item: ClassModel) -> TrainingComparison | None:
-    if spec.reference is None or spec.reference_labels is None:
-        return None
-    return TrainingComparison(
-        spec.reference, spec.reference_labels, job.scaler, item, job.index, spec.sample_format.settled
-    )
-
-
-def _told(files: StretchFiles, names: SampleNames, count: int) -> dict[str, Any]:
+def _told(job: ClassJob, spec: SampleSpec, count: int) -> dict[str, Any]:
     """Return sums over the samples, and of the first ones what the report tells."""
+    names = spec.names(job.name)
     copies, distances, nearest = dict.fromkeys(FLAGS, 0), [], []
     compared = False
-    for columns in files.columns():
+    for columns in chain.from_iterable(files.columns() for files in files_of(job.work, job.index, spec)):
         if columns.flags is None or columns.distance is None or columns.nearest is None:
             break
         compared = True

@@ -1,25 +1,35 @@
 """What drawing from a saved model will do and take, worked out before anything is written."""
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+import joblib
 import numpy as np
+import psutil
 
 from riemaug.data import SampleFormat
 from riemaug.data.manifest_files import check_manifest_package
 from riemaug.data.table_dtypes import load_parquet
 from riemaug.errors import InvalidInputError
+from riemaug.free_memory import free_memory
 from riemaug.parallel import num_workers
-from riemaug.run.estimate import drawing_memory, drawing_seconds
+from riemaug.run.estimate import SAFE_SHARE, drawing_memory, drawing_seconds
+from riemaug.run.jobs import SampleSpec
 from riemaug.run.plan import DISK_BLOCK, FILE_OVERHEAD, ROW_BYTES, check_disk, disk_bytes, new_counts
 from riemaug.run.request import SampleRequest
 from riemaug.run.sample_names import ShardKind
+from riemaug.run.sample_specs import of_classes, sample_spec
+from riemaug.run.segments import segments_of
 from riemaug.run.workdir import check_out
 from riemaug.run.zarr_store import load_zarr
 from riemaug.serialization import FittedGenerators, load_generators
 
 TAR_BLOCK = 512
 """Bytes of a header in a tar file, and of what the content of a member is filled up to."""
+MANY_SAMPLES = 100_000
+"""From here on all cores are used unless asked otherwise."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,8 +39,8 @@ class SamplingPlan:
     Attributes
     ----------
     generators : FittedGenerators
-    counts : tuple of int
-        New samples of each class; the most there can be where copies are dropped.
+    specs : tuple of SampleSpec
+        What each class is to draw, as yet without the training set.
     sampler : str
     num_jobs : int
     seconds, memory, disk_bytes : float
@@ -38,12 +48,17 @@ class SamplingPlan:
     """
 
     generators: FittedGenerators
-    counts: tuple[int, ...]
+    specs: tuple[SampleSpec, ...]
     sampler: str
     num_jobs: int
     seconds: float
     memory: float
     disk_bytes: float
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """New samples of each class; the most there can be where copies are dropped."""
+        return tuple(spec.count for spec in self.specs)
 
 
 def check_shards(kind: ShardKind | None, fmt: SampleFormat) -> None:
@@ -62,15 +77,25 @@ def check_shards(kind: ShardKind | None, fmt: SampleFormat) -> None:
         load_zarr()
 
 
-def shard_bytes(count: int, fmt: SampleFormat, kind: ShardKind, shard_size: int) -> float:
-    """Return an upper estimate of what `count` samples in shards take on the disk while they are made."""
+def shard_bytes(count: int, fmt: SampleFormat, kind: ShardKind, shard_size: int, num_jobs: int = 1) -> float:
+    """Return an upper estimate of what `count` samples in shards take on the disk while they are made.
+
+    Parameters
+    ----------
+    count : int
+    fmt : SampleFormat
+    kind : {"npz", "webdataset", "parquet", "zarr"}
+    shard_size : int
+    num_jobs : int
+        Shards that are made at once.
+    """
     pixels = math.prod(fmt.shape) * np.dtype(fmt.dtype).itemsize
     if kind == "webdataset":  # three members a sample: itself, its class twice
         sample = _whole(1.1 * pixels + FILE_OVERHEAD, TAR_BLOCK) + TAR_BLOCK + 2 * (TAR_BLOCK + TAR_BLOCK)
         return float(count) * (sample + ROW_BYTES)
     if kind == "zarr":  # a file a sample
         return float(count) * (_whole(1.1 * pixels, DISK_BLOCK) + ROW_BYTES)
-    collected = min(count, shard_size) * pixels  # before they are packed
+    collected = min(count, num_jobs * shard_size) * pixels  # before they are packed
     return float(count) * (1.1 * pixels + ROW_BYTES) + collected
 
 
@@ -98,23 +123,38 @@ def plan_sample(request: SampleRequest) -> SamplingPlan:
     counts = new_counts(request.amount, generators.class_sizes)
     check_shards(request.shards, fmt)
     check_manifest_package(sum(counts))
+    sampler = request.sampling.sampler_for(kind)
+    specs = of_classes(sample_spec(request, fmt, sampler), counts, generators.label_values)
+    sample_bytes = math.prod(fmt.shape) * np.dtype(fmt.dtype).itemsize
+    memory = partial(
+        drawing_memory,
+        [item.model.config for item in generators.classes],
+        batch_bytes=float(min(request.run.batch_size, max(counts)) * sample_bytes),
+    )
+    num_jobs = _num_jobs(request, specs, memory)
     if request.shards is None:
         needed = disk_bytes(sum(counts), fmt)
     else:
-        needed = shard_bytes(sum(counts), fmt, request.shards, request.shard_size)
+        needed = shard_bytes(sum(counts), fmt, request.shards, request.shard_size, num_jobs)
     check_disk(request.out, needed)
-    num_jobs = min(request.run.jobs or num_workers() or 1, len(counts))
-    sample_bytes = math.prod(fmt.shape) * np.dtype(fmt.dtype).itemsize
-    return SamplingPlan(
-        generators,
-        counts,
-        request.sampling.sampler_for(kind),
-        num_jobs,
-        drawing_seconds(counts, num_jobs),
-        drawing_memory(
-            [item.model.config for item in generators.classes],
-            num_jobs if num_workers() is None else 1,
-            float(min(request.run.batch_size, max(counts)) * sample_bytes),
-        ),
-        needed,
-    )
+    here = num_jobs if num_workers() is None else 1
+    seconds = drawing_seconds(counts, num_jobs)
+    return SamplingPlan(generators, specs, sampler, num_jobs, seconds, memory(here), needed)
+
+
+def _num_jobs(request: SampleRequest, specs: Sequence[SampleSpec], memory: Callable[[int], float]) -> int:
+    """Return how many tasks go on at once.
+
+    Unless asked or on a cluster it is one: most of the time is what each process takes to start. Many samples
+    are drawn by as many as there are cores, and as the memory holds. That is known before the data is read,
+    so with samples to compare with, of which each process holds a copy, it is one again.
+    """
+    num_tasks = sum(len(segments_of(index, spec)) for index, spec in enumerate(specs))
+    wanted = request.run.jobs or num_workers()
+    if wanted is not None:
+        return min(wanted, num_tasks)
+    if sum(spec.count for spec in specs) < MANY_SAMPLES or request.real is not None:
+        return 1
+    room = SAFE_SHARE * float(free_memory() + psutil.Process().memory_info().rss)
+    most = min(joblib.cpu_count(), num_tasks)
+    return next((jobs for jobs in range(most, 1, -1) if memory(jobs) <= room), 1)

@@ -1,10 +1,11 @@
-"""Where the samples of a class go: files of their own, a row of one large file, or shards."""
+"""Where the samples of a segment of a class go: files of their own, a row of one large file, or shards."""
 
 import io
 import json
 import os
 import tarfile
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +13,24 @@ from jaxtyping import Shaped
 
 from riemaug.atomic import atomic_path, flush_file_system, flushed_later
 from riemaug.data import write_class_files, write_sample, write_table
-from riemaug.run.array_files import append_rows, cut_rows, set_row_count, start_array_file
+from riemaug.run.array_files import (
+    append_rows,
+    cut_rows,
+    join_array_files,
+    set_row_count,
+    start_array_file,
+)
 from riemaug.run.jobs import ClassJob, SampleSpec
 from riemaug.run.sample_names import SHARDS_FOLDER, SampleNames
+from riemaug.run.segments import Segment, stretch_of
+from riemaug.run.workdir import WorkDir
 from riemaug.run.zarr_store import append_to_class_array
 
 Samples = Shaped[np.ndarray, "_ ..."]
-STRETCH_SAMPLES, STRETCH_VALUES = 10_000, 2**26
-"""Where no shard is a stretch: so many samples at most, and fewer of large ones."""
 
 
 class Sink(ABC):
-    """Takes the samples of one class in their order, stretch by stretch.
+    """Takes the samples of one segment in their order, stretch by stretch; counts them within the class.
 
     Attributes
     ----------
@@ -55,7 +62,7 @@ class FileSink(Sink):
 
     def __init__(self, job: ClassJob, spec: SampleSpec) -> None:
         self.out, self.name, self.fmt = spec.out, job.name, spec.sample_format
-        self.stretch, self._first, self._next = _stretch_of(spec), spec.first_number, 0
+        self.stretch, self._first, self._next = stretch_of(spec), spec.first_number, 0
 
     def begin(self, first: int) -> None:
         """See `Sink.begin`."""
@@ -76,18 +83,18 @@ class FileSink(Sink):
 
 
 class ArraySink(Sink):
-    """Rows of an .npy file in the working folder, for formats of one file."""
+    """Rows of an .npy file in the working folder, for formats of one file; see `join_segments`."""
 
-    def __init__(self, job: ClassJob, spec: SampleSpec) -> None:
-        self.path, self.stretch = job.work.samples(job.index), _stretch_of(spec)
+    def __init__(self, job: ClassJob, spec: SampleSpec, segment: Segment) -> None:
+        self.path, self.stretch = _rows_of(job, segment), stretch_of(spec)
         self._shape, self._dtype = spec.sample_format.sample_shape, np.dtype(spec.sample_format.dtype)
-        self._count = spec.count
+        self._span = segment.span
 
     def begin(self, first: int) -> None:
         """See `Sink.begin`."""
-        if not first:
-            start_array_file(self.path, (self._count, *self._shape), self._dtype)
-        cut_rows(self.path, first)
+        if first == self._span.start:
+            start_array_file(self.path, (len(self._span), *self._shape), self._dtype)
+        cut_rows(self.path, first - self._span.start)
 
     def write(self, samples: Samples) -> None:
         """See `Sink.write`."""
@@ -102,15 +109,30 @@ class ArraySink(Sink):
         """Correct the number of rows: where copies are dropped some may lack."""
         if not self.path.exists():
             start_array_file(self.path, (0, *self._shape), self._dtype)
-        set_row_count(self.path, (count, *self._shape), self._dtype)
+        set_row_count(self.path, (count - self._span.start, *self._shape), self._dtype)
+
+
+def _rows_of(job: ClassJob, segment: Segment) -> Path:
+    return job.work.path / f"{segment.stem}.samples.npy"
+
+
+def join_segments(job: ClassJob, segments: Sequence[Segment]) -> None:
+    """Join the rows of the segments of a class to one file, where they lie in several; again is no harm."""
+    parts, path = [_rows_of(job, segment) for segment in segments], job.work.samples(job.index)
+    if len(parts) > 1 and parts[-1].exists():
+        with atomic_path(path) as temporary:
+            join_array_files(parts, temporary)
+        for part in parts[::-1]:  # the last one first: as long as it is there, so are all
+            part.unlink()
 
 
 class ShardSink(Sink):
     """Shards of one class; a subclass knows one kind."""
 
-    def __init__(self, job: ClassJob, spec: SampleSpec, names: SampleNames) -> None:
-        self.job, self.spec, self.names = job, spec, names
-        self.stretch, self._first, self._count = spec.shard_size, 0, 0
+    def __init__(self, job: ClassJob, spec: SampleSpec, segment: Segment) -> None:
+        self.job, self.spec, self.segment = job, spec, segment
+        self.names: SampleNames = spec.names(job.name)
+        self.stretch, self._first, self._count = stretch_of(spec), 0, 0
         (spec.out / SHARDS_FOLDER).mkdir(exist_ok=True)
 
     @property
@@ -134,7 +156,7 @@ class RowShards(ShardSink):
         """See `Sink.begin`."""
         self._first, self._count = first, 0
         fmt = self.spec.sample_format
-        rows = min(self.stretch, self.spec.count - first)
+        rows = min(self.stretch, self.segment.span.stop - first)
         start_array_file(self._rows, (rows, *fmt.sample_shape), np.dtype(fmt.dtype))
 
     def write(self, samples: Samples) -> None:
@@ -159,7 +181,7 @@ class RowShards(ShardSink):
 
     @property
     def _rows(self) -> Path:
-        return self.job.work.path / f"class-{self.job.index:04d}.shard.npy"
+        return self.job.work.path / f"{self.segment.stem}.shard.npy"
 
 
 DEFAULT_KEYS = ("images", "labels")
@@ -196,7 +218,7 @@ class TarShards(ShardSink):
 
     @property
     def _unfinished(self) -> Path:
-        return self.job.work.path / f"class-{self.job.index:04d}.shard.tar"
+        return self.job.work.path / f"{self.segment.stem}.shard.tar"
 
     def _encoded(self, sample: Shaped[np.ndarray, "..."]) -> bytes:
         fmt = self.spec.sample_format
@@ -204,7 +226,7 @@ class TarShards(ShardSink):
             buffer = io.BytesIO()
             np.save(buffer, sample, allow_pickle=False)
             return buffer.getvalue()
-        member = self.job.work.path / f"class-{self.job.index:04d}-member{fmt.suffix}"
+        member = self.job.work.path / f"{self.segment.stem}-member{fmt.suffix}"
         with flushed_later():
             write_sample(member, sample, fmt)
         return member.read_bytes()
@@ -219,16 +241,17 @@ def _tar_member(name: str, content: bytes) -> bytes:
 
 
 class ZarrSink(Sink):
-    """A Zarr array of the class in the working folder, a chunk a sample; they are joined at the end."""
+    """A Zarr array of the segment in the working folder, a chunk a sample; they are joined at the end."""
 
-    def __init__(self, job: ClassJob, spec: SampleSpec) -> None:
-        self.path, self.out, self.stretch = job.work.path / f"class-{job.index:04d}.zarr", spec.out, 0
-        self.stretch, self._next = _stretch_of(spec), 0
-        self._shape, self._dtype = (spec.count, *spec.sample_format.sample_shape), spec.sample_format.dtype
+    def __init__(self, job: ClassJob, spec: SampleSpec, segment: Segment) -> None:
+        self.path, self.out, self.stretch = zarr_array_of(job.work, segment), spec.out, stretch_of(spec)
+        self._start, self._next = segment.span.start, 0
+        self._shape = (len(segment.span), *spec.sample_format.sample_shape)
+        self._dtype = spec.sample_format.dtype
 
     def begin(self, first: int) -> None:
         """See `Sink.begin`."""
-        self._next = first
+        self._next = first - self._start
 
     def write(self, samples: Samples) -> None:
         """See `Sink.write`."""
@@ -243,17 +266,17 @@ class ZarrSink(Sink):
         """See `Sink.finish`."""
 
 
-def sink_of(job: ClassJob, spec: SampleSpec, names: SampleNames) -> Sink:
-    """Return where the samples of a class go."""
+def zarr_array_of(work: WorkDir, segment: Segment) -> Path:
+    """Return where the Zarr array of a segment lies."""
+    return work.path / f"{segment.stem}.zarr"
+
+
+def sink_of(job: ClassJob, spec: SampleSpec, segment: Segment) -> Sink:
+    """Return where the samples of a segment go."""
     if spec.shards == "webdataset":
-        return TarShards(job, spec, names)
+        return TarShards(job, spec, segment)
     if spec.shards == "zarr":
-        return ZarrSink(job, spec)
+        return ZarrSink(job, spec, segment)
     if spec.shards is not None:
-        return RowShards(job, spec, names)
-    return ArraySink(job, spec) if spec.sample_format.is_one_file else FileSink(job, spec)
-
-
-def _stretch_of(spec: SampleSpec) -> int:
-    values = int(np.prod(spec.sample_format.sample_shape))
-    return max(1, min(STRETCH_SAMPLES, STRETCH_VALUES // max(values, 1)))
+        return RowShards(job, spec, segment)
+    return ArraySink(job, spec, segment) if spec.sample_format.is_one_file else FileSink(job, spec)

@@ -2,13 +2,14 @@
 
 import logging
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from riemaug.class_model import NO_NETWORKS, ClassModel, Networks
 from riemaug.logs import fields, stage
 from riemaug.parallel import run_tasks
+from riemaug.run.class_tasks import ClassTasks
 from riemaug.run.fitting import ClassRows, FitJob, load_fitted
 from riemaug.run.jobs import ClassJob, SampleSpec
 from riemaug.run.plan import Plan
@@ -21,7 +22,7 @@ from riemaug.run.sharing import (
     rehearsal_jobs,
     run_rehearsal,
 )
-from riemaug.run.tasks import run_class_job, run_shared_fit
+from riemaug.run.tasks import run_shared_fit
 from riemaug.run.tuning import search_constants, tuning_config
 from riemaug.run.workdir import WorkDir
 
@@ -68,20 +69,18 @@ class Stages:
             before, tuned = self._tuned(sharing.shared, rehearsal, listener)
         fits = tuned.fit_jobs(sharing.shared)
         jobs = self._class_jobs(fits, sharing.shared)
-        shared = fits if sharing.shared else []
-        tasks = [*before, *(fit.progress for fit in shared), *(job.progress for job in jobs)]
-        with ProgressWatch(tasks, listener):
+        shared, tasks = fits if sharing.shared else [], ClassTasks(jobs)
+        watched = [*before, *(fit.progress for fit in shared), *tasks.progress]
+        with ProgressWatch(watched, listener):
             with stage("fit"):
                 for fit in shared:
-                    list(run_tasks(run_shared_fit, [fit], 1, **self._where("the model of all classes")))
+                    list(run_tasks(run_shared_fit, [fit], 1, name=_the_shared_model, **self._where()))
             with stage("classes"):
-                num_jobs, where = self.plan.estimate.num_jobs, self._where(lambda job: f"class {job.name!r}")
-                return sharing, list(run_tasks(run_class_job, jobs, num_jobs, **where))
+                return sharing, tasks.run(self.plan.estimate.num_jobs, **self._where())
 
-    def _where(self, name: str | Callable[[Any], str]) -> dict[str, Any]:
-        """Return what else `run_tasks` is told: where marks are left, what errors call a task, its device."""
-        called = name if callable(name) else lambda _: name
-        return {"folder": self.work.path, "name": called, "device": self.plan.device}
+    def _where(self) -> dict[str, Any]:
+        """Return what else `run_tasks` is told: where marks are left, and the device of tasks."""
+        return {"folder": self.work.path, "device": self.plan.device}
 
     def fitted(self, sharing: Sharing) -> tuple[ClassModel, ...]:
         """Return the trained classes; for after `run`."""
@@ -165,13 +164,19 @@ class Stages:
         tasks = [job.fit.progress for job in jobs]
         rest = TaskProgress("waiting", weight=float(num_classes), classes=num_classes)
         with ProgressWatch([*tasks, ProgressFile(self.work.path / "none", rest)], listener):
-            where = self._where(lambda job: job.fit.task.name)
-            scores = list(run_tasks(run_rehearsal, jobs, plan.estimate.num_jobs, **where))
+            num_jobs, where = plan.estimate.num_jobs, self._where()
+            scores = list(
+                run_tasks(run_rehearsal, jobs, num_jobs, name=lambda job: job.fit.task.name, **where)
+            )
         sharing = decision(jobs, scores)
         keep_decision(self.work, sharing)
         shutil.rmtree(self.work.rehearsal.path, ignore_errors=True)
         done = [ProgressFile(task.path, replace(task.task, stage="done")) for task in tasks]
         return done, sharing
+
+
+def _the_shared_model(_: FitJob) -> str:
+    return "the model of all classes"
 
 
 def _class_task(name: str, shared: bool, samples: bool) -> TaskProgress:

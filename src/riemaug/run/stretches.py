@@ -1,4 +1,4 @@
-"""What is done of a class: stretches of its samples, each recorded by a small file once it is on the disk."""
+"""What is done of a segment: stretches of samples, each recorded by a small file once it is on the disk."""
 
 import json
 import re
@@ -118,27 +118,50 @@ class SampleColumns:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class SegmentEnd:
+    """What there is to say of a segment that is done.
+
+    Attributes
+    ----------
+    position : Position
+        After its last sample.
+    state : State
+        What diagnostics go by; of later segments beside that of those before.
+    write_seconds : float
+        What it took beside the draws.
+    """
+
+    position: Position
+    state: State
+    write_seconds: float
+
+
 @dataclass
 class StretchFiles:
-    """The records of one class in the working folder.
+    """The records of one segment in the working folder.
 
     Attributes
     ----------
     folder : Path
-    index : int
-        Of the class.
+    stem : str
+        How the names of its files begin.
     """
 
     folder: Path
-    index: int
+    stem: str
     _recorded: int | None = field(default=None, init=False)
 
     def _path(self, kind: str, number: int) -> Path:
-        return self.folder / f"class-{self.index:04d}.{kind}-{number:06d}.npz"
+        return self.folder / f"{self.stem}.{kind}-{number:06d}.npz"
+
+    @property
+    def _end(self) -> Path:
+        return self.folder / f"{self.stem}.end.npz"
 
     def paths(self) -> list[Path]:
         """Return the files of the recorded stretches, in their order."""
-        found = self.folder.glob(f"class-{self.index:04d}.stretch-*.npz")
+        found = self.folder.glob(f"{self.stem}.stretch-*.npz")
         return sorted(found, key=_number)
 
     def record(self, columns: SampleColumns, position: Position, state: State) -> None:
@@ -162,6 +185,21 @@ class StretchFiles:
             position = Position(**json.loads(str(arrays["position"])))
         with np.load(self._path("state", len(paths) - 1), allow_pickle=False) as arrays:
             return position, {name: arrays[name] for name in arrays.files}
+
+    def close(self, end: SegmentEnd) -> None:
+        """Note that there is nothing left to do."""
+        told = json.dumps({"position": asdict(end.position), "write_seconds": end.write_seconds})
+        with atomic_path(self._end) as temporary:
+            np.savez(temporary, allow_pickle=False, told=np.array(told), **end.state)
+
+    def end(self) -> SegmentEnd | None:
+        """Return what `close` noted; None as long as something is left to do."""
+        if not self._end.is_file():
+            return None
+        with np.load(self._end, allow_pickle=False) as arrays:
+            told = json.loads(str(arrays["told"]))
+            state = {name: arrays[name] for name in arrays.files if name != "told"}
+        return SegmentEnd(Position(**told["position"]), state, told["write_seconds"])
 
     def columns(self) -> Iterator[SampleColumns]:
         """Yield the columns of each stretch."""

@@ -16,7 +16,9 @@ from riemaug.logs import fields, in_class, stage
 from riemaug.run.fitting import FitJob, load_fitted, run_fit_job
 from riemaug.run.jobs import ClassJob
 from riemaug.run.progress import ProgressFile
-from riemaug.run.sampling import sample_class
+from riemaug.run.sampling import sample_class, sample_segment
+from riemaug.run.segments import SegmentJob
+from riemaug.run.stretches import StretchFiles
 from riemaug.serialization import load_generators
 
 log = logging.getLogger(__name__)
@@ -48,6 +50,32 @@ def run_class_job(job: ClassJob) -> dict[str, Any]:
     atomic_write_text(result_path, json.dumps(result, ensure_ascii=False))
     progress.tell("done")
     return result
+
+
+def run_segment_job(task: SegmentJob) -> None:
+    """Do one segment's task, or what is left of it.
+
+    Raises
+    ------
+    SamplingError, ResourceError
+        The message names the segment.
+    """
+    job, segment, progress = task.job, task.segment, task.progress
+    is_done = StretchFiles(job.work.path, segment.stem).end() is not None
+    if not is_done:
+        assert job.sample is not None
+        with naming(task.title), in_class(job.name), stage("sample"):
+            end = sample_segment(job, job.sample, _fitted(job, progress), segment, progress)
+            log.info(
+                "samples %s",
+                segment.numbers,
+                extra=fields(
+                    samples=len(segment.span),
+                    sample_seconds=round(end.position.seconds, 2),
+                    write_seconds=round(end.write_seconds, 2),
+                ),
+            )
+    progress.tell("done")
 
 
 @contextmanager

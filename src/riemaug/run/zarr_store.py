@@ -25,7 +25,7 @@ def load_zarr() -> Any:
 def append_to_class_array(
     path: Path, samples: Shaped[np.ndarray, "n ..."], start: int, shape: tuple[int, ...], dtype: str
 ) -> None:
-    """Write samples from row `start` on into the array of a class, which is made where it is missing."""
+    """Write samples from row `start` on into the array of a segment, which is made where it is missing."""
     zarr = load_zarr()
     if not (path / "zarr.json").is_file():
         zarr.create_array(store=path, shape=shape, chunks=(1, *shape[1:]), dtype=dtype, zarr_format=3)
@@ -42,20 +42,20 @@ def join_class_arrays(
     dtype: str,
     attributes: dict[str, Any],
 ) -> None:
-    """Join the arrays of the classes to one store, which appears whole or not at all.
+    """Join the arrays of segments to one store, which appears whole or not at all.
 
     The chunk files are moved, not copied; a call that was interrupted goes on where it stopped.
 
     Parameters
     ----------
     parts : sequence of (Path, int)
-        Array of each class and the number of its samples.
+        Array of each segment and the number of its samples.
     path : Path
         The store.
     keys : tuple of str
         Names of the arrays of samples and labels.
     labels : sequence
-        Label of each class.
+        Label of each segment's samples.
     sample_shape, dtype
         Of a sample.
     attributes : dict

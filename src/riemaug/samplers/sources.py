@@ -193,7 +193,7 @@ def packed(tally: object) -> State:
 
 
 def add_up(tally: object, state: State) -> None:
-    """Add to a tally what `packed` returned of one that counted later blocks; see `Tracing` for the traces."""
+    """Add to a tally what `packed` returned of one that counted later blocks; for traces see `Tracing`."""
     traced: list[list[Tensor]] = []
     later: list[list[Tensor]] = []
     for field in fields(tally):  # pyright: ignore[reportArgumentType]

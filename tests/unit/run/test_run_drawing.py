@@ -1,6 +1,8 @@
 """Which draws are kept where copies are dropped: those of the plain stream that are none, in order."""
 
 from collections.abc import Callable
+from dataclasses import asdict
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -13,8 +15,9 @@ from riemaug.evaluation.copying import DroppedCopies
 from riemaug.random import Stream
 from riemaug.run.comparison import Compared, TrainingComparison
 from riemaug.run.drawing import DRAWS_PER_SAMPLE, LEAST_LIMIT, Drawing, Piece, most_draws
-from riemaug.samplers import PriorSampler
+from riemaug.samplers import Diagnostics, PriorSampler
 from riemaug.samplers.base import Block, empty_block
+from riemaug.samplers.sources import State
 
 CONFIG = SamplingConfig(seed=3)
 
@@ -82,7 +85,8 @@ class Drawn:
         self.made = np.concatenate([*(piece.unit for piece in pieces), np.empty((0, 2), np.float32)])
         self.draws = Block.joined([*(piece.draws for piece in pieces), empty_block(2, torch.device("cpu"))])
         self.compared = Compared.joined([piece.compared for piece in pieces if piece.compared is not None])
-        self.dropped, self.diagnostics = drawing.dropped, drawing.finish()
+        self.dropped = drawing.position.dropped(drawing.count)
+        self.diagnostics = drawing.diagnostics([drawing.finish()])
         self.blocks = sampler.made
 
 
@@ -111,7 +115,7 @@ def test_without_dropping_all_are_kept_flags_and_all(size):
     found = drawn(40, halves(), size, drop=False)
     assert found.blocks == [0, 1, 2]
     assert len(found.made) == 40
-    assert found.dropped is None
+    assert found.dropped == DroppedCopies(40, 40, 0, 0)
     assert set(found.compared.flags.tolist()) == {"exact", "near", "no"}
 
 
@@ -142,6 +146,69 @@ def test_a_drawing_goes_on_where_another_stopped(drop, stop):
     assert min(joined.blocks) == first.position.seen // 16  # what lies before is not drawn again
 
 
+def of_span(span: range, total: int) -> tuple[list[Piece], State, list[int]]:
+    """Draw one span by itself; return what was made, what diagnostics go by, and the blocks."""
+    sampler = CountedSampler()
+    drawing = Drawing(Generator(sampler), CONFIG, total, halves())
+    drawing.begin(span)
+    pieces = list(drawing.pieces(7))
+    assert drawing.is_done
+    return pieces, drawing.finish(), sampler.made
+
+
+def equal_but_for_sums(one: Diagnostics, other: Diagnostics) -> bool:
+    """Tell whether all is the same; means of fractions, which are added in another order, but for 1e-12."""
+    pairs = zip(asdict(one).values(), asdict(other).values(), strict=True)
+    return all(
+        a == pytest.approx(b, rel=1e-12, abs=0) if isinstance(a, float) and isinstance(b, float) else a == b
+        for a, b in pairs
+    )
+
+
+@pytest.mark.parametrize("ends", [[16, 32], [5, 30], [3, 4, 5, 40], [20, 21, 50], [69]])
+def test_spans_are_drawn_apart_and_make_what_one_does(ends):
+    whole = drawn(70, halves(), 7, drop=False)
+    parts = [of_span(range(*cut), 70) for cut in pairwise([0, *ends, 70])]
+    made = [piece for pieces, _, _ in parts for piece in pieces]
+    drawing = Drawing(Generator(CountedSampler()), CONFIG, 70, halves())
+    assert np.array_equal(np.concatenate([piece.unit for piece in made]), whole.made)
+    found = drawing.diagnostics([state for _, state, _ in parts])
+    assert found.num_draws == 70
+    assert equal_but_for_sums(found, whole.diagnostics)
+    for (start, stop), (_, _, blocks) in zip(pairwise([0, *ends, 70]), parts, strict=True):
+        assert blocks == list(range(start // 16, -(-stop // 16)))  # no more than it needs
+
+
+@pytest.mark.parametrize("stop", [22, 31, 32, 49])
+def test_a_span_goes_on_where_it_stopped(stop):
+    drawing = Drawing(Generator(CountedSampler()), CONFIG, 70)
+    span = range(21, 50)
+    drawing.begin(span)
+    before = list(drawing.pieces(4, stop))
+    last = drawing.position, drawing.state()
+    again = Drawing(Generator(CountedSampler()), CONFIG, 70)
+    again.begin(span, last)
+    made = [*before, *again.pieces(9)]
+    pieces, state, _ = of_span(span, 70)
+    assert np.array_equal(
+        np.concatenate([piece.unit for piece in made]), np.concatenate([piece.unit for piece in pieces])
+    )
+    assert again.finish() == state
+
+
+def test_one_process_draws_all_spans_without_making_a_block_twice():
+    sampler, states, made = CountedSampler(), [], []
+    drawing = Drawing(Generator(sampler), CONFIG, 70)
+    for span in (range(0, 20), range(20, 44), range(44, 70)):
+        drawing.begin(span)
+        made += list(drawing.pieces(7))
+        states.append(drawing.finish())
+    whole = drawn(70, None, drop=False)
+    assert np.array_equal(np.concatenate([piece.unit for piece in made]), whole.made)
+    assert sampler.made == [0, 1, 2, 3, 4]
+    assert equal_but_for_sums(drawing.diagnostics(states), whole.diagnostics)
+
+
 @pytest.mark.parametrize(("count", "limit"), [(3, 100), (10, 100), (25, 250)])
 def test_draws_are_limited_and_what_is_missing_is_told(count, limit):
     rare = Comparison(lambda x: x > 1e9, lambda x: x < 2.5)  # one draw in 160 is none
@@ -167,7 +234,7 @@ def test_nothing_at_all_may_be_left():
 def test_no_samples_need_no_draws(drop):
     found = drawn(0, halves(), drop=drop)
     assert (len(found.made), found.blocks) == (0, [])
-    assert found.dropped == (DroppedCopies(0, 0, 0, 0) if drop else None)
+    assert found.dropped == DroppedCopies(0, 0, 0, 0)
     assert DroppedCopies(0, 0, 0, 0).share == 0.0
 
 
