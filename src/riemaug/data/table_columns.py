@@ -218,6 +218,8 @@ class CategoryColumn(Column):
             (self.dtype == "category") == (self.categories is not None)
             and type(self.ordered) is bool
             and dtype_kind(held) in _LEVEL_TYPES
+            and isinstance(self.levels, tuple)
+            and isinstance(known, tuple)
             and len(self.levels) > 0
             and all(_is_level(level, str(held)) for level in known)
             and len(set(known)) == len(known)

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow
 from hypothesis import assume
 from hypothesis import strategies as st
 
@@ -65,7 +66,9 @@ def columns(draw: Any, rows: int, kinds: tuple[str, ...], texts: Any = TEXTS) ->
         if "," in kind:
             times = times.dt.tz_localize("UTC")
         return times.astype(kind)  # type: ignore[call-overload]
-    return pd.Series(_categories(draw, rows, texts), dtype=kind)  # type: ignore[call-overload]
+    # pandas takes the name of Arrow's strings for its own ones that lie in Arrow's memory
+    dtype = pd.ArrowDtype(pyarrow.string()) if kind == "string[pyarrow]" else kind
+    return pd.Series(_categories(draw, rows, texts), dtype=dtype)  # type: ignore[call-overload]
 
 
 def _means_something(name: str) -> bool:
