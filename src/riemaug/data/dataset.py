@@ -14,6 +14,7 @@ from riemaug.data.bids_names import BidsNames
 from riemaug.data.blocks import blocks_of, forget_pages
 from riemaug.data.channels import channel_axis, channel_count, has_alpha, is_coloured, num_channels
 from riemaug.data.grids import VolumeGrid
+from riemaug.data.resolution import Resolution
 from riemaug.data.table_layout import TableLayout
 from riemaug.errors import InvalidInputError
 from riemaug.limits import DEFAULT_LIMITS
@@ -29,7 +30,7 @@ _SUFFIXES = {
 _NIFTI_DTYPES = frozenset(
     {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)} | {"float32", "float64"}
 )
-_LATER_FIELDS = frozenset({"opaque_alpha", "bids", "array_sides"})
+_LATER_FIELDS = frozenset({"opaque_alpha", "bids", "array_sides", "resolution"})
 _MOST_NIFTI_AXES = 7
 _LONGEST_NIFTI_1_SIDE = 2**15 - 1
 
@@ -68,6 +69,8 @@ class SampleFormat:
         Of a table: its columns, and the labels.
     array_sides : {2, 3}, optional
         Of arrays, where the user has told it: how many axes of a sample are sides; one more holds channels.
+    resolution : Resolution, optional
+        Of image files and stacks: how large pixels and voxels are, as all input files state it.
     """
 
     kind: Literal["folder", "stacks", "npy", "volumes", "arrays", "table"]
@@ -82,6 +85,7 @@ class SampleFormat:
     bids: BidsNames | None = None
     table: TableLayout | None = None
     array_sides: int | None = None
+    resolution: Resolution | None = None
 
     @property
     def is_one_file(self) -> bool:
@@ -151,6 +155,7 @@ class SampleFormat:
             keys = fields["array_keys"]
             # models of earlier versions have none of these, nor a later field
             fit_shape, grid, table = (fields.get(name) for name in ("fit_shape", "grid", "table"))
+            bids, resolution = fields.get("bids"), fields.get("resolution")
             fmt = cls(
                 kind=fields["kind"],
                 shape=tuple(fields["shape"]),
@@ -161,9 +166,10 @@ class SampleFormat:
                 fit_shape=None if fit_shape is None else tuple(fit_shape),
                 grid=None if grid is None else VolumeGrid.from_dict(grid),
                 opaque_alpha=fields.get("opaque_alpha", False),
-                bids=None if fields.get("bids") is None else BidsNames.from_dict(fields["bids"]),
+                bids=None if bids is None else BidsNames.from_dict(bids),
                 table=None if table is None else TableLayout.from_dict(table),
                 array_sides=fields.get("array_sides"),
+                resolution=None if resolution is None else Resolution.from_dict(resolution),
             )
         except (KeyError, TypeError) as error:
             raise InvalidInputError(f"a sample format lacks or misstates a field: {error}") from None
@@ -187,6 +193,7 @@ class SampleFormat:
             "grid": (self.grid is not None) == (self.kind == "volumes"),
             "table": self._is_table() if self.kind == "table" else self.table is None,
             "array_sides": self.array_sides is None or self._has_array_sides(),
+            "resolution": self.resolution is None or self.kind in ("folder", "stacks"),
         }
         for name, holds in rules.items():
             if not holds:
@@ -310,8 +317,9 @@ class Dataset:
         head = [self.samples.dtype.name, list(self.samples.shape), list(self.class_names)]
         told = (self.format.fit_shape, self.format.grid, self.format.table, self.format.array_sides)
         if any(part is not None for part in told):
-            # the grid and the columns are written too; in which folders is no part of the data
-            head.append(replace(self.format, bids=None).to_dict())
+            # the grid and the columns are written too; in which folders, and how large pixels are said to be,
+            # is no part of the data that is modelled
+            head.append(replace(self.format, bids=None, resolution=None).to_dict())
         digest.update(json.dumps(head).encode())
         little = self.samples.dtype.newbyteorder("<")
         for values in blocks_of(self.samples):

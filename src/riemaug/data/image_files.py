@@ -13,6 +13,7 @@ from riemaug.data.dataset import SampleFormat
 from riemaug.data.file_samples import FileSamples, fit_notes, names_of, of_each, sort_out
 from riemaug.data.images import DecodedImage, conversion_notes, decode_image
 from riemaug.data.listing import Listing
+from riemaug.data.resolution import common_resolution
 from riemaug.data.scratch import ScratchFile, memory_for_samples
 from riemaug.data.sizes import FEWER, CommonKind, SizeOptions, common_kind, stack_images, stored_size
 from riemaug.errors import InvalidInputError
@@ -48,9 +49,12 @@ def read_image_files(root: Path, listing: Listing, size: SizeOptions, skip_bad: 
     converted = conversion_notes(conversion for image in images for conversion in image.conversions)
     notes = [*skip_notes, *converted, *kind.notes, *_resize_notes(images, size.resize)]
     written = None if size.fit_shape is None else stored_size(images)
+    # pixels of resized pictures are larger or smaller than their files say
+    found = [None if size.resize else image.resolution for image in images]
+    resolution, told = common_resolution(found, "images")
     samples, size_notes = stack_images(images, kind.channels, size.pad, size.crop)
-    fmt = _image_format(samples, kept, kind, written)
-    return FileSamples(samples, rows, fmt, (*notes, *size_notes, *fit_notes(fmt, "images")))
+    fmt = replace(_image_format(samples, kept, kind, written), resolution=resolution)
+    return FileSamples(samples, rows, fmt, (*notes, *told, *size_notes, *fit_notes(fmt, "images")))
 
 
 class _KeptPictures:

@@ -18,6 +18,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from riemaug.data.channels import has_alpha, is_coloured, num_channels
 from riemaug.data.checks import check_is_file, check_memory
 from riemaug.data.image_limits import check_page, num_pages, opened_within, too_large
+from riemaug.data.resolution import Resolution, resolution_of_picture
 from riemaug.errors import InvalidInputError, RiemaugError
 from riemaug.limits import DEFAULT_LIMITS, Limits
 
@@ -66,6 +67,8 @@ class DecodedImage:
         (H, W) of the picture before it was resized.
     conversions : tuple of str
         What was done to the pixels at reading: keys of `CONVERSION_NOTES`.
+    resolution : Resolution, optional
+        How large the pixels of the file are said to be.
     """
 
     pixels: Shaped[np.ndarray, "H W ..."]
@@ -73,6 +76,7 @@ class DecodedImage:
     alpha: Alpha
     stored_size: tuple[int, int]
     conversions: tuple[str, ...]
+    resolution: Resolution | None = None
 
 
 CONVERSION_NOTES = {
@@ -141,6 +145,9 @@ def opened_image(path: Path, limits: Limits = DEFAULT_LIMITS) -> Iterator[Image.
     check_is_file(path)
     try:
         with opened_within(path, limits) as image:
+            if image.format == "TIFF":
+                # with a name Pillow maps the file, a picture on its side with width and height swapped
+                image.filename = ""
             yield image
     except RiemaugError:
         raise
@@ -184,6 +191,7 @@ def grey_page(image: Image.Image) -> Shaped[np.ndarray, "H W"]:
 
 
 def _decode(image: Image.Image, resize: tuple[int, int] | None) -> DecodedImage:
+    resolution = resolution_of_picture(image)
     upright, conversions = _upright(image)
     alpha = _alpha_of(upright)
     plain, more = _plain_mode(upright)
@@ -197,7 +205,7 @@ def _decode(image: Image.Image, resize: tuple[int, int] | None) -> DecodedImage:
         alpha = "seen through"
     if resize is not None and resize != stored_size:
         pixels = resize_pixels(pixels, resize)
-    return DecodedImage(pixels, kind, alpha, stored_size, conversions)
+    return DecodedImage(pixels, kind, alpha, stored_size, conversions, resolution)
 
 
 def _alpha_of(image: Image.Image) -> Alpha:

@@ -300,8 +300,8 @@ def upright_samples(samples: Shaped[np.ndarray, "n ..."], fmt: SampleFormat) -> 
 def upright_lengths(fmt: SampleFormat) -> tuple[float, float, float]:
     """Return how long the sides of volumes are, in the order that `upright_samples` brings them to.
 
-    Of NIfTI volumes in the affine's unit of length, of others in voxels. An affine that gives an axis no
-    length counts as one of cubic voxels.
+    Of NIfTI volumes in the affine's unit of length, of stacks in that of their resolution, of others in
+    voxels. An affine that gives an axis no length counts as one of cubic voxels.
 
     Parameters
     ----------
@@ -310,7 +310,9 @@ def upright_lengths(fmt: SampleFormat) -> tuple[float, float, float]:
     """
     first, second, third = fmt.sample_shape[:NUM_SIDES]
     if fmt.grid is None:
-        return float(first), float(second), float(third)
+        lengths = None if fmt.resolution is None else fmt.resolution.voxel_lengths()
+        depth, height, width = lengths or (1.0, 1.0, 1.0)
+        return first * depth, second * height, third * width
     affine = np.asarray(_header_for(fmt).get_best_affine(), dtype=np.float64)
     sides = np.empty((1, *fmt.sample_shape[:NUM_SIDES]), dtype=np.bool_)
     spacing = np.array(upright_spacing(affine))

@@ -21,6 +21,7 @@ from riemaug.data.file_samples import (
 )
 from riemaug.data.images import conversion_notes
 from riemaug.data.listing import Listing
+from riemaug.data.resolution import Resolution, common_resolution
 from riemaug.data.sizes import SizeOptions
 from riemaug.errors import InvalidInputError
 
@@ -40,11 +41,14 @@ class PlainHeader:
         In the machine's byte order.
     conversions : tuple of str
         What is done to its values at reading: keys of `riemaug.data.images.CONVERSION_NOTES`.
+    resolution : Resolution, optional
+        How large its voxels are.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype
     conversions: tuple[str, ...] = ()
+    resolution: Resolution | None = None
 
 
 @dataclass(frozen=True)
@@ -88,12 +92,14 @@ def read_plain_files(
         header = _common_header(headers, names, kind.what)
         size.check_plain(len(header.shape), kind.what)
         fmt = kind.format(header.shape, header.dtype, fit_shape_for(size.fit_shape, header.shape))
+        resolution, told = common_resolution([header.resolution for header in headers], kind.what)
+        fmt = replace(fmt, resolution=resolution)
         most = math.prod(fmt.shape)
         check_memory(_COPIES * most * header.dtype.itemsize, f"values of one of the {kind.what}", _SMALLER)
         fix = "give --fit-shape, or fewer of them"
         read = read_samples(part, fmt, lambda row: kind.load(root / names[row]), most, skip_bad, fix)
     converted = conversion_notes(item for header in headers for item in header.conversions)
-    read = replace(read, notes=(*converted, *read.notes, *fit_notes(fmt, kind.what)))
+    read = replace(read, notes=(*converted, *told, *read.notes, *fit_notes(fmt, kind.what)))
     return read.within(rows, notes)
 
 

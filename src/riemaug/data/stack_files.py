@@ -14,6 +14,7 @@ from riemaug.data.image_limits import check_page, each_page
 from riemaug.data.images import grey_page, opened_image, page_conversions
 from riemaug.data.listing import Listing
 from riemaug.data.plain_files import PlainHeader, PlainKind, read_plain_files
+from riemaug.data.resolution import resolution_of_stack
 from riemaug.data.sizes import SizeOptions
 from riemaug.errors import InvalidInputError
 from riemaug.limits import DEFAULT_LIMITS, Limits
@@ -57,7 +58,8 @@ def _peek(path: Path, limits: Limits) -> PlainHeader:
             raise InvalidInputError(
                 f"pages of a stack must be grey, these are {image.mode}: save them as grey"
             )
-        return PlainHeader((len(pages), image.height, image.width), np.dtype(name), page_conversions(image))
+        shape = len(pages), image.height, image.width
+        return PlainHeader(shape, np.dtype(name), page_conversions(image), resolution_of_stack(image))
 
 
 def _pages(image: Image.Image, limits: Limits) -> list[int]:
@@ -113,5 +115,6 @@ def read_stack(path: Path, limits: Limits = DEFAULT_LIMITS) -> Shaped[np.ndarray
 def write_stack(path: Path, sample: Shaped[np.ndarray, "Z H W"], fmt: SampleFormat) -> None:
     """Write one sample as a multi-page TIFF file. See `riemaug.data.sample_writer.SampleWriter`."""
     first, *others = [Image.fromarray(np.ascontiguousarray(page)) for page in sample]
+    options = {} if fmt.resolution is None else fmt.resolution.save_options("TIFF", len(sample))
     with atomic_path(path) as temporary:
-        first.save(temporary, format="TIFF", save_all=True, append_images=others)
+        first.save(temporary, format="TIFF", save_all=True, append_images=others, **options)

@@ -29,7 +29,7 @@ from riemaug.data.stack_files import write_stack
 from riemaug.errors import InvalidInputError
 from riemaug.limits import DEFAULT_LIMITS, Limits
 
-_PILLOW_FORMATS = {".png": "PNG", ".tiff": "TIFF"}
+_PILLOW_FORMATS: dict[str, Literal["PNG", "TIFF"]] = {".png": "PNG", ".tiff": "TIFF"}
 _LONGEST_STEM = 220
 _THREADS = 8
 _Result = TypeVar("_Result")
@@ -64,8 +64,10 @@ def stem_of(class_name: str) -> str:
 def write_image(path: Path, sample: Shaped[np.ndarray, "H W ..."], fmt: SampleFormat) -> None:
     """Write one sample as an image file. See `riemaug.data.sample_writer.SampleWriter`."""
     image = Image.fromarray(np.ascontiguousarray(with_channels(sample, num_channels(fmt.shape))))
+    kind = _PILLOW_FORMATS[fmt.suffix]
+    options = {} if fmt.resolution is None else fmt.resolution.save_options(kind)
     with atomic_path(path) as temporary:
-        image.save(temporary, format=_PILLOW_FORMATS[fmt.suffix])
+        image.save(temporary, format=kind, **options)
 
 
 _WRITERS: dict[str, SampleWriter] = {

@@ -130,7 +130,7 @@ def voxel_spacing(sides: tuple[int, ...], fmt: SampleFormat) -> tuple[float, flo
     sides : tuple of int
         Of the volumes as they are shown.
     fmt : SampleFormat
-        Of any samples: all but volumes have cubes, as far as is known.
+        Of any samples: all but volumes, and stacks of a known resolution, have cubes, as far as is known.
     """
     if fmt.num_sides != NUM_SIDES:
         return 1.0, 1.0, 1.0
