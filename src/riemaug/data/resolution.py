@@ -54,7 +54,10 @@ class Resolution:
         """Return the resolution that `asdict` described; InvalidInputError for what no file can hold."""
         if not isinstance(fields, Mapping) or not _can_be_written(fields):
             raise InvalidInputError(f"a resolution has impossible fields: {fields!r}")
-        return cls(**{name: tuple(value) if name in ("x", "y") else value for name, value in fields.items()})
+        known: dict[str, Any] = {
+            name: tuple(value) if name in ("x", "y") else value for name, value in fields.items()
+        }
+        return cls(**known)
 
     def voxel_lengths(self) -> tuple[float, float, float] | None:
         """Return the length of a voxel from slice to slice, down and across; None if not all are known."""
