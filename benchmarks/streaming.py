@@ -2,12 +2,16 @@
 
     python benchmarks/streaming.py                          # results/streaming.json; about 15 minutes
     python benchmarks/streaming.py --npz 20000 --png 2000   # a short trial, printed only
+    python benchmarks/streaming.py --one-class 200000       # results/streaming_one_class.json
 
 A model a class (preset "paper", 5 epochs) is fitted on 300 of scikit-learn's digits at 28 x 28; then `riemaug
 sample` draws from it in a process of its own, one class at a time. Peak memory is the largest sum of the
 high-water marks (VmHWM) of all its processes. "decoder + writer alone" decodes random latent points with the
 same model and writes them in the same way, in one thread and one after the other, just before. The second run
 is killed (SIGKILL) when half of the files are there, and resumed; all files of both runs have to be equal.
+
+With --one-class a model of one class alone is drawn from, to npz shards, by one job and by two in turn, then
+by two that are killed half-way and go on by one.
 """
 
 import argparse
@@ -19,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +37,7 @@ from riemaug.data import restore_samples, write_class_files
 from riemaug.serialization import load_generators
 
 RESULTS = Path(__file__).parent / "results" / "streaming.json"
+RESULTS_OF_ONE_CLASS = RESULTS.with_name("streaming_one_class.json")
 CLASSES, SIDE, BATCH, ALONE = 10, 28, 256, 20_000
 MOST_MEMORY_MB, MOST_RATIO = 1500, 2.0
 
@@ -45,6 +50,8 @@ class Case:
     total: int
     options: tuple[str, ...]
     suffix: str
+    num_classes: int = CLASSES
+    jobs: int = 1
 
     @property
     def num_files(self) -> int:
@@ -52,10 +59,12 @@ class Case:
         return self.total // 10_000 if self.suffix == ".npz" else self.total
 
 
-def write_data(folder: Path) -> None:
-    """Write the digits as PNG files of 28 x 28, a folder a class."""
+def write_data(folder: Path, num_classes: int = CLASSES) -> None:
+    """Write some of the digits as PNG files of 28 x 28, a folder a class."""
     digits = load_digits()
     for number, (picture, label) in enumerate(zip(digits.images[:300], digits.target[:300], strict=True)):
+        if label >= num_classes:
+            continue
         (folder / str(label)).mkdir(parents=True, exist_ok=True)
         image = Image.fromarray((picture * 255 / 16).astype(np.uint8)).resize((SIDE, SIDE))
         image.save(folder / str(label) / f"{number:04d}.png")
@@ -68,7 +77,7 @@ def command(*arguments: object) -> list[str]:
 
 def sampling(model: Path, out: Path, case: Case) -> list[str]:
     """Return the command that draws a case."""
-    amount = ("--per-class", case.total // CLASSES, "--jobs", 1, "--batch-size", BATCH)
+    amount = ("--per-class", case.total // case.num_classes, "--jobs", case.jobs, "--batch-size", BATCH)
     return command("sample", model, out, *amount, *case.options)
 
 
@@ -172,24 +181,53 @@ def run_case(case: Case, model: Path, folder: Path) -> dict[str, object]:
     }
 
 
+def run_one_class(total: int, model: Path, folder: Path) -> dict[str, object]:
+    """Measure the samples of one class, drawn by one job and by two, each twice."""
+    found: dict[str, object] = {"samples": total}
+    case, hashes = Case("one", total, ("--shards", "npz"), ".npz", num_classes=1), set()
+    for turn in (1, 2):
+        for jobs in (1, 2):
+            out = folder / f"one-{jobs}-{turn}"
+            found[f"jobs {jobs}, turn {turn}"] = measured(sampling(model, out, replace(case, jobs=jobs)))
+            hashes.add(hash_of(out))
+    broken = folder / "one-broken"
+    found["files_when_killed"] = kill_half_way(sampling(model, broken, replace(case, jobs=2)), broken, case)
+    found["resumed"] = measured([*sampling(model, broken, case), "--resume"])
+    hashes.add(hash_of(broken))
+    return {**found, "same_bytes": len(hashes) == 1}
+
+
+def fitted(folder: Path, num_classes: int = CLASSES) -> Path:
+    """Return the folder of a model of so many digits."""
+    write_data(folder / "data", num_classes)
+    fit = command("fit", folder / "data", folder / "model", "--preset", "paper", "--max-epochs", 5)
+    subprocess.run(fit, check=True)
+    return folder / "model"
+
+
 def main() -> None:
-    """Measure both cases and write the results."""
+    """Measure both cases, or that of one class, and write the results."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--npz", type=int, default=1_000_000)
     parser.add_argument("--png", type=int, default=100_000)
+    parser.add_argument("--one-class", type=int)
     chosen = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     cases = (Case("npz", chosen.npz, ("--shards", "npz"), ".npz"), Case("png", chosen.png, (), ".png"))
     found: dict[str, object] = {"machine": describe(), "shape": [SIDE, SIDE]}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_data(folder / "data")
-        fit = command("fit", folder / "data", folder / "model", "--preset", "paper", "--max-epochs", 5)
-        subprocess.run(fit, check=True)
+        if chosen.one_class is not None:
+            found |= run_one_class(chosen.one_class, fitted(folder, 1), folder)
+            print(json.dumps(found, indent=1), flush=True)
+            if chosen.one_class == 200_000:
+                RESULTS_OF_ONE_CLASS.write_text(json.dumps(found, indent=1) + "\n")
+            return
+        model = fitted(folder)
         for case in cases:
-            found[case.name] = run_case(case, folder / "model", folder)
+            found[case.name] = run_case(case, model, folder)
             print(json.dumps(found[case.name], indent=1), flush=True)
     if (chosen.npz, chosen.png) == (1_000_000, 100_000):
         RESULTS.write_text(json.dumps(found, indent=1) + "\n")

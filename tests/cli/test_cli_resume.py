@@ -21,9 +21,9 @@ from cli_runs import (
 )
 from PIL import Image
 
+import riemaug.run.class_tasks
 import riemaug.run.pipeline
 import riemaug.run.sinks
-import riemaug.run.stages
 import riemaug.run.tasks
 from riemaug.run.progress import ProgressFile
 
@@ -68,7 +68,7 @@ def unfinished(cli: Command, tmp_path: Path) -> tuple[Path, Path]:
 VAE = ("--model", "vae", "--per-class", 3, *QUICK)
 
 STAGES = [
-    ("before anything", riemaug.run.stages, "run_tasks", 1),
+    ("before anything", riemaug.run.class_tasks, "run_tasks", 1),
     ("between two classes", riemaug.run.tasks, "_fitted", 2),
     ("after a fit", riemaug.run.tasks, "load_fitted", 2),
     ("while writing images", riemaug.run.sinks, "write_class_files", 6),
