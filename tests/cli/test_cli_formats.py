@@ -117,20 +117,35 @@ def test_a_bids_data_set_becomes_a_bids_derivative(cli: Command, bids: Path, tmp
     assert not (out / "metadata.csv").exists()
     with (out / "manifest.csv").open(newline="") as file:
         assert all((out / row["file"]).is_file() for row in csv.DictReader(file))
-    again = cli("split", out, tmp_path / "parts")
-    assert "is a BIDS data set" in again.message
     sampled = cli("sample", out, tmp_path / "more", "--per-class", 1)
     assert sampled.code == 0, sampled.err
     assert (tmp_path / "more" / "sub-syn0002" / "anat" / "sub-syn0002_desc-synthetic_T1w.nii.gz").is_file()
 
 
-def test_what_cannot_be_included_is_said_before_anything_is_done(cli: Command, bids: Path, tmp_path: Path):
-    reading = ("--label-from", "status", "--resample", "--include-real", "copy")
-    refused = cli("augment", bids, tmp_path / "out", *reading)
-    assert "--layout folders" in refused.message
+def test_real_subjects_beside_new_ones(cli: Command, bids: Path, tmp_path: Path):
+    parts, out = tmp_path / "parts", tmp_path / "out"
+    reading = ("--label-from", "status", "--bids-suffix", "T1w")
+    done = cli("split", bids, parts, "--val", 0, "--test", 0.5, *reading)
+    assert done.code == 0, done.err
+    done = cli("augment", parts / "train", out, *reading, "--resample", "--include-real", "link", *QUICK)
+    assert done.code == 0, done.err
+    with (out / "participants.tsv").open(newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    assert [row["synthetic"] for row in rows] == ["true"] * 4 + ["false"] * 4
+    for row in rows[4:]:
+        subject = row["participant_id"]
+        (real,) = (out / subject / "anat").iterdir()
+        assert real.name == f"{subject}_desc-real_T1w.nii.gz"
+    judged = cli("evaluate", parts / "train", out, *reading, "--resample", "--no-gain", "--jobs", 1)
+    assert judged.code == 0, judged.err
+    assert "4 real samples" in judged.err
+
+
+def test_what_cannot_be_included_is_said_before_anything_is_done(cli: Command, tmp_path: Path):
     for number in range(4):
         save_dicom(class_folder(tmp_path / "in", number) / f"{number}", blob(number))
-    assert "dcm2niix" in cli("augment", tmp_path / "in", tmp_path / "out", "--include-real", "copy").message
+    asked = ("--include-real", "copy", "--fit-shape", "3x3x3")
+    assert "dcm2niix" in cli("augment", tmp_path / "in", tmp_path / "out", *asked).message
     assert "'folders' or 'bids'" in cli("augment", tmp_path / "in", tmp_path / "out", "--layout", "x").message
     assert not (tmp_path / "out").exists()
 

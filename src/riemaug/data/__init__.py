@@ -15,6 +15,7 @@ from riemaug.data.nifti import upright_samples as upright_samples
 from riemaug.data.output import check_output_folder as check_output_folder
 from riemaug.data.output import prepare_output as prepare_output
 from riemaug.data.reading import read_dataset as read_dataset
+from riemaug.data.real_files import include_real as include_real
 from riemaug.data.resampling import restore_samples as restore_samples
 from riemaug.data.scaling import RangeScaler as RangeScaler
 from riemaug.data.splits import PARTS as PARTS
@@ -22,7 +23,6 @@ from riemaug.data.splits import Shares as Shares
 from riemaug.data.splits import assign_parts as assign_parts
 from riemaug.data.table_files import write_table as write_table
 from riemaug.data.table_plan import TablePlan as TablePlan
-from riemaug.data.writing import include_real as include_real
 from riemaug.data.writing import write_arrays as write_arrays
 from riemaug.data.writing import write_class_files as write_class_files
 from riemaug.data.writing import write_sample as write_sample

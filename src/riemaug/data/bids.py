@@ -15,7 +15,7 @@ from riemaug.errors import InvalidInputError
 from riemaug.limits import DEFAULT_LIMITS, Limits, read_text_table
 
 DESCRIPTION_NAME, PARTICIPANTS_NAME = "dataset_description.json", "participants.tsv"
-_SUBJECT = "participant_id"
+SUBJECT_COLUMN = "participant_id"
 _LABEL_COLUMNS = ("group", "diagnosis", "label", "class", "dx")
 _MISSING = ("", "n/a")
 _EXTENSIONS = (".nii.gz", ".nii")
@@ -82,7 +82,7 @@ def list_bids(root: Path, options: BidsOptions, limits: Limits = DEFAULT_LIMITS)
     """
     rows = _read_participants(root / PARTICIPANTS_NAME, limits)
     column = _label_column(rows, options.label_from)
-    label_of = {row[_SUBJECT]: row[column] for row in rows if row[column] not in _MISSING}
+    label_of = {row[SUBJECT_COLUMN]: row[column] for row in rows if row[column] not in _MISSING}
     volumes = [name for name in list_samples(root, limits) if name.casefold().endswith(_EXTENSIONS)]
     of_subjects = [name for name in volumes if PurePosixPath(name).parts[0] in label_of]
     suffix, chosen = _chosen(root, of_subjects, options.suffix)
@@ -110,12 +110,13 @@ def _read_participants(path: Path, limits: Limits) -> list[_Row]:
         ]
     except csv.Error as error:
         raise InvalidInputError(f"{str(path)!r} is no valid table: {error}") from None
-    if not rows or _SUBJECT not in rows[0]:
+    if not rows or SUBJECT_COLUMN not in rows[0]:
         raise InvalidInputError(
             f"participants.tsv must have a column participant_id and a row a subject, {str(path)!r} has not:"
             " separate its columns by tabs"
         )
-    repeated = [subject for subject, count in Counter(row[_SUBJECT] for row in rows).items() if count > 1]
+    found = Counter(row[SUBJECT_COLUMN] for row in rows)
+    repeated = [subject for subject, count in found.items() if count > 1]
     if repeated:
         raise InvalidInputError(
             f"participants.tsv must name a subject once, {quote_some(repeated)} is there twice: correct it"
@@ -124,7 +125,7 @@ def _read_participants(path: Path, limits: Limits) -> list[_Row]:
 
 
 def _label_column(rows: Sequence[_Row], asked: str | None) -> str:
-    columns = [name for name in rows[0] if name != _SUBJECT]
+    columns = [name for name in rows[0] if name != SUBJECT_COLUMN]
     if asked is not None:
         if asked not in columns:
             raise InvalidInputError(
@@ -192,7 +193,7 @@ def _notes(
         )
     if len(files) < len(volumes):
         notes.append(f"{len(volumes) - len(files)} other volumes were not read.")
-    synthetic = {row[_SUBJECT] for row in rows if row.get("synthetic", "").casefold() in ("true", "1")}
+    synthetic = {row[SUBJECT_COLUMN] for row in rows if row.get("synthetic", "").casefold() in ("true", "1")}
     marked = sum(file.group in synthetic for file in files)
     if marked:
         notes.append(f"{marked} of the {len(files)} volumes are marked as synthetic in participants.tsv.")

@@ -19,6 +19,7 @@ DATATYPES = ("anat", "func", "dwi", "perf", "fmap", "pet")
 DEFAULT_COLUMN = "group"
 _ALPHANUMERIC = re.compile(r"[A-Za-z0-9]+\Z")
 _LONGEST_COLUMN = 200
+_SYNTHETIC_SUBJECT, _REAL = "sub-syn", "desc-real"
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,38 @@ class BidsNames:
         subject = subject_name(number)
         return f"{subject}/{self.datatype}/{subject}_desc-synthetic_{self.suffix}{extension}"
 
+    def real_stem(self, number: int, run: int | None) -> str:
+        """Return the path, without extension, of a real volume of the `number`-th subject of no BIDS data.
+
+        Parameters
+        ----------
+        number : int
+        run : int, optional
+            Which of the subject's volumes it is, where there are several.
+        """
+        subject = f"sub-real{number:04d}"
+        which = "" if run is None else f"_run-{run}"
+        return f"{subject}/{self.datatype}/{subject}{which}_{_REAL}_{self.suffix}"
+
+
+def name_of_real(path: str) -> str:
+    """Return what a volume of a BIDS data set is called beside synthetic ones; both without extension.
+
+    The name says that it is real, where it does not describe the volume as something else already.
+    """
+    entities, _, suffix = path.rpartition("_")
+    described = any(part.startswith("desc-") for part in entities.rpartition("/")[2].split("_"))
+    return path if described else f"{entities}_{_REAL}_{suffix}"
+
+
+def is_synthetic_subject(text: str) -> bool:
+    """Tell whether a subject's name may be one of `subject_name`."""
+    return text.startswith(_SYNTHETIC_SUBJECT)
+
 
 def subject_name(number: int) -> str:
     """Return the name of the `number`-th synthetic subject."""
-    return f"sub-syn{number:04d}"
+    return f"{_SYNTHETIC_SUBJECT}{number:04d}"
 
 
 def is_suffix(text: object) -> bool:

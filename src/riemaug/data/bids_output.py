@@ -15,7 +15,7 @@ _IGNORED = ("manifest.*", "report.html", "model.*", "run.*")
 """What riemaug writes beside the data set: a BIDS validator is not to look at it."""
 
 
-def write_bids_tables(out: Path, names: BidsNames, entries: Iterable[tuple[str, str]]) -> None:
+def write_bids_tables(out: Path, names: BidsNames, entries: Iterable[tuple[str, str, bool]]) -> None:
     """Write dataset_description.json, participants.tsv with participants.json, and .bidsignore.
 
     Parameters
@@ -24,11 +24,12 @@ def write_bids_tables(out: Path, names: BidsNames, entries: Iterable[tuple[str, 
         The output folder.
     names : BidsNames
         Its layout.
-    entries : iterable of (str, str)
-        Path of each synthetic volume relative to `out`, and its class; this is written as it is, also where a
-        spreadsheet would take it for a formula: it is the user's own category.
+    entries : iterable of (str, str, bool)
+        Path of each volume relative to `out`, its class, and whether it is synthetic. The class is written as
+        it is, also where a spreadsheet would take it for a formula: it is the user's own category.
     """
-    rows = [(PurePosixPath(name).parts[0], label, "true") for name, label in entries]
+    found = ((PurePosixPath(name).parts[0], label, str(made).lower()) for name, label, made in entries)
+    rows = dict.fromkeys(found)  # a subject may have several volumes
     with (
         atomic_path(out / PARTICIPANTS_NAME) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as file,
@@ -44,7 +45,7 @@ def write_bids_tables(out: Path, names: BidsNames, entries: Iterable[tuple[str, 
 def _columns(names: BidsNames) -> dict[str, dict[str, str]]:
     return {
         names.column: {"Description": "Class of the training samples that the generator learned"},
-        "synthetic": {"Description": "true: drawn from a model, the scan of nobody"},
+        "synthetic": {"Description": "true: drawn from a model, the scan of nobody; false: a real scan"},
     }
 
 

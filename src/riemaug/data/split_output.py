@@ -30,8 +30,9 @@ def write_split(
     """Write the parts and, last, the table of who is where; each file appears whole or not at all.
 
     Class folders become OUT/train/<class>/..., a metadata.csv becomes OUT/train/metadata.csv with its files
-    beside it, an npz file OUT/train.npz and a table OUT/train.csv, each with the same names as in the
-    source. split.csv says the part of each sample.
+    beside it, a BIDS data set the BIDS data set OUT/train, an npz file OUT/train.npz and a table
+    OUT/train.csv, each with the same names as in the source. The files of a DICOM series stay together.
+    split.csv says the part of each sample, a series by its first file.
 
     Parameters
     ----------
@@ -61,13 +62,16 @@ def write_split(
         _write_files(out / name, source, rows, how)
         if source.table is not None:
             _write_metadata(out / name, source, source.table, rows)
+        if source.bids is not None:
+            source.bids.write_participants(out / name, (source.signatures.names[row] for row in rows))
     _write_table(out / TABLE_NAME, source, parts)
 
 
 def _write_files(
     folder: Path, source: SplitSource, rows: Int64[np.ndarray, " m"], how: Literal["copy", "link"]
 ) -> None:
-    names = [source.signatures.names[row] for row in rows]
+    names = [file for row in rows for file in source.files_of(source.signatures.names[row])]
+    names += [] if source.bids is None else source.bids.files
     for parent in sorted({(folder / name).parent for name in names}):
         parent.mkdir(parents=True, exist_ok=True)
     put = _link if how == "link" else _copy
@@ -96,7 +100,7 @@ def _write_metadata(
 ) -> None:
     """Write the part's rows of the user's table, cell by cell; subjects told otherwise get a column group."""
     group_of = _new_groups(source, table)
-    wanted = {source.signatures.names[row] for row in rows}
+    wanted = {file for row in rows for file in source.files_of(source.signatures.names[row])}
     width = len(table.header)
     with (
         atomic_path(folder / METADATA_NAME) as temporary,
@@ -118,7 +122,8 @@ def _new_groups(source: SplitSource, table: PlainTable) -> dict[str, str] | None
     groups = source.signatures.groups
     if groups is None or any(cell.strip().casefold() == "group" for cell in table.header):
         return None
-    return dict(zip(source.signatures.names, groups, strict=True))
+    named = zip(source.signatures.names, groups, strict=True)
+    return {file: group for name, group in named for file in source.files_of(name)}
 
 
 def _write_npz(

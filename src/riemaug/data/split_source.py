@@ -2,8 +2,8 @@
 
 import os
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +11,12 @@ from jaxtyping import Int64, Shaped
 
 from riemaug.data.array_files import read_array_file
 from riemaug.data.arrays import TRAINING_KEYS, read_arrays
-from riemaug.data.bids import is_bids
+from riemaug.data.bids import BidsOptions
+from riemaug.data.bids_split import BidsFrame, with_sidecars
+from riemaug.data.dicom import exact_dtype
+from riemaug.data.dicom_files import read_series, read_series_voxels
 from riemaug.data.file_samples import class_names_of, labels_of, of_each, sort_out
-from riemaug.data.folder import list_folder
-from riemaug.data.groups import find_groups
+from riemaug.data.folder import groups_of, list_folder
 from riemaug.data.images import decode_image
 from riemaug.data.likeness import Signature, Signatures, signature
 from riemaug.data.listing import Listing, SampleKind
@@ -42,7 +44,7 @@ class SplitSource:
     path : Path
         The folder, npz file or table.
     what : str
-        What a sample is called: "images", "stacks", "arrays", "volumes" or "rows".
+        What a sample is called: "images", "stacks", "arrays", "volumes", "series" or "rows".
     labels : ndarray (n,)
         Index of each sample's class in `class_names`.
     class_names : tuple of str
@@ -56,6 +58,10 @@ class SplitSource:
         All of the npz file; rows are the samples in those as long as the data.
     cells : TableRows, optional
         All of the table.
+    members : mapping of str to tuple of str
+        All files of samples that have several, by the one that they are named by.
+    bids : BidsFrame, optional
+        What surrounds the volumes of a BIDS data set.
     """
 
     path: Path
@@ -67,6 +73,8 @@ class SplitSource:
     table: PlainTable | None = None
     arrays: dict[str, Shaped[np.ndarray, "..."]] | None = None
     cells: TableRows | None = None
+    members: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    bids: BidsFrame | None = None
 
     @property
     def file_suffix(self) -> str:
@@ -74,6 +82,10 @@ class SplitSource:
         if self.cells is not None:
             return self.cells.suffix
         return "" if self.arrays is None else ".npz"
+
+    def files_of(self, name: str) -> tuple[str, ...]:
+        """Return all files of a sample."""
+        return self.members.get(name, (name,))
 
 
 def read_split_source(
@@ -83,6 +95,7 @@ def read_split_source(
     group_from: str | None = None,
     label_from: str | None = None,
     drop_columns: Sequence[str] = (),
+    bids_suffix: str | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> SplitSource:
     """Read what `riemaug.data.read_dataset` reads, one sample after the other; sizes may differ.
@@ -92,7 +105,7 @@ def read_split_source(
     path : Path
     skip_bad : bool
         Leave out files that cannot be read.
-    group_from, label_from, drop_columns, limits
+    group_from, label_from, drop_columns, bids_suffix, limits
         See `riemaug.data.read_dataset`.
 
     Raises
@@ -103,7 +116,7 @@ def read_split_source(
     kind = source_kind(path)
     check_column_options(path, kind, label_from, drop_columns)
     if kind == "folder":
-        return _read_folder(path, skip_bad, group_from, limits)
+        return _read_folder(path, skip_bad, group_from, BidsOptions(label_from, bids_suffix), limits)
     if kind == "table":
         dataset = read_table(
             path, label_from=label_from, group_from=group_from, drop_columns=drop_columns, limits=limits
@@ -120,27 +133,21 @@ def read_split_source(
     return _read_npz(path, group_from, limits)
 
 
-def _read_folder(root: Path, skip_bad: bool, group_from: str | None, limits: Limits) -> SplitSource:
+def _read_folder(
+    root: Path, skip_bad: bool, group_from: str | None, bids: BidsOptions, limits: Limits
+) -> SplitSource:
     table = read_plain_table(root, limits) if os.path.isfile(root / METADATA_NAME) else None
     if table is not None and any(cell.strip().casefold() == "split" for cell in table.header):
         raise InvalidInputError(
             f"{str(root / METADATA_NAME)!r} has a column split, so these data are split already: remove the"
             " column to split them anew"
         )
-    if is_bids(root):
-        raise InvalidInputError(
-            f"a split copies class folders or what a metadata.csv lists, {str(root)!r} is a BIDS data set:"
-            " add a metadata.csv (file_name,label,group) to it"
-        )
-    listing = list_folder(root, limits=limits)
-    if listing.kind == "series":
-        raise InvalidInputError(
-            f"a split copies single files, {str(root)!r} holds DICOM series: convert them to NIfTI (dcm2niix)"
-        )
+    listing = list_folder(root, bids, limits=limits)
     class_names = class_names_of(listing)
-    check_class_names(class_names)
+    if listing.bids is None:
+        check_class_names(class_names)
     labels_of(listing.files, class_names, listing.kind)
-    groups, group_notes = find_groups(listing.files, group_from, listing.from_metadata)
+    groups, group_notes = groups_of(listing, group_from)
     items, rows, skip_notes = _sign(root, listing, skip_bad, limits)
     files = [listing.files[row] for row in rows]
     signatures = Signatures(
@@ -150,20 +157,29 @@ def _read_folder(root: Path, skip_bad: bool, group_from: str | None, limits: Lim
     )
     labels = labels_of(files, class_names, listing.kind)
     notes = (*listing.notes, *group_notes, *skip_notes)
-    return SplitSource(root, listing.kind, labels, class_names, signatures, notes, table)
+    source = SplitSource(root, listing.kind, labels, class_names, signatures, notes, table)
+    if listing.bids is None:
+        return replace(source, members=listing.members)
+    frame = BidsFrame.read(root, limits)
+    return replace(source, members=with_sidecars(root, signatures.names), bids=frame)
 
 
 def _sign(
     root: Path, listing: Listing, skip_bad: bool, limits: Limits
 ) -> tuple[list[Signature], list[int], list[str]]:
     """Return the signatures of the readable files, their places in the listing, and notes."""
-    read, at_once = _READERS[listing.kind]
-    # Pillow warns about harmless oddities of files
+    at_once = _IMAGES_AT_ONCE if listing.kind == "images" else _VOLUMES_AT_ONCE
+
+    def sign(row: int) -> Signature:
+        name = listing.files[row].name
+        if listing.kind == "series":
+            return signature(_read_series(root, listing.members[name], limits))
+        return signature(_READERS[listing.kind](root / name, limits))
+
+    # Pillow and pydicom warn about harmless oddities of files
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = of_each(
-            lambda row: signature(read(root / listing.files[row].name, limits)), len(listing.files), at_once
-        )
+        found = of_each(sign, len(listing.files), at_once)
     return sort_out(listing, found, skip_bad)
 
 
@@ -175,12 +191,18 @@ def _read_volume(path: Path, limits: Limits) -> np.ndarray:
     return read_voxels(path, read_volume_header(path, limits))
 
 
-_READERS: dict[SampleKind, tuple[Callable[[Path, Limits], np.ndarray], int]] = {
-    "images": (_read_image, _IMAGES_AT_ONCE),
-    "stacks": (read_stack, _VOLUMES_AT_ONCE),
-    "arrays": (read_array_file, _VOLUMES_AT_ONCE),
-    "volumes": (_read_volume, _VOLUMES_AT_ONCE),
+def _read_series(root: Path, names: Sequence[str], limits: Limits) -> np.ndarray:
+    series = read_series(root, names, limits)
+    return read_series_voxels(root, series, exact_dtype(series.slices))
+
+
+_READERS: dict[SampleKind, Callable[[Path, Limits], np.ndarray]] = {
+    "images": _read_image,
+    "stacks": read_stack,
+    "arrays": read_array_file,
+    "volumes": _read_volume,
 }
+"""Of samples that are one file each."""
 
 
 def _read_npz(path: Path, group_from: str | None, limits: Limits) -> SplitSource:

@@ -104,7 +104,7 @@ def write_tables(
     if not any(item.names.are_files for item in samples):
         return
     if bids is not None:
-        write_bids_tables(out, bids, (entry[:2] for entry in _metadata_entries(samples, ())))
+        write_bids_tables(out, bids, _metadata_entries(samples, real))
     elif count or real:
         write_metadata(out / "metadata.csv", _metadata_entries(samples, real), groups)
 

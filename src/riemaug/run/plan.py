@@ -15,8 +15,8 @@ from riemaug.config import Amount, GeneratorConfig, SamplingConfig
 from riemaug.data import Dataset, RangeScaler, SampleFormat, check_class_names
 from riemaug.data.blocks import forget_pages
 from riemaug.data.manifest_files import check_manifest_package
+from riemaug.data.real_files import check_can_include_real
 from riemaug.data.scaling import is_binary
-from riemaug.data.writing import check_can_include_real
 from riemaug.errors import InvalidInputError
 from riemaug.logs import stage
 from riemaug.models import ModelConfig
@@ -161,7 +161,7 @@ def plan_augment(request: AugmentRequest) -> Plan:
             "--include-real is for folders of images or volumes, DATA is one file: join the two yourself"
         )
     if request.include_real is not None:
-        check_can_include_real(plan.dataset)
+        check_can_include_real(request.data, plan.dataset)
     check_disk(request.out, plan.disk_bytes)
     check_manifest_package(sum(plan.counts))
     return replace(plan, drop_copies=request.drop_copies)

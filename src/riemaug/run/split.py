@@ -30,7 +30,7 @@ class SplitRequest(BaseModel):
     data, out : Path
     train, val, test : float, int or None
         See `riemaug.data.Shares`.
-    group_from, label_from, drop_columns
+    group_from, label_from, drop_columns, bids_suffix
         See `riemaug.data.read_dataset`. Columns to drop play no part, but are written.
     near_duplicates : "together" or "ignore"
         Whether samples that are nearly the same stay in one part. Exact copies always do.
@@ -52,6 +52,7 @@ class SplitRequest(BaseModel):
     group_from: str | None = None
     label_from: str | None = None
     drop_columns: tuple[str, ...] = ()
+    bids_suffix: str | None = None
     near_duplicates: Literal["together", "ignore"] = "together"
     skip_bad: bool = False
     how: Literal["copy", "link"] = "copy"
@@ -94,6 +95,7 @@ def plan_split(request: SplitRequest) -> PlannedSplit:
         group_from=request.group_from,
         label_from=request.label_from,
         drop_columns=request.drop_columns,
+        bids_suffix=request.bids_suffix,
         limits=request.limits,
     )
     if request.how == "link" and source.file_suffix:

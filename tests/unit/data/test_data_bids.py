@@ -53,9 +53,9 @@ def test_a_derivative_is_read_back_as_bids(tmp_path):
     entries = []
     for label, number in enumerate(first_numbers(data.format, data.counts)):
         names = write_class_files(out, data.class_names[label], data.of_class(label), data.format, number)
-        entries += [(name, data.class_names[label]) for name in names]
+        entries += [(name, data.class_names[label], True) for name in names]
     write_bids_tables(out, data.format.bids, entries)
-    assert entries[2] == ("sub-syn0003/anat/sub-syn0003_desc-synthetic_T1w.nii.gz", "well")
+    assert entries[2] == ("sub-syn0003/anat/sub-syn0003_desc-synthetic_T1w.nii.gz", "well", True)
     description = json.loads((out / "dataset_description.json").read_text())
     assert description["DatasetType"] == "derivative"
     assert description["GeneratedBy"][0]["Name"] == "riemaug"
@@ -64,7 +64,7 @@ def test_a_derivative_is_read_back_as_bids(tmp_path):
         "participant_id\tdiagnosis\tsynthetic",
         "sub-syn0001\till\ttrue",
     ]
-    for name, index in zip([name for name, _ in entries], (0, 20, 10, 30), strict=True):
+    for name, index in zip([name for name, _, _ in entries], (0, 20, 10, 30), strict=True):
         np.testing.assert_array_equal(stored(out / name), blob(index))
         np.testing.assert_array_equal(nibabel.load(out / name).affine, AFFINE)
     again = read_dataset(out)
@@ -80,7 +80,7 @@ def test_a_class_may_have_any_name_where_it_is_no_folder(tmp_path):
     data = read_dataset(save_bids(tmp_path / "in", labels))
     assert data.class_names == ("=1+1", "MCI/AD")
     names = write_class_files(tmp_path / "out", "=1+1", data.of_class(0), data.format)
-    write_bids_tables(tmp_path / "out", data.format.bids, [(name, "=1+1") for name in names])
+    write_bids_tables(tmp_path / "out", data.format.bids, [(name, "=1+1", True) for name in names])
     assert "\t=1+1\t" in (tmp_path / "out" / "participants.tsv").read_text()
     assert read_dataset(tmp_path / "out").class_names == ("=1+1",)
     refused(tmp_path / "in", "'MCI/AD' is no single folder", layout="folders")
@@ -179,7 +179,7 @@ def test_the_options_of_the_real_samples_do_not_keep_synthetic_ones_from_being_r
     names = write_class_files(tmp_path / "out", "ill", data.of_class(0), data.format)
     write_manifest(tmp_path / "out" / "manifest.csv", [ManifestRow(name, "ill") for name in names])
     if data.format.bids is not None:
-        write_bids_tables(tmp_path / "out", data.format.bids, [(name, "ill") for name in names])
+        write_bids_tables(tmp_path / "out", data.format.bids, [(name, "ill", True) for name in names])
     source = read_synthetic(tmp_path / "out", reading, data.format)
     assert source.data.class_names == ("ill",)
     np.testing.assert_array_equal(source.data.samples, data.of_class(0))
