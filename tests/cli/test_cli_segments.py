@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_runs import digit_arrays, leftovers
+from cli_runs import digit_arrays, leftovers, same_bytes
 
 import riemaug.run.sampling
 import riemaug.run.segment_task
@@ -85,23 +85,34 @@ def of_arrays(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_segments_of_one_file_and_the_report_of_an_augmentation(cli, of_arrays, tmp_path, monkeypatch, jobs):
-    options = ["--per-class", 600, "--model", "vae", "--max-epochs", 3, "--jobs", jobs]
+VAE = ("--model", "vae", "--max-epochs", 3)
+
+
+def test_segments_of_one_file(cli, of_arrays, tmp_path, monkeypatch):
+    model = tmp_path / "model"
+    assert cli("fit", of_arrays, model, *VAE, "-q").code == 0
+    assert cli("sample", model, tmp_path / "one", "--per-class", 600).code == 0
+    cut(monkeypatch, 100)  # blocks have 256 draws
+    spans = counted(monkeypatch)
+    assert cli("sample", model, tmp_path / "more", "--per-class", 600).code == 0
+    assert spans == 2 * [range(first, first + 100) for first in range(0, 600, 100)]
+    assert all_bytes(tmp_path / "more") == all_bytes(tmp_path / "one")
+    check_sums(results(tmp_path / "more"), results(tmp_path / "one"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sharing", ["never", "always"])
+def test_an_augmentation_in_segments(cli, of_arrays, tmp_path, monkeypatch, sharing):
+    chosen = ("--preset", "conditional", "--sharing", sharing, "--max-epochs", 3)
+    options = ["--per-class", 300, *chosen, "--jobs", 2]
     assert cli("augment", of_arrays, tmp_path / "one", *options).code == 0
-    cut(monkeypatch, 150)
+    cut(monkeypatch, 100)
     assert cli("augment", of_arrays, tmp_path / "more", *options).code == 0
     one, more = all_bytes(tmp_path / "one"), all_bytes(tmp_path / "more")
     assert one.keys() == more.keys()
     differ = {name for name in one if one[name] != more[name]}
     assert differ <= {"report.html", "model.json"}  # which tell times
     check_sums(results(tmp_path / "more"), results(tmp_path / "one"))
-    model = tmp_path / "one"
-    for name in ("alone", "apart"):
-        assert cli("sample", model, tmp_path / name, "--per-class", 600, "--jobs", jobs).code == 0
-        cut(monkeypatch, 100)  # blocks have 256 draws
-    assert all_bytes(tmp_path / "alone") == all_bytes(tmp_path / "apart")
-    check_sums(results(tmp_path / "apart"), results(tmp_path / "alone"))
 
 
 @pytest.mark.slow
@@ -157,6 +168,32 @@ def test_a_stopped_run_goes_on_within_a_segment(cli, finished, tmp_path, monkeyp
     assert len(again) == 9  # of twelve stretches three were done
     assert all_bytes(out) == all_bytes(tmp_path / "whole")
     assert leftovers(out) == []
+
+
+def test_slow_draws_are_recorded_before_a_stretch_is_full(cli, finished, tmp_path, monkeypatch):
+    monkeypatch.setattr(riemaug.run.segment_task, "STRETCH_SECONDS", 0.0)
+    options, ended = [*AMOUNT, "--batch-size", 3], []
+    end = riemaug.run.sinks.FileSink.end
+
+    def stop_in_the_seventh(self):
+        ended.append(self)
+        if len(ended) == 7:
+            raise KeyboardInterrupt
+        end(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(riemaug.run.sinks.FileSink, "end", stop_in_the_seventh)
+        assert cli("sample", finished, tmp_path / "out", *options).code == 130
+    again = []
+    monkeypatch.setattr(riemaug.run.sinks.FileSink, "end", lambda self: (again.append(self), end(self))[1])
+    assert cli("sample", finished, tmp_path / "out", *options, "--resume").code == 0
+    assert len(again) == 2  # of 3 + 3 + 3 + 1 samples of each class, the first six pieces were recorded
+    pictures = {name: digest for name, digest in same_bytes(finished).items() if name.endswith(".png")}
+    assert len(pictures) == 20
+    assert pictures.items() <= same_bytes(tmp_path / "out").items()
+    npz = tmp_path / "shards"
+    assert cli("sample", finished, npz, *options, "--shards", "npz", "--shard-size", 8).code == 0
+    assert len(list((npz / "shards").iterdir())) == 4
 
 
 def test_a_run_stopped_between_its_segments_and_their_gathering(cli, finished, tmp_path, monkeypatch):

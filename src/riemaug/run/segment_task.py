@@ -25,6 +25,8 @@ from riemaug.samplers.sources import State
 
 WRITTEN_AT_ONCE = 2**24
 """Values that are brought to the written size, then written, at a time."""
+STRETCH_SECONDS = 60.0
+"""A stretch that is no shard ends after about so long, so that a run that is killed loses no more."""
 
 
 def comparison_of(job: ClassJob, spec: SampleSpec, item: ClassModel) -> TrainingComparison | None:
@@ -106,7 +108,7 @@ class SegmentTask:
 
     def _stretch(self, sink: Sink, writer: WriterThread, progress: ProgressFile) -> None:
         drawing, pieces, span = self.drawing, [], self.segment.span
-        first = drawing.position.kept
+        started, first = time.monotonic(), drawing.position.kept
         until = (first // sink.stretch + 1) * sink.stretch
         for piece in drawing.pieces(self.spec.batch_size, until, _teller(progress)):
             if not pieces:
@@ -116,6 +118,8 @@ class SegmentTask:
                 self.preview.add(piece)
             pieces.append(Piece(np.empty((len(piece.unit), 0), np.float32), piece.draws, piece.compared))
             progress.tell("write", done=drawing.position.kept - span.start, total=len(span))
+            if sink.may_end_early and time.monotonic() - started > STRETCH_SECONDS:
+                break
         if pieces:
             columns = SampleColumns.of(pieces, self.item.sources, self.spec.reference_names)
             writer.do(self._end, sink, columns, drawing.position, drawing.state())

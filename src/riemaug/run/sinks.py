@@ -35,10 +35,13 @@ class Sink(ABC):
     Attributes
     ----------
     stretch : int
-        Samples in a stretch.
+        Samples in a stretch, at most.
+    may_end_early : bool
+        Whether a stretch may be ended after any sample: no file then depends on where it ends.
     """
 
     stretch: int
+    may_end_early = True
 
     @abstractmethod
     def begin(self, first: int) -> None:
@@ -128,6 +131,8 @@ def join_segments(job: ClassJob, segments: Sequence[Segment]) -> None:
 
 class ShardSink(Sink):
     """Shards of one class; a subclass knows one kind."""
+
+    may_end_early = False
 
     def __init__(self, job: ClassJob, spec: SampleSpec, segment: Segment) -> None:
         self.job, self.spec, self.segment = job, spec, segment
