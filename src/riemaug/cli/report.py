@@ -1,12 +1,16 @@
 """`riemaug report`: the report of an existing output, made anew."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from riemaug.cli import options, parsing
 from riemaug.cli.text import printable
+
+if TYPE_CHECKING:
+    from riemaug.cli.console import Console
+    from riemaug.run.remake import Remade
 
 
 def report(
@@ -68,10 +72,16 @@ def report(
     )
     with told_how_to_go_on(f"{AGAIN}: an earlier report is as it was"):
         remade = remake_report(request)
-    console, size = Console(quiet, json), remade.path.stat().st_size
-    if json:
-        import json as json_module
+    _tell(Console(quiet, json), remade)
 
+
+def _tell(console: "Console", remade: "Remade") -> None:
+    import json
+
+    from rich.markup import escape
+
+    size = remade.path.stat().st_size
+    if console.as_json:
         fields = {
             "report": str(remade.path),
             "bytes": size,
@@ -80,10 +90,8 @@ def report(
             "evaluation": None if remade.evaluation is None else str(remade.evaluation),
             "notes": list(remade.notes),
         }
-        typer.echo(json_module.dumps(fields))
+        typer.echo(json.dumps(fields))
         return
-    from rich.markup import escape
-
     for note in remade.notes:
         console.say(f"[yellow]note[/yellow] {escape(printable(note))}")
     console.say(f"[green]done[/green] {escape(printable(str(remade.path)))}, {size / 1e6:.1f} MB")

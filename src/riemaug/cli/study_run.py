@@ -12,6 +12,8 @@ from riemaug.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from riemaug.cli.study_progress import StudyProgress
+    from riemaug.study.place import Place
+    from riemaug.study.store import ResultStore
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,12 @@ class StudyRequest:
 
 def run_study(request: StudyRequest) -> None:
     """Do the runs that are left, on the engine that was entered; ends with exit code 1 if one failed."""
-    from riemaug.cli.endings import GOES_ON, told_how_to_go_on
     from riemaug.cli.study_progress import StudyProgress
     from riemaug.run.plan import resolve_device
     from riemaug.study.cells import all_cells, select
-    from riemaug.study.place import Place, kept_log
+    from riemaug.study.place import Place
     from riemaug.study.readiness import ready
-    from riemaug.study.runner import num_jobs_for, pending, run_all
+    from riemaug.study.runner import num_jobs_for, pending
     from riemaug.study.settings import current
     from riemaug.study.store import ResultStore
 
@@ -62,19 +63,30 @@ def run_study(request: StudyRequest) -> None:
         if request.as_json:
             echo_json(planned)
         return
-    started, errors = time.monotonic(), set()
-    stops = told_how_to_go_on(f"{GOES_ON}: all finished runs are kept")
-    with stops, kept_log(request.cache, request.log_level), progress:
-        for outcome in run_all(waiting, place, kept, num_jobs, request.seconds):
-            progress.tell(outcome)
-            errors |= {outcome.error} if outcome.error else set()
+    taken = _do_the_runs(request, place, kept, progress)
     has_failed = progress.finish()
     if request.as_json:
         counts = {name.replace(" ", "_"): count for name, count in progress.counts.items()}
-        taken = {"errors": sorted(errors), "seconds_taken": time.monotonic() - started}
         echo_json({**planned, **counts, **taken})
     if has_failed:
         raise typer.Exit(1)
+
+
+def _do_the_runs(
+    request: StudyRequest, place: "Place", kept: "ResultStore", progress: "StudyProgress"
+) -> dict[str, Any]:
+    """Do the runs that wait, and return what went wrong and how long it took."""
+    from riemaug.cli.endings import GOES_ON, told_how_to_go_on
+    from riemaug.study.place import kept_log
+    from riemaug.study.runner import run_all
+
+    started, errors = time.monotonic(), set()
+    stops = told_how_to_go_on(f"{GOES_ON}: all finished runs are kept")
+    with stops, kept_log(request.cache, request.log_level), progress:
+        for outcome in run_all(progress.waiting, place, kept, progress.num_jobs, request.seconds):
+            progress.tell(outcome)
+            errors |= {outcome.error} if outcome.error else set()
+    return {"errors": sorted(errors), "seconds_taken": time.monotonic() - started}
 
 
 def _plan_fields(progress: "StudyProgress") -> dict[str, Any]:

@@ -89,19 +89,7 @@ def plan_split(request: SplitRequest) -> PlannedSplit:
         Data, shares or output folder break a rule.
     """
     check_stage_out(request.out, request.data)
-    source = read_split_source(
-        request.data,
-        skip_bad=request.skip_bad,
-        group_from=request.group_from,
-        label_from=request.label_from,
-        drop_columns=request.drop_columns,
-        bids_suffix=request.bids_suffix,
-        limits=request.limits,
-    )
-    if request.how == "link" and source.file_suffix:
-        raise InvalidInputError(
-            f"--link is for folders of files, the rows of {str(request.data)!r} are copied: leave it out"
-        )
+    source = _read(request)
     signatures = source.signatures
     together = request.near_duplicates == "together"
     alike = alike_sets(signatures, near=together)
@@ -124,6 +112,23 @@ def plan_split(request: SplitRequest) -> PlannedSplit:
     notes = [*source.notes, *_alike_notes(source, alike, units)]
     document = _document(request, source, parts, shares) | {"notes": notes}
     return PlannedSplit(request, source, parts, document)
+
+
+def _read(request: SplitRequest) -> SplitSource:
+    source = read_split_source(
+        request.data,
+        skip_bad=request.skip_bad,
+        group_from=request.group_from,
+        label_from=request.label_from,
+        drop_columns=request.drop_columns,
+        bids_suffix=request.bids_suffix,
+        limits=request.limits,
+    )
+    if request.how == "link" and source.file_suffix:
+        raise InvalidInputError(
+            f"--link is for folders of files, the rows of {str(request.data)!r} are copied: leave it out"
+        )
+    return source
 
 
 def carry_out(plan: PlannedSplit) -> None:
