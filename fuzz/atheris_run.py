@@ -16,6 +16,11 @@ _INSTRUMENTED = (
     "riemaug.run.request",
     "riemaug.run.run_file",
     "riemaug.run.evaluation_file",
+    "riemaug.run.sample_names",
+    "riemaug.run.samples_hash",
+    "riemaug.run.shard_samples",
+    "riemaug.run.shard_sets",
+    "riemaug.run.written_samples",
 )
 """What reads foreign bytes; the compiled kernels of `riemaug.geometry` cannot be instrumented."""
 

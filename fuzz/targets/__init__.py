@@ -4,7 +4,20 @@ A target takes any bytes and returns, or raises one of the errors that the packa
 `fuzz.running.run_one` lets pass. Anything else is a fault.
 """
 
-from fuzz.targets import arrays, config, dicom, documents, images, imported, metadata, model, nifti, tables
+from fuzz.targets import (
+    arrays,
+    config,
+    dicom,
+    documents,
+    images,
+    imported,
+    manifests,
+    metadata,
+    model,
+    nifti,
+    shards,
+    tables,
+)
 
 TARGETS = {
     "images": images,
@@ -17,5 +30,7 @@ TARGETS = {
     "dicom": dicom,
     "imported": imported,
     "documents": documents,
+    "manifests": manifests,
+    "shards": shards,
 }
 """By name, as on the command line and as the folders of the corpus."""

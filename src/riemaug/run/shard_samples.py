@@ -14,7 +14,7 @@ from riemaug.data.npz_file import check_contents, load_members, read_members
 from riemaug.errors import InvalidInputError
 from riemaug.limits import DEFAULT_LIMITS
 from riemaug.run.sample_names import ZARR_NAME
-from riemaug.run.zarr_store import load_zarr
+from riemaug.run.zarr_rows import zarr_row
 
 MOST_OF_A_HEADER = 2**20
 """Bytes that a file of one sample may take beside its values."""
@@ -60,20 +60,11 @@ def row_of_shard(path: Path, key: str, row: int, fmt: SampleFormat) -> Shaped[np
         if row < 0:
             raise IndexError(f"there is no row {row}")
         if path.name == ZARR_NAME:
-            return _zarr_row(path, key, row, fmt)
+            return zarr_row(path, key, row, fmt.sample_shape, fmt.dtype)
         changed = path.stat()
         return _npz_rows(path, key, changed.st_mtime_ns, changed.st_size)[row]
     except (OSError, ValueError, TypeError, KeyError, IndexError) as error:
         raise InvalidInputError(str(error)) from None
-
-
-def _zarr_row(path: Path, key: str, row: int, fmt: SampleFormat) -> Shaped[np.ndarray, "..."]:
-    # format 2 is not what we write, and names codecs of which one runs code
-    array = load_zarr().open_group(path, mode="r", zarr_format=3)[key]
-    told = (array.shape[1:], array.chunks, array.dtype.name)
-    if told != (fmt.sample_shape, (1, *fmt.sample_shape), fmt.dtype):
-        raise ValueError(f"{key} has samples of another shape or dtype, or several in a chunk")
-    return np.asarray(array[row])
 
 
 @lru_cache(maxsize=1)
