@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_runs import leftovers, run_for_real, write_digits
+from cli_runs import QUICK, digit_arrays, leftovers, run_for_real, write_digits
 
 import riemaug.run.segments
 import riemaug.run.sinks
@@ -156,6 +156,50 @@ def test_jobs_change_no_byte_of_shards(cli, finished, tmp_path):
     done = run_for_real("sample", finished, tmp_path / "two", *options, "--jobs", 2, "--batch-size", 1)
     assert done.code == 0
     assert all_bytes(tmp_path / "one") == all_bytes(tmp_path / "two")
+
+
+def test_an_augmentation_in_shards(cli, digits, plain, tmp_path):
+    out, shards = tmp_path / "out", ("--shards", "npz", "--shard-size", 4)
+    assert cli("augment", digits, out, *AMOUNT, *QUICK, *shards).code == 0
+    parts = [np.load(path, allow_pickle=False) for path in sorted((out / "shards").iterdir())]
+    assert np.array_equal(np.concatenate([part["images"] for part in parts]), plain[0])
+    assert np.concatenate([part["labels"] for part in parts]).tolist() == plain[1]
+    assert {path.name for path in out.iterdir() if path.is_dir()} == {"shards"}
+    assert (out / "report.html").is_file()
+    assert leftovers(out) == []
+    refused = cli("augment", digits, tmp_path / "no", *shards, "--include-real", "copy")
+    assert "leave one of the two out" in refused.message
+    assert (
+        "use npz, webdataset or zarr"
+        in cli("augment", digits, tmp_path / "no", "--shards", "parquet").message
+    )
+    assert not (tmp_path / "no").exists()
+
+
+@pytest.mark.slow
+def test_augmentations_of_one_file_in_shards(cli, tmp_path):
+    zarr, pandas = pytest.importorskip("zarr"), pytest.importorskip("pandas")
+    X, y = digit_arrays([8, 8])
+    np.savez(tmp_path / "data.npz", X=X, y=np.array([30, 50])[y])
+    table = pandas.DataFrame(X.reshape(16, -1)[:, 18:24]).add_prefix("c")
+    table.assign(label=np.array(["a", "b"])[y]).to_csv(tmp_path / "data.csv", index=False)
+    for data in ("data.npz", "data.csv"):
+        assert cli("augment", tmp_path / data, tmp_path / f"{data}-plain", *VAE_OF_FEW).code == 0
+    with np.load(tmp_path / "data.npz-plain" / "synthetic.npz") as arrays:
+        wanted, labels = arrays["X"], arrays["y"]
+    for kind in ("npz", "zarr"):
+        assert cli("augment", tmp_path / "data.npz", tmp_path / kind, *VAE_OF_FEW, "--shards", kind).code == 0
+    parts = [np.load(path) for path in sorted((tmp_path / "npz" / "shards").iterdir())]
+    assert np.array_equal(np.concatenate([part["X"] for part in parts]), wanted)
+    assert np.array_equal(np.concatenate([part["y"] for part in parts]), labels)
+    store = zarr.open_group(tmp_path / "zarr" / "synthetic.zarr", mode="r")
+    assert np.array_equal(store["X"][:], wanted)
+    out = tmp_path / "parquet"
+    assert cli("augment", tmp_path / "data.csv", out, *VAE_OF_FEW, "--shards", "parquet").code == 0
+    plain_table = pandas.read_csv(tmp_path / "data.csv-plain" / "synthetic.csv")
+    found = pandas.read_parquet(out / "shards")
+    pandas.testing.assert_frame_equal(found, plain_table, check_dtype=False)
+    assert (out / "report.html").is_file()
 
 
 def test_options_in_a_file_and_the_report_of_shards(cli, finished, digits, tmp_path):

@@ -51,6 +51,8 @@ def augment(
     sampler: options.Sampler = None,
     inverse_temperature: options.InverseTemperature = 1.0,
     drop_copies: options.DropCopies = False,
+    shards: options.Shards = None,
+    shard_size: options.ShardSize = 10_000,
     seed: options.Seed = 0,
     no_real_images: options.NoRealImages = False,
     device: options.Device = "auto",
@@ -82,6 +84,8 @@ def augment(
         data=data,
         out=out,
         drop_copies=drop_copies,
+        shards=shards,
+        shard_size=shard_size,
         include_real=include_real,
         real_in_report=not no_real_images,
     )

@@ -164,6 +164,23 @@ def write_sample_arrays(
     write_arrays(out / SAMPLES_NAME, samples, np.repeat(values, counts), fmt)
 
 
+def write_joined(
+    out: Path,
+    work: WorkDir,
+    fmt: SampleFormat,
+    names: Sequence[str],
+    label_values: np.ndarray | None,
+    specs: Sequence[SampleSpec],
+    results: Sequence[dict[str, Any]],
+) -> None:
+    """Join the samples of all classes where they are to be one file or one store."""
+    shards = specs[0].shards
+    if shards == "zarr":
+        write_zarr_store(out, work, fmt, names, specs, results)
+    elif fmt.is_one_file and shards is None:
+        write_sample_arrays(out, work, fmt, label_values, len(names))
+
+
 def write_zarr_store(
     out: Path,
     work: WorkDir,

@@ -14,8 +14,8 @@ from riemaug.run.collect import (
     SAMPLES_NAMES,
     class_samples,
     environment,
+    write_joined,
     write_json,
-    write_sample_arrays,
     write_tables,
 )
 from riemaug.run.columns import columns_of_run
@@ -101,7 +101,8 @@ def augment(
                 announce(plan)
             sampler = request.sampling.sampler_for(request.generator.model)
             spec = with_reference(sample_spec(request, plan.dataset.format, sampler), plan.dataset)
-            stages = Stages(plan, work.absolute(), of_classes(spec, plan.counts))
+            specs = of_classes(spec, plan.counts, plan.dataset.label_values)
+            stages = Stages(plan, work.absolute(), specs)
             sharing, results = stages.run(listener)
             with stage("save"):
                 generators = gathered(plan, stages.fitted(sharing))
@@ -137,8 +138,8 @@ def _write_samples(
     samples = class_samples(work, plan.dataset.class_names, stages.samples, results)
     groups = _groups(plan, real)
     write_tables(out, samples, request.sampling.seed, model_hash, real, groups, fmt.bids)
-    if fmt.is_one_file:
-        write_sample_arrays(out, work, fmt, plan.dataset.label_values, len(generators.classes))
+    names, values = plan.dataset.class_names, plan.dataset.label_values
+    write_joined(out, work, fmt, names, values, stages.samples, results)
     tell_written(out, (*MODEL_FILES, CSV_MANIFEST, PARQUET_MANIFEST, "metadata.csv", *SAMPLES_NAMES))
 
 
@@ -261,7 +262,7 @@ def _report_data(
             size,
             kept_arrays(work.pictures(index)),
             fmt,
-            columns_of_run(plan.dataset, index, work),
+            columns_of_run(plan.dataset, index, work) if request.shards is None else None,
         )
         for index, (result, item, size) in enumerate(
             zip(results, generators.classes, generators.class_sizes, strict=True)

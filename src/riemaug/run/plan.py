@@ -1,18 +1,15 @@
 """What a job will do, worked out before anything is written: data, models, amounts, cost."""
 
-import math
 import re
-import shutil
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from riemaug.class_model import NO_NETWORKS, Networks
 from riemaug.config import Amount, GeneratorConfig, SamplingConfig
-from riemaug.data import Dataset, RangeScaler, SampleFormat, check_class_names
+from riemaug.data import Dataset, RangeScaler, check_class_names
 from riemaug.data.blocks import forget_pages
 from riemaug.data.manifest_files import check_manifest_package
 from riemaug.data.real_files import check_can_include_real
@@ -22,6 +19,7 @@ from riemaug.logs import stage
 from riemaug.models import ModelConfig
 from riemaug.parallel import num_gpus, num_workers
 from riemaug.run.choices import check_choices, check_precision, check_validation, notes_on_choices
+from riemaug.run.disk_plan import check_disk, check_shards, disk_bytes, samples_bytes
 from riemaug.run.estimate import (
     Estimate,
     either,
@@ -35,14 +33,9 @@ from riemaug.run.network_cost import cost_of
 from riemaug.run.request import AugmentRequest, FitRequest
 from riemaug.run.sharing import kept_sizes
 from riemaug.run.tuning import tuning_config, tuning_problem
-from riemaug.run.workdir import check_out, finished_run, unfinished_run
+from riemaug.run.workdir import check_out
 from riemaug.training import TrainingConfig
 from riemaug.tuning import TuningProblem, check_search
-
-DISK_BLOCK = 4096
-"""Bytes that the smallest file takes."""
-FILE_OVERHEAD, ROW_BYTES = 256, 300
-"""Bytes of an image beside its pixels, and of its rows in the tables."""
 
 ONE_CLASS = "There is one class alone: nothing to share a model with, it gets its own."
 
@@ -162,9 +155,23 @@ def plan_augment(request: AugmentRequest) -> Plan:
         )
     if request.include_real is not None:
         check_can_include_real(request.data, plan.dataset)
+    if request.shards is not None:
+        plan = _in_shards(plan, request)
     check_disk(request.out, plan.disk_bytes)
     check_manifest_package(sum(plan.counts))
     return replace(plan, drop_copies=request.drop_copies)
+
+
+def _in_shards(plan: Plan, request: AugmentRequest) -> Plan:
+    """Return the plan with what shards take on the disk; refuse shards that cannot be."""
+    if request.include_real is not None:
+        raise InvalidInputError(
+            "--include-real puts files into class folders, --shards makes none: leave one of the two out"
+        )
+    count, fmt = sum(plan.counts), plan.dataset.format
+    check_shards(request.shards, fmt)
+    taken = samples_bytes(count, fmt, request.shards, request.shard_size, plan.estimate.num_jobs)
+    return replace(plan, disk_bytes=plan.disk_bytes - disk_bytes(count, fmt) + taken)
 
 
 def make_plan(request: FitRequest, sampling: SamplingConfig, amount: Amount | None = None) -> Plan:
@@ -293,15 +300,6 @@ def new_counts(amount: Amount, class_sizes: tuple[int, ...]) -> tuple[int, ...]:
     )
 
 
-def disk_bytes(count: int, fmt: SampleFormat) -> float:
-    """Return an upper estimate of what `count` samples take on the disk while they are made."""
-    pixels = math.prod(fmt.shape) * np.dtype(fmt.dtype).itemsize
-    if fmt.is_one_file:
-        return float(count) * (3 * pixels + ROW_BYTES)  # those of each class, all together, and the file
-    blocks = math.ceil((1.1 * pixels + FILE_OVERHEAD) / DISK_BLOCK)
-    return float(count) * (blocks * DISK_BLOCK + ROW_BYTES)
-
-
 def model_bytes(num_weights: int, num_models: int, num_jobs: int) -> float:
     """Return what the models take on the disk: each by itself, all together, and the running checkpoints."""
     checkpoints = 4 * min(num_jobs, num_models)
@@ -328,18 +326,3 @@ def resolve_device(device: str) -> str:
             f"--device {device} must be one of the CUDA devices cuda:0 to cuda:{found - 1}: use one of them"
         )
     return device
-
-
-def check_disk(out: Path, needed: float) -> None:
-    """Refuse a job whose samples cannot fit on the disk of `out`; a run begun there has some already."""
-    if unfinished_run(out) or finished_run(out) is not None:
-        return
-    folder = out.absolute()
-    while not folder.exists():
-        folder = folder.parent
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise InvalidInputError(
-            f"the samples need up to {needed / 1e6:,.1f} MB, the disk of {str(out)!r} has {free / 1e6:,.1f} "
-            "MB free: ask for fewer or give a folder on another disk"
-        )

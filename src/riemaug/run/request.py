@@ -9,6 +9,7 @@ from riemaug.config import Amount, GeneratorConfig, SamplingConfig
 from riemaug.data import Dataset, SampleFormat, read_dataset
 from riemaug.limits import DEFAULT_LIMITS, Limits
 from riemaug.parallel import Engine
+from riemaug.run.sample_names import ShardKind
 
 
 class ReadOptions(BaseModel):
@@ -85,11 +86,16 @@ class AugmentRequest(FitRequest):
     ----------
     drop_copies : bool
         Write no sample that is flagged as a copy, but further draws in its place.
+    shards : "npz", "webdataset", "parquet" or "zarr", optional
+        Write shards of `shard_size` samples of one class each, or one Zarr store; by default files as DATA
+        has.
     """
 
     sampling: SamplingConfig = SamplingConfig()
     amount: Amount = Amount()
     drop_copies: bool = False
+    shards: ShardKind | None = None
+    shard_size: int = Field(default=10_000, ge=1)
     include_real: Literal["copy", "link"] | None = None
     real_in_report: bool = True
 
@@ -119,7 +125,7 @@ class SampleRequest(BaseModel):
     real: Path | None = None
     reading: ReadOptions = ReadOptions()
     drop_copies: bool = False
-    shards: Literal["npz", "webdataset", "parquet", "zarr"] | None = None
+    shards: ShardKind | None = None
     shard_size: int = Field(default=10_000, ge=1)
     run: RunOptions = RunOptions()
     real_in_report: bool = True

@@ -10,10 +10,9 @@ from riemaug.run.class_tasks import ClassTasks
 from riemaug.run.collect import (
     SAMPLES_NAMES,
     class_samples,
+    write_joined,
     write_json,
-    write_sample_arrays,
     write_tables,
-    write_zarr_store,
 )
 from riemaug.run.engine import on_its_engine
 from riemaug.run.jobs import ClassJob, SampleSpec
@@ -76,10 +75,7 @@ def _write_at_the_top(
     names = [item.name for item in generators.classes]
     samples = class_samples(work, names, specs, results)
     write_tables(out, samples, request.sampling.seed, model_hash, bids=fmt.bids)
-    if request.shards == "zarr":
-        write_zarr_store(out, work, fmt, names, specs, results)
-    elif fmt.is_one_file and request.shards is None:
-        write_sample_arrays(out, work, fmt, generators.label_values, len(generators.classes))
+    write_joined(out, work, fmt, names, generators.label_values, specs, results)
     tell_written(out, (CSV_MANIFEST, PARQUET_MANIFEST, "metadata.csv", *SAMPLES_NAMES))
 
 

@@ -43,7 +43,7 @@ def sample_spec(request: AugmentRequest | SampleRequest, fmt: SampleFormat, samp
         See `SamplingConfig.sampler_for`.
     """
     spec = SampleSpec(0, request.sampling, fmt, request.run.batch_size, request.out.absolute())
-    if isinstance(request, SampleRequest) and request.shards is not None:
+    if request.shards is not None:
         spec = replace(spec, shards=request.shards, shard_size=request.shard_size)
     spec = replace(spec, drop_copies=request.drop_copies)
     return replace(spec, segment_size=segment_size(spec, sampler))

@@ -9,25 +9,20 @@ import joblib
 import numpy as np
 import psutil
 
-from riemaug.data import SampleFormat
 from riemaug.data.manifest_files import check_manifest_package
-from riemaug.data.table_dtypes import load_parquet
 from riemaug.errors import InvalidInputError
 from riemaug.free_memory import free_memory
 from riemaug.parallel import num_workers
+from riemaug.run.disk_plan import check_disk, check_shards, samples_bytes
 from riemaug.run.estimate import SAFE_SHARE, drawing_memory, drawing_seconds
 from riemaug.run.jobs import SampleSpec
-from riemaug.run.plan import DISK_BLOCK, FILE_OVERHEAD, ROW_BYTES, check_disk, disk_bytes, new_counts
+from riemaug.run.plan import new_counts
 from riemaug.run.request import SampleRequest
-from riemaug.run.sample_names import ShardKind
 from riemaug.run.sample_specs import of_classes, sample_spec
 from riemaug.run.segments import segments_of
 from riemaug.run.workdir import check_out
-from riemaug.run.zarr_store import load_zarr
 from riemaug.serialization import FittedGenerators, load_generators
 
-TAR_BLOCK = 512
-"""Bytes of a header in a tar file, and of what the content of a member is filled up to."""
 MANY_SAMPLES = 100_000
 """From here on all cores are used unless asked otherwise."""
 
@@ -61,48 +56,6 @@ class SamplingPlan:
         return tuple(spec.count for spec in self.specs)
 
 
-def check_shards(kind: ShardKind | None, fmt: SampleFormat) -> None:
-    """Refuse shards that cannot hold samples of a format, or whose package is not installed."""
-    if kind is None:
-        return
-    if (kind == "parquet") != (fmt.kind == "table"):
-        fix = "parquet" if fmt.kind == "table" else "npz, webdataset or zarr"
-        raise InvalidInputError(
-            f"--shards parquet is for tables and the other kinds for all else, MODEL makes {fmt.kind} and "
-            f"--shards is {kind}: use {fix}"
-        )
-    if kind == "parquet":
-        load_parquet()
-    elif kind == "zarr":
-        load_zarr()
-
-
-def shard_bytes(count: int, fmt: SampleFormat, kind: ShardKind, shard_size: int, num_jobs: int = 1) -> float:
-    """Return an upper estimate of what `count` samples in shards take on the disk while they are made.
-
-    Parameters
-    ----------
-    count : int
-    fmt : SampleFormat
-    kind : {"npz", "webdataset", "parquet", "zarr"}
-    shard_size : int
-    num_jobs : int
-        Shards that are made at once.
-    """
-    pixels = math.prod(fmt.shape) * np.dtype(fmt.dtype).itemsize
-    if kind == "webdataset":  # three members a sample: itself, its class twice
-        sample = _whole(1.1 * pixels + FILE_OVERHEAD, TAR_BLOCK) + TAR_BLOCK + 2 * (TAR_BLOCK + TAR_BLOCK)
-        return float(count) * (sample + ROW_BYTES)
-    if kind == "zarr":  # a file a sample
-        return float(count) * (_whole(1.1 * pixels, DISK_BLOCK) + ROW_BYTES)
-    collected = min(count, num_jobs * shard_size) * pixels  # before they are packed
-    return float(count) * (1.1 * pixels + ROW_BYTES) + collected
-
-
-def _whole(num_bytes: float, block: int) -> int:
-    return math.ceil(num_bytes / block) * block
-
-
 def plan_sample(request: SampleRequest) -> SamplingPlan:
     """Return what the job will do; nothing is written.
 
@@ -132,10 +85,7 @@ def plan_sample(request: SampleRequest) -> SamplingPlan:
         batch_bytes=float(min(request.run.batch_size, max(counts)) * sample_bytes),
     )
     num_jobs = _num_jobs(request, specs, memory)
-    if request.shards is None:
-        needed = disk_bytes(sum(counts), fmt)
-    else:
-        needed = shard_bytes(sum(counts), fmt, request.shards, request.shard_size, num_jobs)
+    needed = samples_bytes(sum(counts), fmt, request.shards, request.shard_size, num_jobs)
     check_disk(request.out, needed)
     here = num_jobs if num_workers() is None else 1
     seconds = drawing_seconds(counts, num_jobs)

@@ -9,8 +9,9 @@ from riemaug.config import Amount
 from riemaug.data import SampleFormat
 from riemaug.errors import InvalidInputError, ResourceError
 from riemaug.models.config import paper_model
+from riemaug.run.disk_plan import check_disk, disk_bytes
 from riemaug.run.estimate import estimate_fit, matrix_rate, with_samples
-from riemaug.run.plan import check_disk, disk_bytes, new_counts, resolve_device
+from riemaug.run.plan import new_counts, resolve_device
 from riemaug.training import paper_training
 
 GIGABYTE = 10**9
