@@ -147,6 +147,8 @@ class Console:
         report = outcome.out / "report.html"
         if report.is_file():
             self.say(f"look at {_plain(str(report))}")
+        elif made:
+            self.say(f"riemaug report {_plain(shlex.quote(str(outcome.out)))} makes a report of them")
 
     def _say_what_was_dropped(self, outcome: Outcome) -> None:
         found = [(result["class"], dropped_copies(result)) for result in outcome.results]
