@@ -2,7 +2,8 @@
 
     python benchmarks/streaming.py                          # results/streaming.json; about 15 minutes
     python benchmarks/streaming.py --npz 20000 --png 2000   # a short trial, printed only
-    python benchmarks/streaming.py --one-class 200000       # results/streaming_one_class.json
+    python benchmarks/streaming.py --one-class 200000       # printed only, as the next
+    python benchmarks/streaming.py --one-class 40000 --sampler hmc --turns 1
 
 A model a class (preset "paper", 5 epochs) is fitted on 300 of scikit-learn's digits at 28 x 28; then `riemaug
 sample` draws from it in a process of its own, one class at a time. Peak memory is the largest sum of the
@@ -37,7 +38,6 @@ from riemaug.data import restore_samples, write_class_files
 from riemaug.serialization import load_generators
 
 RESULTS = Path(__file__).parent / "results" / "streaming.json"
-RESULTS_OF_ONE_CLASS = RESULTS.with_name("streaming_one_class.json")
 CLASSES, SIDE, BATCH, ALONE = 10, 28, 256, 20_000
 MOST_MEMORY_MB, MOST_RATIO = 1500, 2.0
 
@@ -181,14 +181,18 @@ def run_case(case: Case, model: Path, folder: Path) -> dict[str, object]:
     }
 
 
-def run_one_class(total: int, model: Path, folder: Path) -> dict[str, object]:
-    """Measure the samples of one class, drawn by one job and by two, each twice."""
-    found: dict[str, object] = {"samples": total}
-    case, hashes = Case("one", total, ("--shards", "npz"), ".npz", num_classes=1), set()
-    for turn in (1, 2):
+def run_one_class(case: Case, turns: int, model: Path, folder: Path) -> dict[str, object]:
+    """Measure the samples of one class, drawn by one job and by two in turn."""
+    found: dict[str, object] = {"samples": case.total, "options": case.options}
+    hashes = set()
+    for turn in range(1, turns + 1):
         for jobs in (1, 2):
             out = folder / f"one-{jobs}-{turn}"
-            found[f"jobs {jobs}, turn {turn}"] = measured(sampling(model, out, replace(case, jobs=jobs)))
+            found[f"jobs {jobs}, turn {turn}"] = {
+                "load_average": os.getloadavg()[0],
+                **measured(sampling(model, out, replace(case, jobs=jobs))),
+                "cpu_seconds": json.loads((out / "run.json").read_text())["cpu_seconds"],
+            }
             hashes.add(hash_of(out))
     broken = folder / "one-broken"
     found["files_when_killed"] = kill_half_way(sampling(model, broken, replace(case, jobs=2)), broken, case)
@@ -213,6 +217,8 @@ def main() -> None:
     parser.add_argument("--npz", type=int, default=1_000_000)
     parser.add_argument("--png", type=int, default=100_000)
     parser.add_argument("--one-class", type=int)
+    parser.add_argument("--sampler", default="mixture", help="of --one-class")
+    parser.add_argument("--turns", type=int, default=2, help="of --one-class")
     chosen = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     cases = (Case("npz", chosen.npz, ("--shards", "npz"), ".npz"), Case("png", chosen.png, (), ".png"))
@@ -220,10 +226,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if chosen.one_class is not None:
-            found |= run_one_class(chosen.one_class, fitted(folder, 1), folder)
+            options = ("--shards", "npz", "--sampler", chosen.sampler)
+            case = Case("one", chosen.one_class, options, ".npz", num_classes=1)
+            found |= run_one_class(case, chosen.turns, fitted(folder, 1), folder)
             print(json.dumps(found, indent=1), flush=True)
-            if chosen.one_class == 200_000:
-                RESULTS_OF_ONE_CLASS.write_text(json.dumps(found, indent=1) + "\n")
             return
         model = fitted(folder)
         for case in cases:
