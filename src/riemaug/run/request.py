@@ -41,7 +41,7 @@ class RunOptions(BaseModel):
     Attributes
     ----------
     jobs : int, optional
-        Classes worked on at once; None takes as many as cores and memory allow.
+        Tasks at once, each a class or a segment of one; None takes as many as pay and the memory allows.
     engine : str
         "loky" (processes of this machine), "dask://HOST:PORT" or "ray://HOST:PORT".
     batch_size : int
