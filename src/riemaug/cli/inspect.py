@@ -8,6 +8,9 @@ import typer
 from riemaug.cli import options, parsing
 from riemaug.cli.text import printable
 
+_COPIES = {"no": "no copies", "near": "near copies", "exact": "exact copies"}
+"""What the manifest's flags are called."""
+
 
 def inspect(
     path: Annotated[
@@ -65,7 +68,13 @@ def inspect(
             for item in value:
                 typer.echo(f"  {printable(_line(item))}")
         else:
-            typer.echo(f"{key}: {printable(_line(value))}")
+            told = _copies_line(value) if key == "copies" else _line(value)
+            typer.echo(f"{key}: {printable(told)}")
+
+
+def _copies_line(counts: dict[str, int]) -> str:
+    """Return what the manifest's flags say of so many samples."""
+    return ", ".join(f"{count} {_COPIES.get(flag, flag)}" for flag, count in counts.items())
 
 
 def _line(item: Any) -> str:

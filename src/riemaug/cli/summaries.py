@@ -76,9 +76,14 @@ def _summarise_data(path: Path, reading: dict[str, Any]) -> dict[str, Any]:
 
 
 def _of_values(dataset: "Dataset") -> dict[str, Any]:
+    fmt = dataset.format
+    resolution = {} if fmt.resolution is None else {"resolution": fmt.resolution.describe()}
+    voxel = {} if fmt.grid is None else {"voxel": fmt.grid.describe_voxel()}
     return {
-        "shape": "x".join(map(str, dataset.format.shape)),
-        "dtype": dataset.format.dtype,
+        "shape": "x".join(map(str, fmt.shape)),
+        **resolution,
+        **voxel,
+        "dtype": fmt.dtype,
         "range": "{} to {}".format(*dataset.value_range()),
     }
 

@@ -25,6 +25,7 @@ _NAMES = {
     "scale": ("scl_slope", "scl_inter"),
     "shown_range": ("cal_min", "cal_max"),
 }
+_LENGTH_BITS, _LENGTH_UNITS = 7, {1: "m", 2: "mm", 3: "micron"}
 _MOST = {"qform_code": 5, "sform_code": 5, "units": 255}
 
 
@@ -108,6 +109,11 @@ class VolumeGrid:
             raise InvalidInputError(f"a volume grid has an impossible {fault}")
         known: dict[str, Any] = {k: tuple(map(float, v)) if k in _COUNTS else v for k, v in fields.items()}
         return cls(**known)
+
+    def describe_voxel(self) -> str:
+        """Return the size of a voxel in words, for the user."""
+        lengths = " x ".join(f"{length:g}" for length in self.pixdim[1:4])
+        return f"{lengths} {_LENGTH_UNITS.get(self.units & _LENGTH_BITS, '')}".strip()
 
     def write_into(self, header: "Nifti1Header") -> None:
         """Set the fields of a header of the grid's version."""

@@ -13,6 +13,7 @@ from riemaug.errors import InvalidInputError
 
 _X, _Y, _UNIT, _DESCRIPTION = 282, 283, 296, 270
 _NO_UNIT, _INCH, _CENTIMETRE = 1, 2, 3
+_UNIT_NAMES = {_NO_UNIT: "unit", _INCH: "inch", _CENTIMETRE: "cm"}
 _CM_PER_INCH = 2.54
 _MOST = 2**32 - 1
 """Of the two numbers of a fraction in a TIFF file."""
@@ -65,6 +66,13 @@ class Resolution:
             return None
         lengths = self.spacing, self.y[1] / self.y[0], self.x[1] / self.x[0]
         return lengths if max(lengths) <= _MOST_UNEQUAL * min(lengths) else None
+
+    def describe(self) -> str:
+        """Return it in words, for the user."""
+        unit = self.length_unit or _UNIT_NAMES[self.unit]
+        x, y = (terms[0] / terms[1] for terms in (self.x, self.y))
+        apart = "" if self.spacing is None else f", slices {self.spacing:g} {unit} apart"
+        return f"{x:g} x {y:g} pixels per {unit}{apart}"
 
     def save_options(self, kind: Literal["TIFF", "PNG"], num_pages: int = 1) -> dict[str, Any]:
         """Return the arguments by which Pillow writes the resolution; none where the kind cannot hold it."""
