@@ -8,6 +8,7 @@ import pytest
 from cli_runs import digit_arrays, leftovers, same_bytes
 
 import riemaug.run.sampling
+import riemaug.run.sampling_plan
 import riemaug.run.segment_task
 import riemaug.run.segments
 import riemaug.run.sinks
@@ -221,6 +222,22 @@ def test_copies_are_dropped_by_one_task(cli, finished, digits, tmp_path, monkeyp
     options = [*AMOUNT, "--drop-copies", "--real", digits]
     assert cli("sample", finished, tmp_path / "out", *options).code == 0
     assert spans == [range(10)] * 2
+
+
+def test_many_samples_use_the_cores_that_the_memory_allows(cli, finished, digits, tmp_path, monkeypatch):
+    cut(monkeypatch, 4)
+    monkeypatch.setattr(riemaug.run.sampling_plan, "MANY_SAMPLES", 20)
+    monkeypatch.setattr(riemaug.run.sampling_plan.joblib, "cpu_count", lambda: 3)
+
+    def planned(free: float, *more: object) -> int:
+        monkeypatch.setattr(riemaug.run.sampling_plan, "free_memory", lambda: free)
+        options = [*AMOUNT, *more, "--dry-run", "--json"]
+        return cli("sample", finished, tmp_path / "out", *options).document["jobs"]
+
+    assert planned(1e12) == 3
+    assert planned(0.0) == 1
+    assert planned(1e12, "--real", digits) == 1  # each task would hold a copy of it
+    assert planned(1e12, "--per-class", 9) == 1
 
 
 def test_one_class_may_have_as_many_jobs_as_segments(cli, finished, tmp_path, monkeypatch):

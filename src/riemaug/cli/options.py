@@ -310,7 +310,8 @@ Device = Annotated[
 Jobs = Annotated[
     int | None,
     typer.Option(
-        help="Tasks worked on at once, most often classes; by default as many as pay and fit, of sample 1.",
+        help="Tasks worked on at once, most often classes; by default as many as pay and fit, of sample 1 "
+        "below 100,000 samples.",
         rich_help_panel=_RUN,
         show_default=False,
     ),
