@@ -147,7 +147,7 @@ def opened_image(path: Path, limits: Limits = DEFAULT_LIMITS) -> Iterator[Image.
         with opened_within(path, limits) as image:
             if image.format == "TIFF":
                 # with a name Pillow maps the file, a picture on its side with width and height swapped
-                image.filename = ""
+                image.filename = ""  # pyright: ignore[reportAttributeAccessIssue]
             yield image
     except RiemaugError:
         raise

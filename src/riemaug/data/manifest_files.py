@@ -36,7 +36,7 @@ def manifest_rows(path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS)
         The file cannot be read or is no manifest, or pyarrow is not installed.
     """
     if Path(path).suffix == ".parquet":
-        return _parquet_rows(Path(path))
+        return _parquet_rows(Path(path), limits)
     return iter(read_manifest(path, limits))
 
 
@@ -62,15 +62,17 @@ def _schema(pa: Any) -> Any:
     return pa.schema(list(zip(MANIFEST_COLUMNS, types, strict=True)))
 
 
-def _parquet_rows(path: Path) -> Iterator[ManifestRow]:
+def _parquet_rows(path: Path, limits: Limits) -> Iterator[ManifestRow]:
     pa, parquet = _load_parquet()
     texts = [name for name in MANIFEST_COLUMNS if name not in _NUMBERS]
     try:
         if not parquet.read_schema(path).equals(_schema(pa)):
             raise ValueError("it has other columns")
         with parquet.ParquetFile(path, read_dictionary=texts) as file:
-            _check_unpacked(file.metadata)
+            _check_unpacked(file.metadata, limits)
             for batch in file.iter_batches(_ROWS_AT_ONCE):
+                if any(batch.column(name).null_count for name in texts):
+                    raise ValueError("a cell of text is missing")
                 _check_texts([batch.column(name) for name in texts], batch.num_rows)
                 columns = [column.to_pylist() for column in batch.columns]
                 for cells in zip(*columns, strict=True):
@@ -81,9 +83,15 @@ def _parquet_rows(path: Path) -> Iterator[ManifestRow]:
         ) from None
 
 
-def _check_unpacked(metadata: Any) -> None:
-    """Refuse a file of which a part is larger unpacked than its rows can make it."""
+def _check_unpacked(metadata: Any, limits: Limits) -> None:
+    """Refuse a file that is larger unpacked than tables may be, or a part of it than its rows can make it."""
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    total = sum(group.total_byte_size for group in groups)
+    if total > limits.bytes:
+        way_out = limits.way_out("bytes")
+        raise ValueError(
+            f"it has {total / 2**30:.3g} GiB of at most {limits.bytes / 2**30:.3g} GiB; {way_out}"
+        )
     if any(group.total_byte_size > _MOST_OF_A_ROW * max(group.num_rows, 1_000) for group in groups):
         raise ValueError("it holds more than a manifest can")
 

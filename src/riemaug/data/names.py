@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from riemaug.data.listing import is_ignored
+from riemaug.data.listing import is_ignored, quote_some
 from riemaug.errors import InvalidInputError
 
 # what the top of an output folder holds beside the class folders
@@ -48,6 +48,42 @@ def check_class_names(class_names: Iterable[str]) -> None:
             raise InvalidInputError(
                 f"a class name becomes a folder name, {name!r} {reason}: rename the class"
             )
+
+
+def check_case(class_names: Iterable[str], out: Path) -> None:
+    """Refuse classes whose files would meet on a disk that does not tell upper and lower case apart.
+
+    Parameters
+    ----------
+    class_names : iterable of str
+    out : Path
+        Where the files are to lie; it need not be there yet.
+
+    Raises
+    ------
+    InvalidInputError
+        Two names differ in case alone, and the disk of `out` takes them for one.
+    """
+    alike: dict[str, list[str]] = {}
+    for name in class_names:
+        alike.setdefault(name.casefold(), []).append(name)
+    for names in alike.values():
+        if len(names) > 1 and ignores_case(out):
+            raise InvalidInputError(
+                f"files of different classes need different names, {quote_some(names)} differ in upper and"
+                f" lower case alone, which the disk of {str(out)!r} does not tell apart: rename one, or give"
+                " a folder on another disk"
+            )
+
+
+def ignores_case(folder: Path) -> bool:
+    """Tell whether a disk takes "cat" and "Cat" for one name; nothing is written to it."""
+    absolute = folder.absolute()
+    for path in (absolute, *absolute.parents):
+        other = path.with_name(path.name.swapcase()) if path.name else path
+        if path.exists() and other != path:
+            return other.exists() and other.samefile(path)
+    return False
 
 
 def _name_fault(name: str) -> str:

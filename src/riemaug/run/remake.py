@@ -1,8 +1,6 @@
 """The report of an existing output folder, made from its files: run.json, manifest, model, samples."""
 
 import os
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -16,7 +14,7 @@ from torch import Tensor
 
 from riemaug.class_model import ClassModel
 from riemaug.config import SamplingConfig
-from riemaug.data import Dataset, ManifestRow
+from riemaug.data import Dataset
 from riemaug.data.manifest_files import CSV_MANIFEST, find_manifest, manifest_rows
 from riemaug.errors import InvalidInputError
 from riemaug.evaluation.copying import nearest_neighbours
@@ -26,11 +24,11 @@ from riemaug.report import ClassReport, ReportData, write_report
 from riemaug.report.columns import Columns
 from riemaug.run.columns import Rows, class_columns, has_columns, written_rows
 from riemaug.run.evaluation_file import not_of, read_evaluation, unchecked
+from riemaug.run.manifest_digest import ClassDigest, ManifestDigest
 from riemaug.run.reporting import class_report
 from riemaug.run.run_file import model_folder, read_run, reading_of, training_set_of_run
 from riemaug.run.sample_names import place_in_shard
 from riemaug.run.samples_hash import samples_hash
-from riemaug.run.sampling import MOST_DISTANCES
 from riemaug.run.shown import SHOWN_PICTURES, ShownSamples, shown_arrays
 from riemaug.run.training_set import read_training_set
 from riemaug.run.workdir import RUN_NAME
@@ -109,13 +107,15 @@ def remake_report(request: RemakeRequest) -> Remade:
     run = read_run(request.out)
     folder = request.model or model_folder(request.out, run)
     generators = load_generators(folder)
-    rows = list(manifest_rows(find_manifest(request.out) or request.out / CSV_MANIFEST))
+    manifest = find_manifest(request.out) or request.out / CSV_MANIFEST
+    names = [item.name for item in generators.classes]
+    rows = ManifestDigest(manifest_rows(manifest, request.limits), names)
     training_set, lacking = _training_set(request, run, folder, generators)
-    found, evaluation, notes = _evaluation(request, len(rows))
+    found, evaluation, notes = _evaluation(request, rows.num_rows)
     data = _Source(request, run, generators, rows, training_set).report_data(evaluation)
     path = request.out / REPORT_NAME
     write_report(data, path)
-    return Remade(path, len(data.classes), len(rows), found, notes + lacking)
+    return Remade(path, len(data.classes), rows.num_rows, found, notes + lacking)
 
 
 def _training_set(
@@ -166,7 +166,7 @@ class _Source:
     request: RemakeRequest
     run: dict[str, Any]
     generators: FittedGenerators
-    rows: Sequence[ManifestRow]
+    rows: ManifestDigest
     training_set: Dataset | None
 
     def report_data(self, evaluation: Evaluation | None) -> ReportData:
@@ -243,56 +243,53 @@ class _Source:
 
     def _class(self, index: int, entry: dict[str, Any]) -> ClassReport:
         item, fmt = self.generators.classes[index], self.generators.sample_format
-        rows = [row for row in self.rows if row.class_name == item.name]
-        compared = bool(rows) and rows[0].nearest_distance is not None
+        rows = self.rows.classes[index]
         result = {
             **entry,
-            "synthetic": len(rows),
-            "first_files": [row.file for row in rows[:SHOWN_PICTURES]],
-            "nearest": [row.nearest_file for row in rows[:SHOWN_PICTURES]] if compared else [],
-            "nearest_distance": [row.nearest_distance for row in rows[:MOST_DISTANCES]] if compared else [],
-            "copies": Counter(row.copy for row in rows),
+            "synthetic": rows.count,
+            "first_files": rows.files,
+            "nearest": rows.nearest if rows.compared else [],
+            "nearest_distance": rows.distances if rows.compared else [],
+            "copies": rows.copies,
             "real_distance": self._real_distances(index),
         }
         shown = self._shown(index, rows)
-        draws = _draws(item, self._sampling, len(rows))
+        draws = _draws(item, self._sampling, rows.count)
         arrays = shown_arrays(item, shown, draws, fmt, self._sampling.seed)
-        columns = self._columns(index, item.name)
+        columns = self._columns(index)
         return class_report(result, item, self.generators.class_sizes[index], arrays, fmt, columns)
 
-    def _columns(self, index: int, name: str) -> Columns | None:
+    def _columns(self, index: int) -> Columns | None:
         """Return the columns of a table's class, with the real ones where these are given; else None."""
         if self._rows is None:
             return None
-        own = np.array([row.class_name == name for row in self.rows], dtype=bool)
         real = None if self.training_set is None else self.training_set.of_class(index)
-        return class_columns(self._rows[own], real, self.generators.sample_format)
+        return class_columns(self._rows[self.rows.of_class(index)], real, self.generators.sample_format)
 
     @cached_property
     def _rows(self) -> Rows | None:
         """All synthetic rows of a table, as the manifest lists them; None of other data."""
         fmt = self.generators.sample_format
-        if not has_columns(fmt) or not self.rows or place_in_shard(self.rows[0].file) is not None:
+        if not has_columns(fmt) or not self.rows.num_rows or place_in_shard(self.rows.first_file) is not None:
             return None
         rows = written_rows(self.request.out, fmt)
-        if len(rows) != len(self.rows):
+        if len(rows) != self.rows.num_rows:
             raise InvalidInputError(
                 f"OUT must be as the run left it, its samples are {len(rows):,} rows and its manifest lists"
-                f" {len(self.rows):,}: make them anew"
+                f" {self.rows.num_rows:,}: make them anew"
             )
         return rows
 
-    def _shown(self, index: int, rows: Sequence[ManifestRow]) -> ShownSamples:
+    def _shown(self, index: int, rows: ClassDigest) -> ShownSamples:
         scaler, fmt = self.generators.scaler, self.generators.sample_format
-        first = rows[:SHOWN_PICTURES]
-        synthetic = written_samples(self.request.out, [row.file for row in first], scaler, fmt)
+        synthetic = written_samples(self.request.out, rows.files, scaler, fmt)
         data = self.training_set
         if data is None:
             return ShownSamples(synthetic)
         real = scaler.transform(data.of_class(index)[:SHOWN_PICTURES])
         place = {name: number for number, name in enumerate(data.names)}
-        known = [place[row.nearest_file] for row in first if row.nearest_file in place]
-        if len(known) < len(first) or not first:
+        known = [place[name] for name in rows.nearest if name in place]
+        if len(known) < len(rows.files) or not rows.files:
             return ShownSamples(synthetic, None, real)
         return ShownSamples(synthetic, scaler.transform(np.asarray(data.samples[known])), real)
 

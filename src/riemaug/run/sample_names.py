@@ -67,7 +67,10 @@ class SampleNames:
 
     def key(self, number: int) -> str:
         """Return the WebDataset key of a sample: what precedes the first dot."""
-        return f"{safe_stem(self.class_name).replace('.', '_')}-{number + 1:06d}"
+        stem = safe_stem(self.class_name)
+        # "a.b" and "a_b" are two classes
+        stem = stem if "." not in stem else f"{stem.replace('.', '_')}-{_digest(self.class_name)}"
+        return f"{stem}-{number + 1:06d}"
 
 
 def place_in_shard(name: str) -> tuple[str, str] | None:
@@ -93,4 +96,8 @@ def safe_stem(class_name: str) -> str:
     plain = "_" + plain[1:] if plain.startswith(".") else plain
     if plain == class_name and plain:
         return stem_of(class_name)
-    return stem_of(plain) + "-" + hashlib.sha256(class_name.encode()).hexdigest()[:8]
+    return stem_of(plain) + "-" + _digest(class_name)
+
+
+def _digest(class_name: str) -> str:
+    return hashlib.sha256(class_name.encode()).hexdigest()[:8]

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from riemaug.data import ManifestRow, check_class_names, file_inside, write_manifest
+from riemaug.data import ManifestRow, SampleFormat, check_class_names, file_inside, write_manifest
+from riemaug.data.names import check_case, ignores_case
 from riemaug.errors import InvalidInputError
+from riemaug.run.sample_names import SampleNames
 from riemaug.run.samples_hash import samples_hash
 
 
@@ -95,3 +97,26 @@ def test_files_inside_are_found(output: Path) -> None:
     assert file_inside(output, "cat/a.png").read_bytes() == b"a"
     write_manifest(output / "manifest.csv", [ManifestRow("cat/a.png", "cat")])
     assert samples_hash(output) is not None
+
+
+def test_classes_that_differ_in_case_need_a_disk_that_tells_it(tmp_path: Path) -> None:
+    telling, other = tmp_path / "Telling", tmp_path / "Other"
+    telling.mkdir()
+    other.mkdir()
+    (tmp_path / "oTHER").symlink_to(other)  # as a disk that ignores case has it
+    names = ("Cat", "dog", "cat")
+    assert not ignores_case(telling / "new" / "out")
+    assert ignores_case(other)
+    check_case(names, telling)
+    check_case(("cat", "dog"), other)
+    with pytest.raises(InvalidInputError, match="differ in upper and lower case alone.*rename one"):
+        check_case(names, other)
+
+
+def test_samples_of_different_classes_have_different_keys() -> None:
+    fmt = SampleFormat("folder", (2, 2), "uint8", ".png", None, False)
+    names = ["a.b", "a_b", "a-b", "a b", "a.b.c", "a_b.c", "A.B"]
+    keys = [SampleNames(name, fmt, shards="webdataset").key(0) for name in names]
+    assert len(set(keys)) == len(names)
+    assert not any("." in key for key in keys)
+    assert keys[1] == "a_b-000001"
