@@ -420,3 +420,14 @@ def test_nothing_at_all_asks_for_the_help(cli: Command) -> None:
     assert done.code == 2
     assert "COMMAND" in done.out + done.err
     assert "riemaug: " not in done.err
+
+
+def test_classes_that_a_disk_takes_for_one_are_refused(cli: Command, tmp_path: Path) -> None:
+    data, disk = write_digits(tmp_path / "data", {"Cat": 4, "cat": 4}), tmp_path / "Disk"
+    disk.mkdir()
+    (tmp_path / "dISK").symlink_to(disk)  # as a disk that ignores case shows its folders
+    for options in ((), ("--shards", "npz")):
+        done = cli("augment", data, disk, "--per-class", 2, *QUICK, "--dry-run", *options)
+        assert done.code == 2
+        assert "'Cat', 'cat' differ in upper and lower case alone" in done.message
+    assert cli("augment", data, tmp_path / "out", "--per-class", 2, *QUICK, "--dry-run").code == 0

@@ -12,6 +12,7 @@ from riemaug.config import Amount, GeneratorConfig, SamplingConfig
 from riemaug.data import Dataset, RangeScaler, check_class_names
 from riemaug.data.blocks import forget_pages
 from riemaug.data.manifest_files import check_manifest_package
+from riemaug.data.names import check_case
 from riemaug.data.real_files import check_can_include_real
 from riemaug.data.scaling import is_binary
 from riemaug.errors import InvalidInputError
@@ -158,6 +159,8 @@ def plan_augment(request: AugmentRequest) -> Plan:
     if request.shards is not None:
         plan = _in_shards(plan, request)
     check_disk(request.out, plan.disk_bytes)
+    if not plan.dataset.format.is_one_file or request.shards is not None:
+        check_case(plan.dataset.class_names, request.out)
     check_manifest_package(sum(plan.counts))
     return replace(plan, drop_copies=request.drop_copies)
 

@@ -10,6 +10,7 @@ import numpy as np
 import psutil
 
 from riemaug.data.manifest_files import check_manifest_package
+from riemaug.data.names import check_case
 from riemaug.errors import InvalidInputError
 from riemaug.free_memory import free_memory
 from riemaug.parallel import num_workers
@@ -87,6 +88,8 @@ def plan_sample(request: SampleRequest) -> SamplingPlan:
     num_jobs = _num_jobs(request, specs, memory)
     needed = samples_bytes(sum(counts), fmt, request.shards, request.shard_size, num_jobs)
     check_disk(request.out, needed)
+    if not fmt.is_one_file or request.shards is not None:
+        check_case((item.name for item in generators.classes), request.out)
     here = num_jobs if num_workers() is None else 1
     seconds = drawing_seconds(counts, num_jobs)
     return SamplingPlan(generators, specs, sampler, num_jobs, seconds, memory(here), needed)
