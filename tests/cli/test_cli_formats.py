@@ -127,6 +127,7 @@ def test_real_subjects_beside_new_ones(cli: Command, bids: Path, tmp_path: Path)
     reading = ("--label-from", "status", "--bids-suffix", "T1w")
     done = cli("split", bids, parts, "--val", 0, "--test", 0.5, *reading)
     assert done.code == 0, done.err
+    assert f"{parts / 'train'} NEW {' '.join(reading)}" in done.err
     done = cli("augment", parts / "train", out, *reading, "--resample", "--include-real", "link", *QUICK)
     assert done.code == 0, done.err
     with (out / "participants.tsv").open(newline="") as file:

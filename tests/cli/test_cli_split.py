@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import shlex
 import shutil
 import zipfile
 from pathlib import Path
@@ -162,6 +163,16 @@ def test_a_table_keeps_its_columns(cli: Command, tmp_path: Path, has_groups: boo
     assert sorted(lines) == sorted((data / "metadata.csv").read_text(encoding="utf-8").splitlines()[1:])
     assert not (out / "val").exists()
     assert str(out / "train") in cli("inspect", out).message
+
+
+def test_how_to_go_on_repeats_how_the_data_are_read(cli: Command, tmp_path: Path) -> None:
+    rows = [f"{'ab'[n % 2]},{n * n % 17},{n % 5},s{n // 2},x{n}" for n in range(20)]
+    (tmp_path / "in.csv").write_text('kind,x,y,who,"id, old"\n' + "\n".join(rows) + "\n")
+    told = ("--label-from", "kind", "--drop-columns", '"id, old"', "--group-from", "who")
+    done = cli("split", tmp_path / "in.csv", tmp_path / "out", "--val", 0, "--test", 0.5, *told)
+    assert done.code == 0, done.err
+    go_on = shlex.join(["riemaug", "augment", str(tmp_path / "out" / "train.csv"), "NEW", *told])
+    assert f"go on with {go_on}\n" in done.err
 
 
 def test_arrays_keep_their_names_types_and_companions(cli: Command, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`riemaug split`: training, validation and test parts that share nothing."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,7 @@ from riemaug.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from riemaug.cli.console import Console
-    from riemaug.run.split import PlannedSplit
+    from riemaug.run.split import PlannedSplit, SplitRequest
 
 _PARTS = "Parts"
 _SIZE = "as a share (0.2) or a number of samples in all (40); 0 leaves the part out."
@@ -146,7 +147,24 @@ def _tell(console: "Console", plan: "PlannedSplit", dry_run: bool) -> None:
         return
     first = next(name for name, part in plan.document["parts"].items() if part["samples"])
     where = plan.request.out / (first + plan.source.file_suffix)
-    console.say(f"[green]done[/green] go on with riemaug augment {escape(printable(str(where)))} NEW")
+    again = " ".join([shlex.quote(str(where)), "NEW", *_reading(plan.request)])
+    console.say(f"[green]done[/green] go on with riemaug augment {escape(printable(again))}")
+
+
+def _reading(request: "SplitRequest") -> list[str]:
+    """Return the options by which a part is read as the whole was."""
+    options = {
+        "--label-from": request.label_from,
+        "--drop-columns": ",".join(map(_as_cell, request.drop_columns)),
+        "--bids-suffix": request.bids_suffix,
+        "--group-from": request.group_from,
+    }
+    return [word for name, value in options.items() if value for word in (name, shlex.quote(value))]
+
+
+def _as_cell(column: str) -> str:
+    # as parsing.parse_columns takes it
+    return '"' + column.replace('"', '""') + '"' if set(column) & {",", '"'} else column
 
 
 def _table(console: "Console", plan: "PlannedSplit") -> None:
