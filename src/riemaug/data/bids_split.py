@@ -52,7 +52,8 @@ class BidsFrame:
         ):
             writer = csv.writer(file, delimiter="\t", lineterminator="\n")
             writer.writerow(header)
-            writer.writerows(row for row in rows if row[place].strip() in subjects)
+            # a row may be shorter than the header
+            writer.writerows(row for row in rows if "".join(row[place : place + 1]).strip() in subjects)
 
 
 def _is_of_all_parts(name: str) -> bool:

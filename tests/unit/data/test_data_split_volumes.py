@@ -67,6 +67,23 @@ def test_which_volumes_and_classes_are_meant_is_asked_for(tmp_path):
     assert read_dataset(tmp_path / "out" / "test", label_from="status").counts == (2, 2)
 
 
+def test_rows_are_kept_as_they_are_wherever_the_subject_stands(tmp_path):
+    root = save_bids(tmp_path / "in", SUBJECTS)
+    rows = [f'{label}\t{subject} \tsays "so"' for subject, label in SUBJECTS.items()]
+    (root / "participants.tsv").write_text("\n".join(["group\t participant_id\tremark", *rows, "ill", ""]))
+    split(root, tmp_path / "out")
+    kept = [(tmp_path / "out" / part / "participants.tsv").read_text() for part in ("train", "test")]
+    assert [text.splitlines()[0] for text in kept] == ["group\t participant_id\tremark"] * 2
+    table = [
+        row
+        for part in ("train", "test")
+        for row in rows_of(tmp_path / "out" / part / "participants.tsv", "\t")
+    ]
+    assert sorted((row["group"], row[" participant_id"], row["remark"]) for row in table) == sorted(
+        (label, f"{subject} ", 'says "so"') for subject, label in SUBJECTS.items()
+    )
+
+
 def test_a_class_may_have_any_name(tmp_path):
     labels = {subject: {"ill": "MCI/AD", "well": "=1"}[label] for subject, label in SUBJECTS.items()}
     split(save_bids(tmp_path / "in", labels), tmp_path / "out")
