@@ -20,6 +20,7 @@ from riemaug.logs.context import CLOCK, PLACE, LogPlace
 from riemaug.logs.line_file import LineFile
 from riemaug.logs.usage import Usage
 from riemaug.logs.workers import LIVE, WorkerFiles
+from riemaug.repeating import repeating
 
 LOG_NAME = "run.log"
 IN_LOG = "the traceback is in"
@@ -91,7 +92,7 @@ class RunLog:
         PLACE.set(self.place)
         self._file.open(path)
         try:
-            with _every_second(lambda: (self._take_over(), now_and_then())):
+            with repeating(lambda: (self._take_over(), now_and_then()), POLL_SECONDS, "riemaug log"):
                 yield
         except BaseException as error:
             self._take_over()
@@ -115,24 +116,6 @@ class RunLog:
 
 
 _TAKING_OVER = threading.Lock()
-
-
-@contextmanager
-def _every_second(function: Callable[[], object]) -> Iterator[None]:
-    stop = threading.Event()
-
-    def repeat() -> None:
-        while not stop.wait(POLL_SECONDS):
-            with suppress(OSError):
-                function()
-
-    thread = threading.Thread(target=repeat, daemon=True, name="riemaug log")
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def _tell(error: BaseException, path: Path) -> None:

@@ -11,10 +11,7 @@ from typing import Any
 
 import torch
 
-try:
-    import fcntl
-except ImportError:  # no such locks on Windows
-    fcntl = None
+from riemaug.file_lock import HAS_LOCKS, try_lock
 
 
 def num_gpus() -> int:
@@ -56,7 +53,7 @@ def leased(num_visible: int, folder: Path | None = None) -> Iterator[int]:
         Of the locks: by default one of this user and machine, so that runs know of each other.
     """
     place = folder or _lock_folder()
-    if fcntl is None or not _is_ours(place):
+    if not HAS_LOCKS or not _is_ours(place):
         yield os.getpid() % num_visible
         return
     descriptor, index = next(
@@ -96,11 +93,5 @@ def _identity(index: int) -> str:
 
 def _try_lock(path: Path) -> int | None:
     """Return the descriptor that holds a lock, None if another one does."""
-    assert fcntl is not None
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    return descriptor
+    return descriptor if try_lock(descriptor) else None

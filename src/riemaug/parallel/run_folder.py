@@ -5,12 +5,12 @@ mark that stays tells of a lost worker. A file `alive` changes as long as somebo
 worker of a cluster outlives a run that was killed, and must not write beside the run that goes on.
 """
 
+import itertools
 import os
 import secrets
 import shutil
 import socket
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +20,7 @@ from pathlib import Path
 import psutil
 
 from riemaug.errors import ResourceError
+from riemaug.repeating import repeating
 
 PREFIX = ".tasks-"
 ALIVE = "alive"
@@ -191,23 +192,14 @@ def run_folder(parent: Path | None, on_cluster: bool, is_only: bool = True) -> I
 
 @contextmanager
 def _beating(path: Path) -> Iterator[None]:
-    stop = threading.Event()
+    beats = itertools.count(1)
     path.write_text("0", encoding="utf-8")
 
     def beat() -> None:
-        number = 0
-        while not stop.wait(BEAT_SECONDS):
-            number += 1
-            with suppress(OSError):
-                path.write_text(str(number), encoding="utf-8")
+        path.write_text(str(next(beats)), encoding="utf-8")
 
-    thread = threading.Thread(target=beat, daemon=True)
-    thread.start()
-    try:
+    with repeating(beat, BEAT_SECONDS, "riemaug beat"):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def end_old_runs(parent: Path, is_only: bool) -> None:

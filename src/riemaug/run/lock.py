@@ -6,11 +6,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from riemaug.errors import InvalidInputError
-
-try:
-    import fcntl
-except ImportError:  # no such locks on Windows
-    fcntl = None
+from riemaug.file_lock import HAS_LOCKS, try_lock, wait_for_lock
 
 
 @contextmanager
@@ -45,17 +41,12 @@ def is_locked(folder: Path) -> bool:
 
 def _acquire(folder: Path) -> int | None:
     """Return the descriptor that holds the lock, None if another one does."""
-    if fcntl is None:
+    if not HAS_LOCKS:
         return os.open(os.devnull, os.O_RDONLY)
     # not handed on to worker processes, so a killed run does not leave its folder locked
     descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    except OSError:
-        pass  # some network file systems have no locks
+    with suppress(OSError):  # some network file systems have no locks
+        return descriptor if try_lock(descriptor) else None
     return descriptor
 
 
@@ -67,9 +58,7 @@ def waiting_lock(path: Path) -> Iterator[None]:
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        if fcntl is not None:
-            with suppress(OSError):
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
+        wait_for_lock(descriptor)
         yield
     finally:
         os.close(descriptor)
