@@ -142,6 +142,11 @@ class Drawing:
             self._whole_block(index, None)
         self._source.resume(state)  # after that block, which has been counted already
 
+    @property
+    def seconds(self) -> float:
+        """Time that the draws of the span took so far, with all that precedes the first one."""
+        return self._seconds
+
     def state(self) -> State:
         """Return what diagnostics go by so far."""
         return self._source.state()

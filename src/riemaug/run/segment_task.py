@@ -76,30 +76,27 @@ class SegmentTask:
         OSError
             The disk is full.
         """
-        started, before = time.monotonic(), self._begin()
+        self._begin()
+        started, before = time.monotonic(), self.drawing.seconds
         sink = sink_of(self.job, self.spec, self.segment)
         with WriterThread() as writer:
             while not self.drawing.is_done:
                 self._stretch(sink, writer, progress)
         position = self.drawing.position
         sink.finish(position.kept)
-        drawn = position.seconds - before.seconds
-        written = max(time.monotonic() - started - drawn, 0.0)
+        written = time.monotonic() - started - (self.drawing.seconds - before)
         end = SegmentEnd(position, self.drawing.finish(), written)
         self.files.close(end)
         return end
 
-    def _begin(self) -> Position:
-        """Return where this part of the work begins."""
+    def _begin(self) -> None:
+        """Go to where the work begins."""
         last = self.files.last()
         self.drawing.begin(self.segment.span, last)
-        if last is None:
-            return Position()
-        if self._is_shown:
+        if last is not None and self._is_shown:
             kept = last[0].kept - self.segment.span.start
             self.preview = Preview.load(preview_path(self.job, self.segment), kept)
             self._kept_of_preview = self.preview.size()
-        return last[0]
 
     @property
     def _is_shown(self) -> bool:
