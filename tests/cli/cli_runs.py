@@ -15,10 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
 EXECUTABLE = Path(sys.executable).with_name("riemaug")
+QUICK_CELL = "mnist_balanced@5/small-cnn/raw/real"
+"""The cell of the study that takes the least."""
+needs_data = pytest.mark.skipif(
+    os.environ.get("RIEMAUG_DATA") is None, reason="needs MNIST: set RIEMAUG_DATA"
+)
 QUICK = ("--max-epochs", 15, "--jobs", 1)
 """Options that make a job of small digits take a second or two."""
 

@@ -7,7 +7,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from cli_runs import QUICK, Finished, epochs_done, leftovers, run_for_real, same_bytes, start, wait_until
+from cli_runs import (
+    QUICK,
+    QUICK_CELL,
+    Finished,
+    epochs_done,
+    leftovers,
+    needs_data,
+    run_for_real,
+    same_bytes,
+    start,
+    wait_until,
+)
 
 pytestmark = pytest.mark.slow
 BASELINE = ("--per-class", 10, "--seed", 3, *QUICK)
@@ -32,6 +43,16 @@ class SmallDisk:
 
     def change(self, options: str) -> None:
         self._mount("-o", f"remount,{options}")
+
+    @contextlib.contextmanager
+    def read_only(self) -> Iterator[None]:
+        """Let nothing be written, as a disk with errors; processes that have files open keep them."""
+        self._mount("--bind", str(self.place))
+        self.change("bind,ro")
+        try:
+            yield
+        finally:
+            subprocess.run(["umount", "--lazy", self.place], check=True)
 
     def remove(self) -> None:
         subprocess.run(["umount", "--lazy", self.place], check=True)
@@ -103,6 +124,40 @@ def test_a_read_only_disk(digits, disk):
     assert refused.code == 2
     assert "must be writable" in refused.message
     assert "Read-only file system" in refused.message
+
+
+def test_a_disk_that_becomes_read_only(digits, finished, disk):
+    small = disk(20_000)
+    out = small.place / "out"
+    command = ["augment", digits, out, *BASELINE]
+    process = start(*command, "--quiet")
+    wait_until(lambda: epochs_done(out, 0) >= 1, process)
+    with small.read_only():
+        stopped = ended(process)
+    assert stopped.code == 1, stopped
+    assert "read-only" in stopped.message
+    assert "--resume" in stopped.message
+    resumed = run_for_real(*command, "--resume")
+    assert resumed.code == 0, resumed.err
+    assert same_bytes(out) == same_bytes(finished)
+
+
+@needs_data
+def test_a_full_disk_in_a_study(disk):
+    small = disk(60_000)
+    options = ["study", "run", "--cells", QUICK_CELL, "--runs", 2, "--jobs", 1]
+    options += ["--store", small.place / "results", "--cache", small.place / "cache"]
+    process = start(*options, "--quiet")
+    wait_until((small.place / "cache" / "run.log").is_file, process)
+    filler = small.fill()
+    stopped = ended(process)
+    assert stopped.code == 1, stopped
+    assert "free space, then run the same command again" in stopped.message
+    filler.unlink()
+    again = run_for_real(*options)
+    assert again.code == 0, again.err
+    (lines,) = (small.place / "results").glob("*.jsonl")
+    assert len(lines.read_text().splitlines()) == 2
 
 
 def test_an_input_that_is_removed_in_mid_run(tmp_path, digits):

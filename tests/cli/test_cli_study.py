@@ -1,21 +1,16 @@
 """`riemaug study`: what it lists, runs, resumes and shows."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
-from cli_runs import Command, kill_group, read_log, run_for_real, start, wait_until
+from cli_runs import QUICK_CELL, Command, kill_group, needs_data, read_log, run_for_real, start, wait_until
 
 from riemaug.cli.study import parse_time
 from riemaug.errors import InvalidInputError
 from riemaug.study.cells import Cell, Run
 from riemaug.study.settings import settings_of
 from riemaug.study.store import Result, ResultStore
-
-DATA = os.environ.get("RIEMAUG_DATA")
-needs_data = pytest.mark.skipif(DATA is None, reason="needs MNIST: set RIEMAUG_DATA")
-QUICK_CELL = "mnist_balanced@5/small-cnn/raw/real"
 
 
 def lines_of(store: Path) -> list[dict]:

@@ -2,7 +2,10 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -69,6 +72,30 @@ def test_a_second_signal_ends_at_once_unless_it_is_of_the_same_wish(
         stop(signal.SIGINT)
     stop(signal.SIGTERM)  # the clean-up goes on after the block
     assert codes == ends
+
+
+_SLOW_CLEAN_UP = """
+import time
+from riemaug.stopping import ended_by_signals
+try:
+    with ended_by_signals():
+        print("at work", flush=True)
+        time.sleep(60)
+finally:
+    print("cleaning up", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_process_that_cleans_up_ends_at_once_by_a_second_signal() -> None:
+    command = [sys.executable, "-c", _SLOW_CLEAN_UP]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for said in ("at work", "cleaning up"):
+            assert process.stdout.readline().strip() == said
+            time.sleep(2 * stopping.ONE_WISH_SECONDS)
+            process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 130
 
 
 def test_other_threads_set_no_handlers() -> None:
