@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,13 @@ from cli_runs import QUICK, digit_arrays, leftovers, run_for_real, write_digits
 
 import riemaug.run.segments
 import riemaug.run.sinks
-from riemaug.data import read_dataset
+from riemaug.data import SampleFormat, read_dataset
 from riemaug.data.manifest_files import find_manifest, manifest_rows
 from riemaug.errors import InvalidInputError
 from riemaug.run.evaluation_data import read_synthetic
 from riemaug.run.request import ReadOptions
 from riemaug.run.samples_hash import samples_hash
+from riemaug.run.shard_samples import member_of_tar
 
 VAE_OF_FEW = ("--model", "vae", "--max-epochs", 3, "--per-class", 2)
 AMOUNT = ("--per-class", 10, "--seed", 3)
@@ -244,6 +246,33 @@ def test_an_evaluation_names_the_shard_that_is_no_longer_as_it_was(cli, finished
     done = cli("evaluate", digits, out, "--no-gain", "--no-fidelity")
     assert done.code == 2
     assert "are needed as they were written, 'shards/none-000002" in done.message
+
+
+@pytest.mark.parametrize(
+    "change", [lambda x: x.astype("uint16") * 300, lambda x: x.astype("float32") + np.nan]
+)
+def test_samples_of_another_kind_are_not_made_to_fit(cli, finished, digits, tmp_path, change):
+    out = tmp_path / "out"
+    assert cli("sample", finished, out, *AMOUNT, "--shards", "npz", "--shard-size", 4).code == 0
+    for path in (out / "shards").iterdir():
+        with np.load(path) as shard:
+            images, labels = change(shard["images"]), shard["labels"]
+        np.savez_compressed(path, images=images, labels=labels)
+    done = cli("evaluate", digits, out, "--no-gain", "--no-fidelity")
+    assert done.code == 2
+    assert "are needed as they were written, 'shards/none-000001.npz#0'" in done.message
+
+
+def test_a_tar_header_that_says_it_takes_gigabytes_is_not_read(tmp_path):
+    shard = tmp_path / "a-000001.tar"
+    header = tarfile.TarInfo("huge")
+    header.type, header.size = tarfile.XHDTYPE, 6 * 2**30
+    with shard.open("wb") as file:
+        file.write(header.tobuf())
+        file.truncate(7 * 2**30)  # takes no room on the disk
+    fmt = SampleFormat("folder", (8, 8), "uint8", ".png", None, False)
+    with pytest.raises(ValueError, match="header"):
+        member_of_tar(shard, "a-000001.png", fmt)
 
 
 def test_copies_are_dropped_from_shards(cli, finished, digits, tmp_path):

@@ -108,7 +108,10 @@ class ScratchFile:
     def _check_room(self, num_bytes: int) -> None:
         free = shutil.disk_usage(tempfile.gettempdir()).free
         if num_bytes + LEFT_FREE > free:
-            raise self._refused(f"{num_bytes / 2**30:.3g} GiB, {free / 2**30:.3g} GiB are free")
+            raise self._refused(
+                f"it has {free / 2**20:,.0f} MiB free, {num_bytes / 2**20:,.0f} are needed, and"
+                f" {LEFT_FREE / 2**20:,.0f} left to others"
+            )
 
     def _refused(self, found: str) -> ResourceError:
         return ResourceError(

@@ -5,6 +5,7 @@ import math
 import tarfile
 from functools import lru_cache
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import Shaped
@@ -35,8 +36,29 @@ def member_of_tar(path: Path, member: str, fmt: SampleFormat) -> io.BytesIO:
 @lru_cache(maxsize=1)
 def _members_of_tar(path: Path, modified: int, size: int) -> dict[str, tarfile.TarInfo]:
     """Return what a shard holds, by name, looked through once as long as the file is the same."""
-    with tarfile.open(path, "r:") as tar:  # as we write it: not compressed
+    with path.open("rb") as file, tarfile.open(fileobj=_ShortReads(file), mode="r:") as tar:  # not compressed
         return {entry.name: entry for entry in tar}
+
+
+class _ShortReads(io.RawIOBase):
+    """A file of which nobody reads much at once: headers of tar files may say that they take gigabytes."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes; ValueError if they are more than headers have."""
+        if not 0 <= size <= MOST_OF_A_HEADER:
+            raise ValueError("a header of the tar file is larger than headers are")
+        return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Go to a place."""
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Return the place."""
+        return self._file.tell()
 
 
 def row_of_shard(path: Path, key: str, row: int, fmt: SampleFormat) -> Shaped[np.ndarray, "..."]:

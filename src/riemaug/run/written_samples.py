@@ -78,8 +78,10 @@ def sample_of_shard(out: Path, name: str, fmt: SampleFormat) -> Shaped[np.ndarra
             sample = _fitted(row_of_shard(path, key, int(place), fmt), fmt)
     except (InvalidInputError, OSError, KeyError, ValueError, tarfile.TarError) as error:
         raise changed(name, error) from None
-    if sample.shape != fmt.model_shape:
-        raise changed(name, f"it has the shape {sample.shape}")
+    if sample.shape != fmt.model_shape or sample.dtype != fmt.dtype:
+        raise changed(name, f"it has the shape {sample.shape} and the dtype {sample.dtype}")
+    if sample.dtype.kind == "f" and not np.isfinite(sample).all():
+        raise changed(name, "it has values that are NaN or infinite")
     return sample
 
 

@@ -5,12 +5,14 @@ The package zarr takes codecs, key names and sizes from the store, and unpacks a
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Shaped
 
+from riemaug.data.names import file_inside
 from riemaug.limits import read_bounded
 from riemaug.run.zarr_store import load_zarr
 
@@ -40,17 +42,19 @@ def zarr_row(
     Raises
     ------
     ValueError, OSError
-        There is no such row, or the array is not of the kind that `riemaug sample` writes.
+        There is no such row, or the array is not of the kind that `riemaug sample` writes; of the first,
+        InvalidInputError is one.
     """
     kind = np.dtype(dtype)
-    num_rows = _checked_rows(store / key / "zarr.json", sample_shape, kind)
+    num_rows = _checked_rows(file_inside(store, f"{key}/zarr.json"), sample_shape, kind)
     if not 0 <= row < num_rows:
         raise ValueError(f"there is no row {row}")
     size = math.prod(sample_shape) * kind.itemsize
-    chunk = (store / key / "c").joinpath(str(row), *("0" for _ in sample_shape))
-    if not chunk.exists():  # all of it is the fill value
+    chunk = "/".join([key, "c", str(row), *("0" for _ in sample_shape)])
+    if not os.path.lexists(store / chunk):  # all of it is the fill value
         return np.zeros(sample_shape, kind)
-    content = read_bounded(chunk, size + size // 128 + _SLACK, "a chunk of a sample")
+    # no pipe, which would wait for a writer for ever, nor a link to elsewhere
+    content = read_bounded(file_inside(store, chunk), size + size // 128 + _SLACK, "a chunk of a sample")
     if not is_one_frame(content, size):
         raise ValueError(f"the chunk of row {row} holds something else than a sample")
     return _unpacked(content, size).view(kind.newbyteorder("<")).astype(kind).reshape(sample_shape)

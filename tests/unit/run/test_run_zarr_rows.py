@@ -1,6 +1,7 @@
 """Rows of Zarr stores: those that we write are read, and nothing that holds more or something else."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,25 @@ def test_a_chunk_that_unpacks_to_more_is_not_unpacked(tmp_path: Path) -> None:
             zarr_row(store, "images", 1, SHAPE, "int16")
     chunk.write_bytes(right[:-2] + b"\xff\xff")
     assert zarr_row(store, "images", 1, SHAPE, "int16").shape == SHAPE  # values are not checked
+
+
+def test_pipes_and_links_in_a_store_are_not_read(tmp_path: Path) -> None:
+    store = save(tmp_path, np.arange(48, dtype=np.int16).reshape(2, *SHAPE))
+    for place in ("images/c/1/0/0/0", "images/zarr.json"):
+        path = store / place
+        kept = path.read_bytes()
+        path.unlink()
+        os.mkfifo(path)
+        with pytest.raises(ValueError, match="no file"):
+            zarr_row(store, "images", 1, SHAPE, "int16")
+        path.unlink()
+        (tmp_path / "elsewhere").write_bytes(kept)
+        path.symlink_to(tmp_path / "elsewhere")
+        with pytest.raises(ValueError, match="outside"):
+            zarr_row(store, "images", 1, SHAPE, "int16")
+        path.unlink()
+        path.write_bytes(kept)
+    assert zarr_row(store, "images", 1, SHAPE, "int16").shape == SHAPE
 
 
 @pytest.mark.parametrize("size", [0, 1, 255, 256, 300, 70_000, 400_000])
