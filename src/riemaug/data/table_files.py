@@ -17,6 +17,7 @@ from riemaug.data.checks import check_memory
 from riemaug.data.listing import quote_some
 from riemaug.data.table_dtypes import Frame, load_pandas, load_parquet
 from riemaug.data.table_layout import DELIMITERS, TableLayout
+from riemaug.disk import stops_all
 from riemaug.errors import InvalidInputError
 from riemaug.limits import DEFAULT_LIMITS, Limits
 
@@ -138,6 +139,8 @@ def opened_parquet(path: Path, limits: Limits) -> Iterator[Any]:
     except InvalidInputError:
         raise
     except (pyarrow.ArrowException, OSError, ValueError, TypeError) as error:
+        if stops_all(error):  # of what is written while it is open
+            raise
         raise _unreadable(path, "Parquet", error, "save it again") from None
 
 

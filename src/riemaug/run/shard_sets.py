@@ -56,8 +56,9 @@ def read_shard_set(out: Path, like: SampleFormat, limits: Limits) -> Dataset:
     class_names, labels = np.unique([name for _, name in places], return_inverse=True)
     class_names, labels = tuple(class_names.tolist()), labels.reshape(-1).astype(np.int64)
     rows = SampleRows((len(names), *like.model_shape), np.dtype(like.dtype), "samples", _FEWER)
-    for number, name in enumerate(names):
-        rows.put(number, sample_of_shard(out, name, like))
+    # shard by shard: a manifest may be in another order
+    for number in sorted(range(len(names)), key=lambda row: (place_in_shard(names[row]) or ("",))[0]):
+        rows.put(number, sample_of_shard(out, names[number], like))
     samples = rows.finished(range(len(names)))
     check_class_sizes(labels, class_names, "samples")
     check_variation(samples, labels, class_names, "samples")
@@ -92,10 +93,13 @@ def _join(shards: Sequence[Path], whole: Path, limits: Limits) -> None:
     """Write the rows of Parquet files of the same columns to one file, a part at a time."""
     parquet = load_parquet()
     with ExitStack() as stack:
-        writer = None
+        writer = schema = None
         for shard in shards:
             with opened_parquet(shard, limits) as file:
                 if writer is None:
-                    writer = stack.enter_context(parquet.ParquetWriter(whole, file.schema_arrow))
+                    schema = file.schema_arrow
+                    writer = stack.enter_context(parquet.ParquetWriter(whole, schema))
+                if not file.schema_arrow.equals(schema):
+                    raise changed(shard.name, f"its columns are not those of {shards[0].name}")
                 for batch in file.iter_batches(_ROWS_AT_ONCE):
-                    writer.write_batch(batch)  # a ValueError where the columns are others
+                    writer.write_batch(batch)

@@ -16,6 +16,7 @@ from riemaug.data.images import decode_image
 from riemaug.data.nifti import read_volume_header, read_voxels
 from riemaug.data.resampling import resample
 from riemaug.data.stack_files import read_stack
+from riemaug.disk import stops_all
 from riemaug.errors import InvalidInputError
 from riemaug.limits import Limits
 from riemaug.run.collect import SAMPLES_NAME
@@ -77,6 +78,8 @@ def sample_of_shard(out: Path, name: str, fmt: SampleFormat) -> Shaped[np.ndarra
             key = (fmt.array_keys or DEFAULT_KEYS)[0]
             sample = _fitted(row_of_shard(path, key, int(place), fmt), fmt)
     except (InvalidInputError, OSError, KeyError, ValueError, tarfile.TarError) as error:
+        if stops_all(error):  # the disk of temporary files, not the shard
+            raise
         raise changed(name, error) from None
     if sample.shape != fmt.model_shape or sample.dtype != fmt.dtype:
         raise changed(name, f"it has the shape {sample.shape} and the dtype {sample.dtype}")
