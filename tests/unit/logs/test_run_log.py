@@ -149,9 +149,13 @@ class Heard(logging.Handler):
 @pytest.fixture
 def heard():
     handler = Heard()
-    logging.getLogger().addHandler(handler)
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.WARNING)  # some libraries of other tests lower it when they are imported
+    root.addHandler(handler)
     yield handler.messages
-    logging.getLogger().removeHandler(handler)
+    root.removeHandler(handler)
+    root.setLevel(level)
 
 
 def test_the_users_own_handlers_hear_no_more_than_before(tmp_path, heard):
