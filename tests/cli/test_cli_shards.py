@@ -263,6 +263,15 @@ def test_samples_of_another_kind_are_not_made_to_fit(cli, finished, digits, tmp_
     assert "are needed as they were written, 'shards/none-000001.npz#0'" in done.message
 
 
+def test_the_limit_of_a_shard_is_an_option(cli, finished, digits, tmp_path):
+    out, options = tmp_path / "out", ("--no-gain", "--no-fidelity", "--limit")
+    assert cli("sample", finished, out, *AMOUNT, "--shards", "npz").code == 0
+    refused = cli("evaluate", digits, out, *options, "bytes=100")
+    assert refused.code == 2
+    assert "--limit bytes=" in refused.message
+    assert cli("evaluate", digits, out, *options, "bytes=10k").code == 0
+
+
 def test_a_tar_header_that_says_it_takes_gigabytes_is_not_read(tmp_path):
     shard = tmp_path / "a-000001.tar"
     header = tarfile.TarInfo("huge")

@@ -282,7 +282,7 @@ class _Source:
 
     def _shown(self, index: int, rows: ClassDigest) -> ShownSamples:
         scaler, fmt = self.generators.scaler, self.generators.sample_format
-        synthetic = written_samples(self.request.out, rows.files, scaler, fmt)
+        synthetic = written_samples(self.request.out, rows.files, scaler, fmt, self.request.limits)
         data = self.training_set
         if data is None:
             return ShownSamples(synthetic)

@@ -13,7 +13,7 @@ from jaxtyping import Shaped
 from riemaug.data import SampleFormat
 from riemaug.data.npz_file import check_contents, load_members, read_members
 from riemaug.errors import InvalidInputError
-from riemaug.limits import DEFAULT_LIMITS
+from riemaug.limits import Limits
 from riemaug.run.sample_names import ZARR_NAME
 from riemaug.run.zarr_rows import zarr_row
 
@@ -61,7 +61,9 @@ class _ShortReads(io.RawIOBase):
         return self._file.tell()
 
 
-def row_of_shard(path: Path, key: str, row: int, fmt: SampleFormat) -> Shaped[np.ndarray, "..."]:
+def row_of_shard(
+    path: Path, key: str, row: int, fmt: SampleFormat, limits: Limits
+) -> Shaped[np.ndarray, "..."]:
     """Return a row of an npz shard or of a Zarr store.
 
     Parameters
@@ -72,6 +74,8 @@ def row_of_shard(path: Path, key: str, row: int, fmt: SampleFormat) -> Shaped[np
     row : int
     fmt : SampleFormat
         Of the samples.
+    limits : Limits
+        How large an npz shard may be, which is read whole.
 
     Raises
     ------
@@ -84,14 +88,14 @@ def row_of_shard(path: Path, key: str, row: int, fmt: SampleFormat) -> Shaped[np
         if path.name == ZARR_NAME:
             return zarr_row(path, key, row, fmt.sample_shape, fmt.dtype)
         changed = path.stat()
-        return _npz_rows(path, key, changed.st_mtime_ns, changed.st_size)[row]
+        return _npz_rows(path, key, changed.st_mtime_ns, changed.st_size, limits.bytes)[row]
     except (OSError, ValueError, TypeError, KeyError, IndexError) as error:
         raise InvalidInputError(str(error)) from None
 
 
 @lru_cache(maxsize=1)
-def _npz_rows(path: Path, key: str, modified: int, size: int) -> np.ndarray:
+def _npz_rows(path: Path, key: str, modified: int, size: int, most_bytes: int) -> np.ndarray:
     """Return an array of a file, read once as long as the file is the same."""
     wanted = {key: read_members(path)[key]}
-    check_contents(path, wanted, DEFAULT_LIMITS)
+    check_contents(path, wanted, Limits(bytes=most_bytes))
     return load_members(path, wanted)[key]

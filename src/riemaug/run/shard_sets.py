@@ -58,7 +58,7 @@ def read_shard_set(out: Path, like: SampleFormat, limits: Limits) -> Dataset:
     rows = SampleRows((len(names), *like.model_shape), np.dtype(like.dtype), "samples", _FEWER)
     # shard by shard: a manifest may be in another order
     for number in sorted(range(len(names)), key=lambda row: (place_in_shard(names[row]) or ("",))[0]):
-        rows.put(number, sample_of_shard(out, names[number], like))
+        rows.put(number, sample_of_shard(out, names[number], like, limits))
     samples = rows.finished(range(len(names)))
     check_class_sizes(labels, class_names, "samples")
     check_variation(samples, labels, class_names, "samples")

@@ -18,7 +18,7 @@ from riemaug.data.resampling import resample
 from riemaug.data.stack_files import read_stack
 from riemaug.disk import stops_all
 from riemaug.errors import InvalidInputError
-from riemaug.limits import Limits
+from riemaug.limits import DEFAULT_LIMITS, Limits
 from riemaug.run.collect import SAMPLES_NAME
 from riemaug.run.sample_names import path_inside, place_in_shard
 from riemaug.run.shard_samples import member_of_tar, row_of_shard
@@ -26,7 +26,11 @@ from riemaug.run.sinks import DEFAULT_KEYS
 
 
 def written_samples(
-    out: Path, names: Sequence[str], scaler: RangeScaler, fmt: SampleFormat
+    out: Path,
+    names: Sequence[str],
+    scaler: RangeScaler,
+    fmt: SampleFormat,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Float32[np.ndarray, "n ..."]:
     """Return samples of an output folder in [0, 1], at the size that is modelled.
 
@@ -37,6 +41,8 @@ def written_samples(
         As the manifest has them: files relative to `out`, or "row 17" of its npz file.
     scaler : RangeScaler
     fmt : SampleFormat
+    limits : Limits
+        How large shards may be.
 
     Raises
     ------
@@ -46,12 +52,12 @@ def written_samples(
     if not names or fmt.kind == "table":  # rows of a table are no pictures
         return np.empty((0, *fmt.model_shape), np.float32)
     if place_in_shard(names[0]) is not None:
-        return scaler.transform(np.stack([sample_of_shard(out, name, fmt) for name in names]))
+        return scaler.transform(np.stack([sample_of_shard(out, name, fmt, limits) for name in names]))
     samples = _rows_of(out, names, fmt) if fmt.kind == "arrays" else _files_of(out, names, fmt)
     return scaler.transform(samples)
 
 
-def sample_of_shard(out: Path, name: str, fmt: SampleFormat) -> Shaped[np.ndarray, "..."]:
+def sample_of_shard(out: Path, name: str, fmt: SampleFormat, limits: Limits) -> Shaped[np.ndarray, "..."]:
     """Return one sample of a shard, at the size that is modelled.
 
     Parameters
@@ -60,6 +66,7 @@ def sample_of_shard(out: Path, name: str, fmt: SampleFormat) -> Shaped[np.ndarra
     name : str
         As the manifest has it: "shards/cat-000002.npz#17".
     fmt : SampleFormat
+    limits : Limits
 
     Raises
     ------
@@ -76,7 +83,7 @@ def sample_of_shard(out: Path, name: str, fmt: SampleFormat) -> Shaped[np.ndarra
                 sample = _READERS[fmt.kind](member, fmt)
         else:
             key = (fmt.array_keys or DEFAULT_KEYS)[0]
-            sample = _fitted(row_of_shard(path, key, int(place), fmt), fmt)
+            sample = _fitted(row_of_shard(path, key, int(place), fmt, limits), fmt)
     except (InvalidInputError, OSError, KeyError, ValueError, tarfile.TarError) as error:
         if stops_all(error):  # the disk of temporary files, not the shard
             raise
