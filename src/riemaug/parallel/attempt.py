@@ -69,8 +69,8 @@ class Attempt:
     Attributes
     ----------
     function : callable
-    task : object
-        On a cluster: bytes, see `riemaug.parallel.payload`.
+    task : bytes
+        See `riemaug.parallel.payload`.
     number : int
     folder : RunFolder
     limit : int
@@ -83,7 +83,7 @@ class Attempt:
     """
 
     function: Callable[[Any], Any]
-    task: Any
+    task: bytes
     number: int
     folder: RunFolder
     limit: int
@@ -113,7 +113,7 @@ class Attempt:
 
     def _outcome(self) -> Outcome:
         try:
-            task = self.task if self.parent is not None else pickle.loads(self.task)
+            task = pickle.loads(self.task)
             # a library that finds itself in a cluster must not send its own small tasks there
             alone = joblib.parallel_config(backend="sequential")
             with alone, one_thread_of_libraries(), one_thread(), on_a_gpu(self.device):

@@ -1,4 +1,8 @@
-"""Tasks on their way to a cluster: large arrays lie in files that all workers map, not in each message."""
+"""Tasks on their way to workers: large arrays lie in files that all of them map, not in each message.
+
+joblib would share them through memory (/dev/shm), where data stay if all processes are killed at once; the
+folder of a run is removed by the run that goes on.
+"""
 
 import hashlib
 import io
@@ -8,7 +12,7 @@ from typing import Any
 import numpy as np
 from cloudpickle import CloudPickler
 
-from riemaug.atomic import atomic_path
+from riemaug.atomic import atomic_path, flushed_later
 
 LARGE = 2**20
 """Bytes from which on an array is put into a file."""
@@ -41,7 +45,7 @@ def _array_file(array: np.ndarray, folder: Path) -> Path:
     digest.update(array.data.cast("B"))
     path = folder / f"array-{digest.hexdigest()[:32]}.npy"
     if not path.exists():
-        with atomic_path(path) as temporary:
+        with flushed_later(), atomic_path(path) as temporary:  # no use after a power cut
             np.save(temporary, array, allow_pickle=False)
     return path
 

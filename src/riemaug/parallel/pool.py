@@ -12,7 +12,9 @@ from riemaug._version import __version__
 from riemaug.errors import InvalidInputError, ResourceError
 from riemaug.parallel.attempt import Attempt, Outcome
 from riemaug.parallel.cluster import ClusterBackend
+from riemaug.parallel.local_backend import LocalBackend
 from riemaug.parallel.local_workers import interrupts_held_back
+from riemaug.parallel.payload import packed
 from riemaug.parallel.run_folder import RunFolder
 
 
@@ -35,12 +37,9 @@ class Pool:
         self, function: Callable[[Any], Any], task: Any, number: int, limit: int, device: str
     ) -> Attempt:
         """Return what a worker is to do; see `Attempt`."""
-        if self.cluster is None:
-            return Attempt(function, task, number, self.folder, limit, device, os.getpid())
-        from riemaug.parallel.payload import packed  # needs what comes with a cluster's library
-
         content = packed(task, self.folder.path)
-        return Attempt(function, content, number, self.folder, limit, device, version=__version__)
+        parent = os.getpid() if self.cluster is None else None
+        return Attempt(function, content, number, self.folder, limit, device, parent, __version__)
 
     def outcomes(
         self, attempts: Iterator[Attempt], num_jobs: int
@@ -58,7 +57,8 @@ class Pool:
         """
         options: dict[str, Any] = {
             "n_jobs": max(2, num_jobs),  # of one job joblib would do the tasks in this process
-            "backend": self.cluster or "loky",
+            "backend": self.cluster or LocalBackend(),
+            "max_nbytes": None,  # what is large is shared already, see `riemaug.parallel.payload`
             "return_as": "generator_unordered",
             "pre_dispatch": num_jobs,
             "batch_size": 1,

@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from riemaug.errors import ResourceError
 from riemaug.parallel import run_folder as module
 from riemaug.parallel.attempt import Attempt, Failed, Lost, Unfit, Unwanted
+from riemaug.parallel.payload import LARGE, packed
 from riemaug.parallel.run_folder import RunFolder, run_folder
 from riemaug.parallel.threads import one_thread_of_libraries
 
@@ -166,9 +167,6 @@ def test_a_task_is_ended_once_nothing_is_heard_of_its_run(tmp_path, monkeypatch)
 
 
 def test_large_arrays_are_left_in_files_and_equal_ones_in_one(tmp_path):
-    pytest.importorskip("cloudpickle")
-    from riemaug.parallel.payload import LARGE, packed
-
     large, small = np.arange(LARGE // 8 + 1, dtype=np.float64), np.arange(5)
     turned = large[:-1].reshape(-1, 2).T
     content = packed({"a": large, "b": [large.copy(), small], "c": turned}, tmp_path)

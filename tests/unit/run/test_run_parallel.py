@@ -2,6 +2,7 @@ import os
 import signal
 import time
 from contextlib import nullcontext
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -46,6 +47,10 @@ def total(array):
     return float(array.sum()), bool(array.flags.writeable)
 
 
+def lies_in(array):
+    return str(getattr(array, "filename", None))
+
+
 def interrupted_by_the_terminal(number):
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(0.05)
@@ -71,6 +76,14 @@ def test_one_job_stays_in_this_process_and_two_do_not():
 def test_large_arrays_arrive_whole():
     array = np.ones((400, 1000))
     assert list(run_tasks(total, [array, array], 2)) == [(400_000.0, False)] * 2
+
+
+def test_large_arrays_lie_in_the_folder_of_the_run_and_nowhere_else(tmp_path):
+    array = np.ones((400, 1000))
+    places = set(run_tasks(lies_in, [array, array], 2, folder=tmp_path))
+    (place,) = places
+    assert Path(place).is_relative_to(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
