@@ -6,6 +6,9 @@ STAMP := $(VENV)/.installed
 
 LOCKED ?= .venv-locked
 
+# Tests start the command hundreds of times: each start compiles all modules anew unless that may be kept.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo test test-slow test-long lint docs figures study-tables lock install-locked clean fuzz
 
 demo: $(STAMP)

@@ -14,7 +14,8 @@ from cli_runs import EXECUTABLE, run_for_real
 from riemaug.cli.choices import VALUES
 from riemaug.config import GeneratorConfig, SamplerName, Sharing
 from riemaug.evaluation.classifiers import CLASSIFIERS
-from riemaug.evaluation.settings import TRAINED_ON, EvaluationConfig
+from riemaug.evaluation.set_names import TRAINED_ON
+from riemaug.evaluation.settings import EvaluationConfig
 from riemaug.importing.layout import OUTPUTS
 from riemaug.models.config import LikelihoodName, ModelKind, NetworkKind
 from riemaug.run.request import AugmentRequest, ReadOptions, RunOptions, SampleRequest

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from riemaug.evaluation.runs import Run
-from riemaug.evaluation.settings import TrainedOn
+from riemaug.evaluation.set_names import TrainedOn
 from riemaug.evaluation.verdict import Difference, Verdict, folds_difference, held_out_difference
 
 COMPARED: tuple[tuple[TrainedOn, TrainedOn], ...] = (

@@ -16,9 +16,11 @@ from riemaug.evaluation.comparisons import compare_all
 from riemaug.evaluation.outcome import RUNS_NAME, Evaluation
 from riemaug.evaluation.pace import guessed_pace
 from riemaug.evaluation.result_file import ResultFile
-from riemaug.evaluation.runs import Run, RunTask, runs_of
+from riemaug.evaluation.run_task import RunTask
+from riemaug.evaluation.runs import Run, runs_of
 from riemaug.evaluation.sample_checks import CopyingTask, FidelityTask
-from riemaug.evaluation.settings import EvaluationConfig, TrainedOn
+from riemaug.evaluation.set_names import TrainedOn
+from riemaug.evaluation.settings import EvaluationConfig
 from riemaug.evaluation.sources import (
     LabelledData,
     Source,

@@ -4,7 +4,6 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
-from sklearn.metrics import roc_auc_score
 
 from riemaug.errors import InvalidInputError
 
@@ -110,6 +109,8 @@ def _area(
 ) -> float | None:
     if len(present) < 2:
         return None
+    from sklearn.metrics import roc_auc_score  # takes a second to import, also for those who read results
+
     # of two classes both areas are the same
     judged = present[1:] if shares.shape[1] == 2 else present
     return float(np.mean([roc_auc_score(labels == label, shares[:, label]) for label in judged]))

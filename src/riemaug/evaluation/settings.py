@@ -6,11 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from riemaug.config import Amount
 from riemaug.evaluation.classifiers import Classifier, as_classifier
+from riemaug.evaluation.set_names import TrainedOn
 from riemaug.parallel import Engine
 
-TrainedOn = Literal["real", "synthetic", "both", "classic", "all"]
-TRAINED_ON: tuple[TrainedOn, ...] = ("real", "synthetic", "both", "classic", "all")
-WITH_CLASSIC = ("classic", "all")
 CLASSIC_FACTORS = {"x5": 5, "x10": 10, "x15": 15}
 
 

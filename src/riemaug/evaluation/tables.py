@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from riemaug.evaluation.outcome import Evaluation, MeanScore
-from riemaug.evaluation.training_sets import described
+from riemaug.evaluation.set_names import described
 from riemaug.evaluation.verdict import Verdict
 
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")

@@ -6,7 +6,8 @@ from riemaug.baselines.classic import ClassicAugmentation
 from riemaug.errors import InvalidInputError
 from riemaug.evaluation.classifiers import layout_of
 from riemaug.evaluation.samples import LabelledSamples
-from riemaug.evaluation.settings import TRAINED_ON, WITH_CLASSIC, EvaluationConfig, TrainedOn
+from riemaug.evaluation.set_names import TRAINED_ON, WITH_CLASSIC, TrainedOn
+from riemaug.evaluation.settings import EvaluationConfig
 from riemaug.random import Stream
 
 
@@ -131,18 +132,6 @@ def chosen_sets(
     )
     reasons = [reason for name, reason in lacking.items() if name in asked]
     return kept, [f"Not every training set was compared: {reason}." for reason in dict.fromkeys(reasons)]
-
-
-def described(name: str, classic: str) -> str:
-    """Return what a training set holds, for tables: "real + synthetic"."""
-    classic = f"classic {classic}"
-    return {
-        "real": "real",
-        "synthetic": "synthetic alone",
-        "both": "real + synthetic",
-        "classic": f"real + {classic}",
-        "all": f"real + {classic} + synthetic",
-    }[name]
 
 
 def sizes_of(sets: tuple[TrainedOn, ...], material: Material, factor: int) -> dict[str, int]:

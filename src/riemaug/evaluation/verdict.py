@@ -5,7 +5,6 @@ from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, Float64, Int, Int64
-from scipy import stats
 
 from riemaug.errors import InvalidInputError
 
@@ -202,5 +201,7 @@ def _without_interval(mean: float, num_changed: int, reason: str) -> Difference:
 
 
 def _with_interval(mean: float, error: float, degrees: float, num_changed: int) -> Difference:
+    from scipy import stats  # takes long to import, also for those who read results
+
     half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, degrees)) * error
     return Difference(mean, error, degrees, mean - half, mean + half, num_changed)

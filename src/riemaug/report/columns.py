@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float64, Int64
-from scipy.stats import ks_2samp
 
 
 @dataclass(frozen=True)
@@ -150,6 +149,8 @@ def number_column(
     """
     distance = None
     if real is not None:
+        from scipy.stats import ks_2samp  # takes long to import, also for reports of no table
+
         # only the distance is used: the exact law behind the p-value would take long
         compared: Any = ks_2samp(synthetic, real, method="asymp")
         distance = float(compared.statistic)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from riemaug.evaluation.outcome import Evaluation
+from riemaug.evaluation.set_names import described
 from riemaug.evaluation.tables import TextTable, copying_table, fidelity_table, score_table
-from riemaug.evaluation.training_sets import described
 from riemaug.evaluation.verdict import Verdict
 from riemaug.report.formats import MINUS, count, number, percent
 from riemaug.report.words import Grade

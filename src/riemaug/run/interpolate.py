@@ -12,10 +12,9 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from riemaug._version import __version__
-from riemaug.atomic import atomic_path, atomic_write_bytes, atomic_write_text
+from riemaug.atomic import atomic_path, atomic_write_text
 from riemaug.class_model import ClassModel
 from riemaug.data import (
-    SampleFormat,
     restore_samples,
     write_sample,
     write_table,
@@ -24,9 +23,7 @@ from riemaug.errors import InvalidInputError
 from riemaug.geometry import KernelMetric
 from riemaug.geometry.curves import length, straight_line
 from riemaug.geometry.geodesic import geodesic
-from riemaug.report.interpolation import CurvePicture, InterpolationPicture, LatentPlane, interpolation_png
 from riemaug.run.endpoints import Endpoint, resolve_endpoints
-from riemaug.run.shown import upright_pictures
 from riemaug.run.staging import staged_output
 from riemaug.serialization import FittedGenerators, class_entries, load_generators, read_description
 
@@ -36,7 +33,6 @@ CURVE_POINTS = 257
 """Points of the curves that lengths are measured on; the frames lie on them at equal steps."""
 MAX_ANCHORS = 2000
 """Up to so many centroids the search for the geodesic also starts from a path through the data."""
-GRID_SIDE = 161
 
 
 @dataclass(frozen=True)
@@ -127,8 +123,10 @@ def interpolate(model_folder: Path, start: str, end: str, out: Path, steps: int)
         "converged": converged,
         **{path.name.replace(" ", "_"): _path_fields(path) for path in paths},
     }
+    from riemaug.run.interpolation_picture import write_picture  # needs matplotlib, which takes its time
+
     with staged_output(out, model_folder, DOCUMENT_NAME) as folder:
-        document["files"] = _write_samples(folder, generators, paths, index) + _write_picture(
+        document["files"] = _write_samples(folder, generators, paths, index) + write_picture(
             folder, generators.sample_format, metric, paths
         )
         text = json.dumps(document, indent=1, ensure_ascii=False)
@@ -236,35 +234,3 @@ def _write_samples(
 def _write_arrays(path: Path, arrays: dict[str, Shaped[np.ndarray, "steps *shape"]]) -> None:
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
-
-
-def _write_picture(out: Path, fmt: SampleFormat, metric: KernelMetric, paths: list[LatentPath]) -> list[str]:
-    """Draw what can be drawn: the frames if they are pictures, the latent plane if it is one."""
-    frames = [upright_pictures(path.samples, fmt) for path in paths]
-    if metric.dim != 2 and frames[0] is None:
-        return []
-    curves = [
-        CurvePicture(
-            path.name,
-            path.length,
-            frame,
-            path.curve.numpy(),
-            metric.log_volume_element(path.curve).numpy(),
-        )
-        for path, frame in zip(paths, frames, strict=True)
-    ]
-    plane = _latent_plane(metric, [path.curve for path in paths]) if metric.dim == 2 else None
-    png = interpolation_png(InterpolationPicture(curves[0], curves[1], plane))
-    atomic_write_bytes(out / PICTURE_NAME, png)
-    return [PICTURE_NAME]
-
-
-def _latent_plane(metric: KernelMetric, curves: list[Float[Tensor, "time 2"]]) -> LatentPlane:
-    """Return log sqrt det G on a grid around the support and the curves."""
-    lower, upper = metric.default_support().bounding_box()
-    whole = torch.cat([lower[None], upper[None], *curves])
-    low, high = whole.amin(0), whole.amax(0)
-    x, y = (torch.linspace(float(low[i]), float(high[i]), GRID_SIDE, dtype=low.dtype) for i in (0, 1))
-    grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1)
-    volume = metric.log_volume_element(grid.flatten(0, 1)).unflatten(0, grid.shape[:2])
-    return LatentPlane(x.numpy(), y.numpy(), volume.numpy(), metric.centroids.numpy())

@@ -26,7 +26,8 @@ from riemaug.evaluation.classifiers import EstimatorClassifier, classifier_named
 from riemaug.evaluation.fidelity import FidelityConfig
 from riemaug.evaluation.outcome import Evaluation
 from riemaug.evaluation.protocol import root_stream
-from riemaug.evaluation.runs import Run, RunTask
+from riemaug.evaluation.run_task import RunTask
+from riemaug.evaluation.runs import Run
 from riemaug.evaluation.samples import LabelledSamples
 from riemaug.evaluation.tables import markdown
 from riemaug.evaluation.tasks import Progress
