@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from riemaug.config import SamplingConfig
@@ -143,11 +143,14 @@ class TrainingRows:
     data : Tensor (n, D)
         Scaled to [0, 1], on the device to train on.
     sources : tuple of str (n,)
+    subjects : tuple of str (n,), optional
+        Whose each sample is: none is held out while others of the same subject are trained on.
     """
 
     name: str
     data: Float[Tensor, "n D"]
     sources: tuple[str, ...]
+    subjects: tuple[str, ...] | None = None
 
 
 def fit_class(
@@ -230,6 +233,7 @@ def fit_model(
         state_path,
         on_epoch,
         condition=condition,
+        subjects=_numbered_subjects(classes),
         augmentation=batch_augmentation(augmentation, model_config),
     )
     started = time.monotonic()
@@ -242,6 +246,20 @@ def fit_model(
         ClassModel(rows.name, model, history, rows.sources, metric, group)
         for rows, metric, group in zip(classes, metrics, groups, strict=True)
     )
+
+
+def _numbered_subjects(classes: Sequence[TrainingRows]) -> Int64[Tensor, " n"] | None:
+    """Return a number for each sample, the same for those of one subject; None if nobody knows subjects."""
+    if all(rows.subjects is None for rows in classes):
+        return None
+    named = [subject for rows in classes for subject in rows.subjects or (None,) * len(rows.data)]
+    numbers: dict[str, int] = {}
+    # whose subject is not known is one by itself
+    found = [
+        -1 - row if subject is None else numbers.setdefault(subject, len(numbers))
+        for row, subject in enumerate(named)
+    ]
+    return torch.tensor(found, dtype=torch.int64)
 
 
 def _condition(model: LatentModel, group: int | None, count: int) -> Condition | None:

@@ -306,6 +306,16 @@ class Dataset:
         found = np.bincount(self.labels, minlength=len(self.class_names))
         return tuple(int(count) for count in found)
 
+    @property
+    def num_subjects(self) -> tuple[int, ...] | None:
+        """Number of subjects of each class; None if nobody has told them."""
+        if self.groups is None:
+            return None
+        found: list[set[str]] = [set() for _ in self.class_names]
+        for label, group in zip(self.labels.tolist(), self.groups, strict=True):
+            found[label].add(group)
+        return tuple(map(len, found))
+
     def value_range(self) -> tuple[Any, Any]:
         """Return the smallest and the largest value, as numbers of the samples' dtype."""
         ends = [(block.min(), block.max()) for block in blocks_of(self.samples)]

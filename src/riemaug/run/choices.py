@@ -69,6 +69,7 @@ def check_validation(
     class_sizes: Sequence[int],
     shared: bool,
     where: str = "",
+    num_subjects: Sequence[int] | None = None,
 ) -> None:
     """Refuse a share for validation that is no sample of a model's training samples.
 
@@ -82,6 +83,8 @@ def check_validation(
         One model is trained on all classes.
     where : str
         In which training, if it is not the real one.
+    num_subjects : sequence of int, optional
+        Of each class, where they are known: those of one subject are trained on, or held out, together.
 
     Raises
     ------
@@ -91,6 +94,13 @@ def check_validation(
         return
     fraction = training.validation_fraction
     kept = [min(round(fraction * size), size - 1) for size in class_sizes]
+    subjects = num_subjects or class_sizes
+    alone = [name for name, number in zip(class_names, subjects, strict=True) if number < 2]
+    if num_subjects is not None and alone and (not shared or len(alone) == len(class_names)):
+        raise InvalidInputError(
+            f"--validation-fraction keeps whole subjects apart, class {alone[0]!r} has one: leave the option"
+            " out"
+        )
     if (any if shared else all)(count > 0 for count in kept):
         return
     without = [

@@ -31,11 +31,18 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class ClassRows:
-    """The training samples of one class; `rows` are in the user's dtype."""
+    """The training samples of one class; `rows` are in the user's dtype, `subjects` says whose they are."""
 
     name: str
     rows: Shaped[np.ndarray, "n ..."]
     sources: tuple[str, ...]
+    subjects: tuple[str, ...] | None = None
+
+    def take(self, chosen: Sequence[int]) -> "ClassRows":
+        """Return some of the samples."""
+        subjects = None if self.subjects is None else tuple(self.subjects[i] for i in chosen)
+        sources = tuple(self.sources[i] for i in chosen)
+        return ClassRows(self.name, self.rows[list(chosen)], sources, subjects)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +126,10 @@ def unit_rows(rows: Shaped[np.ndarray, "n ..."], scaler: RangeScaler, device: st
 
 def training_rows(classes: Sequence[ClassRows], scaler: RangeScaler, device: str) -> list[TrainingRows]:
     """Return the samples of classes, ready to train on."""
-    return [TrainingRows(item.name, unit_rows(item.rows, scaler, device), item.sources) for item in classes]
+    return [
+        TrainingRows(item.name, unit_rows(item.rows, scaler, device), item.sources, item.subjects)
+        for item in classes
+    ]
 
 
 def _fit(job: FitJob, progress: ProgressFile) -> None:

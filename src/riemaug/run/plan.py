@@ -280,10 +280,11 @@ def _check_trainings(plan: Plan) -> None:
     if plan.generator.tune is not None:
         problem = plan.tuning_problem(plan.shares)
         trained[" that a trial of --tune trains on"] = check_search(problem, tuning_config(plan.generator))
+    num_subjects = plan.dataset.num_subjects
     # the fewest samples first: a share that is enough of them is enough of the others
     for where, sizes in sorted(trained.items(), key=lambda item: sum(item[1])):
         together = plan.shares and not is_open
-        check_validation(plan.training, plan.dataset.class_names, sizes, together, where)
+        check_validation(plan.training, plan.dataset.class_names, sizes, together, where, num_subjects)
 
 
 def new_counts(amount: Amount, class_sizes: tuple[int, ...]) -> tuple[int, ...]:

@@ -22,13 +22,14 @@ import torch
 
 from riemaug.atomic import atomic_write_text
 from riemaug.class_model import ClassModel
-from riemaug.errors import TrainingError
+from riemaug.errors import InvalidInputError, TrainingError
 from riemaug.logs import stage
 from riemaug.random import Stream
 from riemaug.run.fitting import ClassRows, FitJob, load_fitted, run_fit_job, unit_rows
 from riemaug.run.workdir import WorkDir
 from riemaug.training import TrainingConfig
 from riemaug.training.batches import num_batches
+from riemaug.training.holding_out import HoldOut
 
 log = logging.getLogger(__name__)
 MEASURED_CLASSES = 4
@@ -87,12 +88,14 @@ def rehearsal_jobs(shared: FitJob, separate: Sequence[FitJob]) -> list[Rehearsal
     separate : sequence of FitJob
         The real fits of each class in a model of its own, in the same order.
     """
-    large = [position for position, item in enumerate(shared.classes) if len(item.rows) >= LEAST_SAMPLES]
+    large = [position for position, item in enumerate(shared.classes) if _can_be_measured(item)]
     order = torch.randperm(len(large), generator=Stream(shared.seed, ("sharing", "classes")).generator())
     measured = sorted(large[i] for i in order[:MEASURED_CLASSES].tolist())
     if not measured:
         return []
-    parts = {position: _split(shared.classes[position], shared.seed) for position in measured}
+    split = HoldOut()
+    parts = {position: _split(shared.classes[position], shared.seed, split) for position in measured}
+    measured = [position for position in measured if len(parts[position][1].rows)]
     kept = tuple(parts[i][0] if i in parts else item for i, item in enumerate(shared.classes))
     steps = rehearsal_steps(shared.training, sum(len(item.rows) for item in kept))
     jobs = [RehearsalJob(_rehearsed(shared, 0, kept, steps), tuple(parts[i][1] for i in measured))]
@@ -151,7 +154,10 @@ def run_rehearsal(job: RehearsalJob) -> list[float] | None:
             try:
                 run_fit_job(fit)
                 scores = _scores(job, load_fitted(fit.work, fit.index, fit.networks))
-            except TrainingError as error:
+            except (
+                TrainingError,
+                InvalidInputError,
+            ) as error:  # or too few subjects are left to validate with
                 log.warning("%s", error)
                 scores = None
         atomic_write_text(result, json.dumps(scores))
@@ -190,16 +196,16 @@ def keep_decision(work: WorkDir, sharing: Sharing) -> None:
     atomic_write_text(work.sharing, json.dumps(sharing.to_dict(), ensure_ascii=False))
 
 
-def _split(item: ClassRows, seed: int) -> tuple[ClassRows, ClassRows]:
+def _can_be_measured(item: ClassRows) -> bool:
+    return len(item.rows) >= LEAST_SAMPLES and (item.subjects is None or len(set(item.subjects)) > 1)
+
+
+def _split(item: ClassRows, seed: int, split: HoldOut) -> tuple[ClassRows, ClassRows]:
     """Return what of a class is trained on and what is held out."""
     generator = Stream(seed, ("sharing", "split", item.name)).generator()
-    order = torch.randperm(len(item.rows), generator=generator).numpy()
-    held_out = _num_held_out(len(order))
-    parts = (order[held_out:], order[:held_out])
-    first, second = (
-        replace(item, rows=item.rows[rows], sources=tuple(item.sources[i] for i in rows)) for rows in parts
-    )
-    return first, second
+    count = len(item.rows)
+    order, held_out = split.order(count, _num_held_out(count), generator, item.subjects)
+    return item.take(order[held_out:].tolist()), item.take(order[:held_out].tolist())
 
 
 def _scores(job: RehearsalJob, classes: Sequence[ClassModel]) -> list[float]:

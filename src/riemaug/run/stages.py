@@ -103,15 +103,13 @@ class Stages:
         ]
 
     def _rows(self) -> tuple[ClassRows, ...]:
-        dataset = self.plan.dataset
-        return tuple(
-            ClassRows(
-                name,
-                dataset.of_class(index),
-                tuple(dataset.names[i] for i in (dataset.labels == index).nonzero()[0]),
-            )
-            for index, name in enumerate(dataset.class_names)
-        )
+        dataset, found = self.plan.dataset, []
+        for index, name in enumerate(dataset.class_names):
+            members = (dataset.labels == index).nonzero()[0]
+            subjects = None if dataset.groups is None else tuple(dataset.groups[i] for i in members)
+            sources = tuple(dataset.names[i] for i in members)
+            found.append(ClassRows(name, dataset.of_class(index), sources, subjects))
+        return tuple(found)
 
     def _class_jobs(self, fits: Sequence[FitJob], shared: bool) -> list[ClassJob]:
         names, jobs = self.plan.dataset.class_names, []

@@ -11,21 +11,25 @@ from torch import Tensor
 from riemaug.errors import InvalidInputError
 from riemaug.models.condition import Condition
 from riemaug.random import Stream
+from riemaug.training.holding_out import HoldOut
 
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Rows of data, and the condition of each where the model takes one.
+    """Rows of data, the condition of each where the model takes one, and whose they are.
 
     Attributes
     ----------
     rows : Tensor (n, D)
         In [0, 1].
     condition : Condition of n samples, or None
+    subjects : Tensor (n,), optional
+        Equal numbers for samples of one subject; None if all are independent.
     """
 
     rows: Float[Tensor, "n D"]
     condition: Condition | None = None
+    subjects: Int[Tensor, " n"] | None = None
 
     def __len__(self) -> int:
         """Return the number of samples."""
@@ -33,7 +37,9 @@ class Samples:
 
     def take(self, index: Int[Tensor, " m"]) -> "Samples":
         """Return some of the samples."""
-        return Samples(self.rows[index], None if self.condition is None else self.condition[index])
+        condition = None if self.condition is None else self.condition[index]
+        subjects = None if self.subjects is None else self.subjects[index.to(self.subjects.device)]
+        return Samples(self.rows[index], condition, subjects)
 
     def groups(self) -> "list[Samples]":
         """Return the samples of each class apart; all together where there are no classes."""
@@ -83,7 +89,7 @@ def untransformed(samples: Samples, augmentation: Augmentation) -> Samples:
 
 
 def hold_out(samples: Samples, fraction: float, stream: Stream) -> tuple[Samples, Samples]:
-    """Split off a share of each class at random.
+    """Split off a share of each class at random; all samples of a subject go to the same part.
 
     Returns
     -------
@@ -100,15 +106,18 @@ def hold_out(samples: Samples, fraction: float, stream: Stream) -> tuple[Samples
     if samples.condition is not None:
         group = samples.condition.group.cpu()
     # on the CPU, so that the split is the same on every device
-    generator, held = stream.generator(), torch.zeros(len(samples), dtype=torch.bool)
+    generator, held, split = stream.generator(), torch.zeros(len(samples), dtype=torch.bool), HoldOut()
     for value in group.unique():
         members = torch.nonzero(group == value)[:, 0]
-        number = min(round(fraction * len(members)), len(members) - 1)
-        held[members[torch.randperm(len(members), generator=generator)[:number]]] = True
+        wanted = min(round(fraction * len(members)), len(members) - 1)
+        own = None if samples.subjects is None else samples.subjects.cpu()[members].tolist()
+        order, number = split.order(len(members), wanted, generator, own)
+        held[members[order[:number]]] = True
     if not held.any():
+        whole = "" if samples.subjects is None else ", whose subjects stay whole,"
         raise InvalidInputError(
             f"validation needs samples to hold out, {fraction:g} of {len(samples)} in {len(group.unique())} "
-            "classes gives none; use monitor training or a larger validation_fraction"
+            f"classes{whole} gives none; use monitor training or a larger validation_fraction"
         )
     kept = torch.nonzero(~held)[:, 0].to(device)
     return samples.take(kept), samples.take(torch.nonzero(held)[:, 0].to(device))

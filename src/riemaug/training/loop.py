@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from riemaug.errors import TrainingError
@@ -75,6 +75,8 @@ class Trainer:
         Changes each batch before its step.
     processes : Processes, optional
         Those that share every batch; by default this one alone.
+    subjects : Tensor (n,), optional
+        Equal numbers for samples of one subject, which are held out together.
 
     Raises
     ------
@@ -94,13 +96,14 @@ class Trainer:
         callbacks: Sequence[Callback] = (),
         augmentation: Augmentation | None = None,
         processes: Processes | None = None,
+        subjects: Int[Tensor, " n"] | None = None,
     ) -> None:
         self.model, self.config, self.stream = model, config, stream
         self.state_path, self.on_epoch = state_path, on_epoch
         self.augmentation = augmentation
         self.processes = OneProcess(model) if processes is None else processes
         self.callbacks = Callbacks(callbacks if self.processes.is_first else ())
-        self.samples, self.held_out = Samples(data, condition), None
+        self.samples, self.held_out = Samples(data, condition, subjects), None
         if config.monitor == "validation":
             self.samples, self.held_out = self._split_off()
         monitored = self.samples if self.held_out is None else self.held_out.samples

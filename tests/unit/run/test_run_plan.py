@@ -174,6 +174,13 @@ def test_one_class_that_gives_samples_is_enough_for_a_shared_model():
         check_validation(validation(0.1), "ab", (2, 4), shared=True)
 
 
+def test_a_class_of_one_subject_cannot_be_validated():
+    check_validation(validation(0.2), "ab", (9, 9), shared=True, num_subjects=(1, 3))
+    for shared, subjects in ((False, (3, 1)), (True, (1, 1))):
+        with pytest.raises(InvalidInputError, match="whole subjects apart, class '[ab]' has one"):
+            check_validation(validation(0.2), "ab", (9, 9), shared=shared, num_subjects=subjects)
+
+
 @pytest.mark.parametrize("size", [2, 3, 5, 8, 9, 17, 100, 999])
 def test_the_share_that_is_advised_is_enough(size):
     with pytest.raises(InvalidInputError) as refused:
