@@ -236,7 +236,8 @@ def test_folds_with_the_generator_refitted(cli: Command, real: Path, tmp_path: P
     assert cli(*other, "--out", tmp_path / "vae", "--json").document["runs"]
 
 
-@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", [1, 2])
 def test_after_ctrl_c_the_same_command_goes_on(
     cli: Command, real: Path, made: Path, test: Path, tmp_path: Path, jobs: int
 ) -> None:

@@ -129,7 +129,7 @@ def test_the_same_call_gives_the_same_samples_and_other_seeds_others(fitted: Aug
     assert not np.array_equal(first[0], other[0])
 
 
-@pytest.mark.parametrize("sampler", ["mixture", "walk"])
+@pytest.mark.parametrize("sampler", ["mixture", pytest.param("walk", marks=pytest.mark.slow)])
 @pytest.mark.usefixtures("unchecked")
 def test_more_samples_begin_with_the_fewer(fitted: Augmentor, sampler: str) -> None:
     augmentor = clone(fitted).set_params(sampler=sampler)
@@ -140,6 +140,7 @@ def test_more_samples_begin_with_the_fewer(fitted: Augmentor, sampler: str) -> N
     assert not np.array_equal(many[256:], many[:44])
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_bytes_in_one_process_or_two(fitted: Augmentor) -> None:
     data, labels = digits()
     twin = quick(max_epochs=30, n_jobs=2).fit(data, labels)
@@ -402,7 +403,7 @@ def test_a_saved_augmentor_gives_the_same_samples(tmp_path: Path, settings: dict
 # dimensions, samplers, small and strange data
 
 
-@pytest.mark.parametrize("latent_dim", [1, 3, 5])
+@pytest.mark.parametrize("latent_dim", [1, 3, pytest.param(5, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("sampler", ["mixture", "walk", "walk-paper", "prior"])
 @pytest.mark.usefixtures("unchecked")
 def test_all_samplers_in_other_dimensions(latent_dim: int, sampler: str) -> None:

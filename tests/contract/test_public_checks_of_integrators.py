@@ -32,7 +32,10 @@ def label(part: object) -> str:
 REVERSIBLE = [LagrangianLeapfrog(), GeneralizedLeapfrog(), ImplicitMidpoint()]
 
 
-@pytest.mark.parametrize("integrator", [ExplicitMidpoint(), *REVERSIBLE], ids=label)
+_CASES = [ExplicitMidpoint(), *(pytest.param(item, marks=pytest.mark.slow) for item in REVERSIBLE)]
+
+
+@pytest.mark.parametrize("integrator", _CASES, ids=label)
 def test_our_integrators_pass(integrator: GeodesicIntegrator) -> None:
     check_integrator(integrator)
 
@@ -42,7 +45,7 @@ def test_our_integrators_pass(integrator: GeodesicIntegrator) -> None:
     [
         (random_metric(1, 6, seed=1, regularization=0.1), None),
         (random_metric(3, 6, seed=1, regularization=0.1), None),
-        (PullbackMetric(tanh_decoder(2), 2, 0.1), 0.4 * places(2)),
+        pytest.param(PullbackMetric(tanh_decoder(2), 2, 0.1), 0.4 * places(2), marks=pytest.mark.slow),
         (precision_metric(2), None),
         (SphereMetric(3), 0.5 * places(3)),
     ],

@@ -1,5 +1,6 @@
 """The implicit schemes solve the equations they state: against plain iterations written apart from them."""
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -92,6 +93,7 @@ def test_midpoint_solves_its_equations() -> None:
     torch.testing.assert_close(found, arrived, rtol=0, atol=1e-11)
 
 
+@pytest.mark.slow
 def test_steps_preserve_volume_and_come_back_and_one_with_a_frozen_metric_does_neither() -> None:
     metric, point, momentum = start()
     for step in (leapfrog, midpoint):

@@ -122,7 +122,7 @@ def scattered(dim: int, count: int) -> KernelMetric:
     return KernelMetric(centroids, factors, 1.0, 1e-3)
 
 
-@pytest.mark.parametrize("dim", [1, 2, 3])
+@pytest.mark.parametrize("dim", [1, 2, pytest.param(3, marks=pytest.mark.slow)])
 def test_kernels_left_out_are_below_the_stated_share_of_lambda(dim: int) -> None:
     metric = scattered(dim, 5000)
     generator = torch.Generator().manual_seed(4)

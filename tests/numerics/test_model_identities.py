@@ -158,6 +158,7 @@ def test_models_of_one_decoder_have_one_evidence() -> None:
     assert all(torch.allclose(truth, truths[0]) for truth in truths[1:])
 
 
+@pytest.mark.slow
 def test_estimates_take_rows_and_samples_in_any_portions(monkeypatch: pytest.MonkeyPatch) -> None:
     model, data = small_model("vae", num_conditions=2), unit_data(7)
     told = class_condition(torch.tensor([0, 1, 1, 0, 1, 0, 0]), 2, dtype=torch.float64)

@@ -104,6 +104,7 @@ def test_draws_that_failed_are_reported() -> None:
     assert flow.point.isfinite().all()
 
 
+@pytest.mark.slow
 def test_the_density_on_a_line_is_that_of_arc_length() -> None:
     # d = 1: v is the arc length from p over sqrt G(p), so the density needs one integral and no geodesic
     wrapped = curved(1, 0.5, num_steps=60)

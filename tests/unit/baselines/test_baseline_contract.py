@@ -39,7 +39,13 @@ def fitted(digits: LabelledSamples, fitted_model: Callable[[str], FittedDeepGene
     return fit
 
 
-@pytest.mark.parametrize("name", BASELINES)
+_CASES = [
+    pytest.param(name, marks=pytest.mark.slow) if name in ("conditional", "hmc") else name
+    for name in BASELINES
+]
+
+
+@pytest.mark.parametrize("name", _CASES)
 def test_samples_of_a_stream(name: str, fitted: Fit, digits: LabelledSamples) -> None:
     generator = fitted(name)
     state = torch.get_rng_state()

@@ -65,6 +65,7 @@ def test_samples_that_are_all_the_same_are_no_evidence() -> None:
     assert found.p_value == 1.0
 
 
+@pytest.mark.slow
 def test_a_seed_decides_all_and_the_users_classifier_is_left_alone() -> None:
     classifier = GaussianNB()
     real, synthetic = normal(40, 3, 0), normal(40, 3, 1)

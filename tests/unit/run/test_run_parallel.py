@@ -134,6 +134,7 @@ def test_ctrl_c_is_the_parents_alone():
     assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_the_parents_alone_in_workers_that_others_started():
     get_reusable_executor().shutdown(wait=True)
     try:

@@ -51,6 +51,7 @@ def test_real_both_and_synthetic(data: StudyData, cache: Path) -> None:
             training_set(data, row, kind, 0, place)
 
 
+@pytest.mark.slow
 def test_a_kept_generator_draws_the_same(
     data: StudyData, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -76,7 +76,13 @@ OPTIONS: dict[str, dict] = {
 }
 
 
-@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+_CASES = [
+    pytest.param(options, id=name, marks=[pytest.mark.slow] if "-batches" in name else [])
+    for name, options in OPTIONS.items()
+]
+
+
+@pytest.mark.parametrize("options", _CASES)
 def test_resumed_training_equals_uninterrupted_training(path: Path, options: dict) -> None:
     config = CONFIG.model_copy(update={"kind": "rhvae", "num_leapfrog_steps": 1})
     whole = outcome(trainer_of(config=config, **options))

@@ -51,7 +51,7 @@ def without_seconds(trials: tuple[Trial, ...]) -> list[tuple]:
 # whole searches
 
 
-@pytest.mark.parametrize("kind", ["vae", "rhvae"])
+@pytest.mark.parametrize("kind", ["vae", pytest.param("rhvae", marks=pytest.mark.slow)])
 def test_a_search_scores_every_held_out_sample_and_keeps_the_best(kind: str) -> None:
     heard: list[TuningProgress] = []
     # in more than four dimensions the laws of a metric take seconds each
