@@ -12,12 +12,12 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
+from riemaug.dataset_axes import ChannelsFirst
+from riemaug.dataset_labels import matched, numbered_labels, stored_labels
 from riemaug.errors import InvalidInputError
-from riemaug.estimator_input import array_of_labels, array_of_samples
+from riemaug.estimator_input import array_of_samples
 from riemaug.estimator_parameters import validated
 from riemaug.random import Stream
-
-_TEXT = "US"
 
 
 class MixedDataset(Dataset[tuple[Any, Any, bool]]):
@@ -31,16 +31,23 @@ class MixedDataset(Dataset[tuple[Any, Any, bool]]):
         Labels. Whole numbers stay what they are; text becomes its place in `classes`.
     transform : callable, optional
         What is applied to a sample, a tensor.
+    channels_first : bool
+        Give images as (C, H, W) and volumes as (C, D, H, W), to `transform` too: as PyTorch's layers and
+        torchvision's transforms take them. Grey ones get an axis of one channel. By default samples keep
+        their shape, and colour files have their channels last.
+    num_sides : 2 or 3, optional
+        For `channels_first`: how many axes of a sample are sides, as in `riemaug.Augmentor`.
 
     Attributes
     ----------
     classes : tuple of str or None
-        The sorted text labels; None where labels are numbers or the data came as `Dataset`.
+        The class of each number, where labels are text, or where both data sets name their classes;
+        else None.
 
     Raises
     ------
     InvalidInputError
-        Samples and labels are not as many, or real and synthetic ones are not alike.
+        Samples and labels are not as many, real and synthetic ones are not alike, or have no channels.
 
     See Also
     --------
@@ -54,12 +61,16 @@ class MixedDataset(Dataset[tuple[Any, Any, bool]]):
         synthetic_X: ArrayLike | Tensor,
         synthetic_y: ArrayLike | Tensor,
         transform: Callable[[Any], Any] | None = None,
+        *,
+        channels_first: bool = False,
+        num_sides: int | None = None,
     ) -> None:
         real, made = _tensor_or_array(real_X), _tensor_or_array(synthetic_X)
         _check_alike(real, made)
-        real_labels, made_labels, classes = _numbered(real_y, synthetic_y)
-        self._real: Dataset[Any] = _Rows(real, real_labels, "real")
-        self._synthetic: Dataset[Any] = _Rows(made, made_labels, "synthetic")
+        real_labels, made_labels, classes = numbered_labels(real_y, synthetic_y)
+        turn = ChannelsFirst(tuple(real.shape[1:]), num_sides) if channels_first else None
+        self._real: Dataset[Any] = _Rows(real, real_labels, "real", turn)
+        self._synthetic: Dataset[Any] = _Rows(made, made_labels, "synthetic", turn)
         self.classes, self.transform = classes, transform
 
     @classmethod
@@ -75,25 +86,31 @@ class MixedDataset(Dataset[tuple[Any, Any, bool]]):
         ----------
         real, synthetic : torch Dataset
             With a length; torchvision's `ImageFolder`, for instance. What follows the label is left out.
+            Where both name their classes (`class_to_idx` or `classes`), synthetic samples get the numbers
+            that real ones have for these; else labels are taken as they are.
         transform : callable, optional
             What is applied to a sample as they give it.
 
         Raises
         ------
         InvalidInputError
-            One has no length, or is empty.
+            One has no length, or is empty; or the synthetic one has classes that the real one lacks.
         """
         mixed = cls.__new__(cls)
         for name, dataset in (("real", real), ("synthetic", synthetic)):
             try:
-                len(dataset)  # pyright: ignore[reportArgumentType]
+                length = len(dataset)  # pyright: ignore[reportArgumentType]
             except TypeError:
                 raise InvalidInputError(
                     f"the {name} data set must be map-style, with a length and items by number,"
                     f" {type(dataset).__name__} has no length: read it into arrays"
                 ) from None
-        mixed._real, mixed._synthetic = real, synthetic
-        mixed.classes, mixed.transform = None, transform
+            if not length:
+                raise InvalidInputError(
+                    f"the {name} data set must hold samples, it is empty: use the other one alone"
+                )
+        mixed._real, mixed.transform = real, transform
+        mixed._synthetic, mixed.classes = matched(real, synthetic)
         return mixed
 
     @classmethod
@@ -102,16 +119,27 @@ class MixedDataset(Dataset[tuple[Any, Any, bool]]):
         real: str | Path,
         synthetic: str | Path,
         transform: Callable[[Any], Any] | None = None,
+        *,
+        channels_first: bool = False,
+        num_sides: int | None = None,
         **reading: Any,
     ) -> "MixedDataset":
         """Read real samples, and the synthetic ones that `riemaug augment` made of them, into memory.
+
+        Labels of `.npz` files and tables that are numbers stay these numbers; the names of class folders, and
+        all other text, become their places in `classes`.
 
         Parameters
         ----------
         real, synthetic : path
             A data set as the command line takes it, and an OUT of `riemaug augment` or `riemaug sample`.
         transform : callable, optional
-            What is applied to a sample, a tensor in the shape that the files hold: (H, W), (H, W, 3), ...
+            What is applied to a sample, a tensor in the shape that the files hold, (H, W), (H, W, 3), ...,
+            unless `channels_first` says otherwise.
+        channels_first : bool
+            As of the class; which axes are sides is told by the files, of `.npz` files by `num_sides`.
+        num_sides : 2 or 3, optional
+            As of the class.
         **reading
             How both are read, as in `riemaug.data.read_dataset`: `label_from`, `drop_columns`, `resize`,
             `pad`, `crop`, `resample`, `bids_suffix`, ... Rows of tables become numbers by the real table.
@@ -133,8 +161,10 @@ class MixedDataset(Dataset[tuple[Any, Any, bool]]):
         sources = first, read_synthetic(Path(synthetic), options, first.data.format)
         check_alike(*sources)
         samples = [source.data.samples for source in sources]
-        labels = [np.array(source.data.class_names)[source.data.labels] for source in sources]
-        return cls(samples[0], labels[0], samples[1], labels[1], transform)
+        labels = stored_labels(*(source.data for source in sources))
+        num_sides = num_sides or first.data.format.num_sides or None
+        axes = {"channels_first": channels_first, "num_sides": num_sides}
+        return cls(samples[0], labels[0], samples[1], labels[1], transform, **axes)
 
     @property
     def num_real(self) -> int:
@@ -251,21 +281,24 @@ class RatioSampler(Sampler[int]):
 class _Rows(Dataset[tuple[Any, Any]]):
     """Samples and labels of arrays or tensors, item by item."""
 
-    def __init__(self, samples: np.ndarray | Tensor, labels: Tensor, name: str) -> None:
+    def __init__(
+        self, samples: np.ndarray | Tensor, labels: Tensor, name: str, turn: ChannelsFirst | None = None
+    ) -> None:
         if len(samples) != len(labels):
             raise InvalidInputError(
                 f"{name} samples and labels must be as many, got {len(samples)} and {len(labels)}:"
                 " correct one"
             )
-        self.samples, self.labels = samples, labels
+        self.samples, self.labels, self.turn = samples, labels, turn
 
     def __len__(self) -> int:
         return len(self.samples)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        sample = self.samples[index]
+        given = self.samples[index]
         # copied: an item that is written to must not change the data, and files may be read-only
-        return sample.clone() if isinstance(sample, Tensor) else _tensor(sample), self.labels[index]
+        sample = given.clone() if isinstance(given, Tensor) else _tensor(given)
+        return sample if self.turn is None else self.turn(sample), self.labels[index]
 
 
 def _tensor(sample: Any) -> Tensor:
@@ -286,32 +319,3 @@ def _check_alike(real: np.ndarray | Tensor, made: np.ndarray | Tensor) -> None:
             f"real and synthetic samples must be of one shape and one dtype, got {shape} {dtype} and"
             f" {other_shape} {other_dtype}: bring them to one"
         )
-
-
-def _numbered(real: Any, made: Any) -> tuple[Tensor, Tensor, tuple[str, ...] | None]:
-    """Return both labels as tensors, and the text that they stand for, if they were text."""
-    first, second = (
-        (y.detach().cpu().numpy() if isinstance(y, Tensor) else array_of_labels(y)).reshape(-1)
-        for y in (real, made)
-    )
-    is_text = [labels.dtype.kind in _TEXT and len(labels) > 0 for labels in (first, second)]
-    if not any(is_text):
-        numbers = _numbers(np.concatenate([first, second]))
-        return numbers[: len(first)], numbers[len(first) :], None
-    if not all(is_text) and len(first) and len(second):
-        raise InvalidInputError(
-            "labels must be text in both parts or numbers in both,"
-            f" got {first.dtype} and {second.dtype}: convert one"
-        )
-    values, index = np.unique(np.concatenate([first, second]), return_inverse=True)
-    names = tuple(value.decode() if isinstance(value, bytes) else str(value) for value in values.tolist())
-    numbers = torch.from_numpy(index.reshape(-1).astype(np.int64))
-    return numbers[: len(first)], numbers[len(first) :], names
-
-
-def _numbers(labels: np.ndarray) -> Tensor:
-    """Return labels that are numbers: whole ones as int64, which losses of classifiers take."""
-    if labels.dtype.kind not in "biuf":
-        raise InvalidInputError(f"labels must be numbers or text, they are {labels.dtype}: convert them")
-    whole = labels.dtype.kind != "f" or bool((labels == np.rint(labels)).all())
-    return torch.from_numpy(labels.astype(np.int64 if whole else np.float32))

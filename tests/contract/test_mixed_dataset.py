@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 from riemaug.datasets import MixedDataset, RatioSampler
 from riemaug.errors import InvalidInputError
@@ -95,6 +96,55 @@ def test_two_datasets_are_joined_as_they_are() -> None:
     assert dataset.classes is None
 
 
+class _Folder(Dataset[Any]):
+    """As torchvision's `ImageFolder`: classes sorted and numbered, one sample of each."""
+
+    def __init__(self, *classes: str, target_transform: Any = None) -> None:
+        self.classes = sorted(classes)
+        self.class_to_idx = {name: number for number, name in enumerate(self.classes)}
+        self.target_transform = target_transform
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    def __getitem__(self, index: int) -> tuple[str, int]:
+        return self.classes[index], self.class_to_idx[self.classes[index]]
+
+
+def test_classes_of_two_datasets_are_matched_by_name() -> None:
+    real, made = _Folder("cat", "dog", "owl"), _Folder("owl", "dog")
+    for part in (made, Subset(Subset(made, [0, 1]), [0, 1])):
+        dataset = MixedDataset.from_datasets(real, part)
+        assert dataset.classes == ("cat", "dog", "owl")
+        assert [dataset[i] for i in (3, 4)] == [("dog", 1, True), ("owl", 2, True)]
+
+
+class _Listed(Dataset[Any]):
+    """Names its classes by their order alone; labels are tensors."""
+
+    def __init__(self, *classes: str) -> None:
+        self.classes = classes
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    def __getitem__(self, index: int) -> tuple[str, Tensor]:
+        return self.classes[index], torch.tensor(index)
+
+
+def test_classes_may_be_told_by_their_order_and_labels_be_tensors() -> None:
+    dataset = MixedDataset.from_datasets(_Listed("owl", "cat"), _Listed("cat", "owl"))
+    assert dataset.classes == ("owl", "cat")
+    assert [dataset[i][:2] for i in (2, 3)] == [("cat", torch.tensor(1)), ("owl", torch.tensor(0))]
+
+
+def test_numbers_of_datasets_that_name_no_classes_stay() -> None:
+    real, made = TensorDataset(torch.arange(2.0), torch.tensor([0, 2])), _Folder("owl")
+    dataset = MixedDataset.from_datasets(real, made)
+    assert dataset.classes is None
+    assert [int(dataset[i][1]) for i in range(3)] == [0, 2, 0]
+
+
 def test_folders_are_read_and_their_classes_matched(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     pictures = {}
@@ -111,6 +161,23 @@ def test_folders_are_read_and_their_classes_matched(tmp_path: Path) -> None:
         (0, False), (0, False), (1, False), (1, False), (1, True), (1, True),
     ]  # fmt: skip
     assert np.array_equal(dataset[5][0].numpy(), pictures["made", "bee", 1])
+
+
+@pytest.mark.parametrize("kind", ["npz", "csv"])
+def test_labels_of_files_that_are_numbers_stay_these_numbers(tmp_path: Path, kind: str) -> None:
+    labels = np.array([2, 10, 11, 2, 10, 11])
+    values = np.random.default_rng(0).uniform(size=(6, 2))
+    paths = [tmp_path / f"{name}.{kind}" for name in ("real", "made")]
+    # new samples of the last two classes alone
+    for path, rows in zip(paths, (np.arange(6), np.array([1, 2, 4, 5])), strict=True):
+        if kind == "npz":
+            np.savez(path, X=values[rows], y=labels[rows])
+        else:
+            pd.DataFrame(values[rows], columns=["a", "b"]).assign(y=labels[rows]).to_csv(path, index=False)
+    dataset = MixedDataset.from_folders(paths[0], paths[1])
+    assert dataset.classes is None
+    assert [int(dataset[i][1]) for i in range(10)] == [2, 10, 11, 2, 10, 11, 10, 11, 10, 11]
+    assert dataset[0][1].dtype == torch.int64
 
 
 def test_folders_are_read_with_the_options_of_the_command_line(tmp_path: Path) -> None:
@@ -134,6 +201,64 @@ def test_rows_of_a_synthetic_table_are_the_numbers_of_the_real_one(tmp_path: Pat
     assert [dataset[i][0].tolist() for i in (4, 5)] == [[0, 0, 1, 1.5], [0, 1, 0, 2.0]]
 
 
+# axes
+
+
+def pictures(shape: tuple[int, ...], **settings: Any) -> MixedDataset:
+    data = np.arange(2 * np.prod(shape), dtype=np.float32).reshape(2, *shape)
+    return MixedDataset(data, [0, 1], torch.from_numpy(data), [0, 1], **settings)
+
+
+@pytest.mark.parametrize(
+    ("shape", "num_sides", "expected"),
+    [
+        ((4, 5), None, (1, 4, 5)),
+        ((4, 5, 3), None, (3, 4, 5)),
+        ((3, 4, 5), None, (3, 4, 5)),
+        ((3, 4, 5), 3, (1, 3, 4, 5)),
+        ((6, 7, 8), None, (1, 6, 7, 8)),
+        ((6, 7, 8), 2, (8, 6, 7)),
+        ((6, 7, 8, 2), None, (2, 6, 7, 8)),
+    ],
+)
+def test_channels_come_first_where_that_is_asked_for(
+    shape: tuple[int, ...], num_sides: int | None, expected: tuple[int, ...]
+) -> None:
+    seen: list[tuple[int, ...]] = []
+
+    def told(sample: Tensor) -> Tensor:
+        seen.append(tuple(sample.shape))
+        return sample
+
+    dataset = pictures(shape, transform=told, channels_first=True, num_sides=num_sides)
+    plain = pictures(shape)
+    for index in (1, 3):
+        sample, given = dataset[index][0], plain[index][0]
+        assert tuple(given.shape) == shape
+        assert sample.shape == expected
+        moved = given.movedim(-1, 0) if expected[0] == shape[-1] else given
+        assert torch.equal(sample.squeeze(0), moved)
+    assert seen == [expected] * 2
+
+
+def test_channels_of_files_are_where_their_format_says(tmp_path: Path) -> None:
+    for folder in ("real", "made"):
+        for name in ("ant/0.png", "ant/1.png"):
+            (tmp_path / folder / "ant").mkdir(parents=True, exist_ok=True)
+            pixels = np.random.default_rng(len(folder) + int(name[4])).integers(0, 256, (3, 4, 3), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / folder / name)
+    shapes = [
+        MixedDataset.from_folders(tmp_path / "real", tmp_path / "made", channels_first=first)[2][0].shape
+        for first in (False, True)
+    ]
+    assert shapes == [(3, 4, 3), (3, 3, 4)]
+
+
+class _Odd(_Folder):
+    def __getitem__(self, index: int) -> tuple[str, int]:
+        return self.classes[index], 7
+
+
 class _Stream(IterableDataset[int]):
     def __iter__(self) -> Any:
         return iter(())
@@ -147,6 +272,17 @@ class _Stream(IterableDataset[int]):
         (lambda: MixedDataset(np.zeros((2, 3)), [0, 1], np.zeros((2, 3)), [0]), "synthetic .* as many"),
         (lambda: MixedDataset(np.zeros((2, 3)), [0, 1], np.zeros((2, 3)), ["a", "b"]), "numbers in both"),
         (lambda: MixedDataset.from_datasets(_Stream(), _Stream()), "map-style"),
+        (lambda: MixedDataset.from_datasets(_Folder("a"), _Folder()), "the synthetic data set .* empty"),
+        (lambda: MixedDataset.from_datasets(_Folder(), _Folder("a")), "the real data set .* empty"),
+        (lambda: MixedDataset.from_datasets(_Folder("a"), _Folder("b")), r"\('a'\), 'b' is not"),
+        (
+            lambda: MixedDataset.from_datasets(_Folder("a", "b"), _Folder("b", target_transform=abs)),
+            "target_transform",
+        ),
+        (lambda: MixedDataset.from_datasets(_Folder("a", "b"), _Odd("b"))[2], "sample 0 has 7"),
+        (lambda: mixed(channels_first=True), r"channels_first is for images .* \(1,\)"),
+        (lambda: pictures((4, 5, 3), channels_first=True, num_sides=4), "num_sides must be 2"),
+        (lambda: pictures((6, 7, 8, 9), channels_first=True), "must hold channels"),
         (lambda: RatioSampler(mixed(num_synthetic=0)), "samples of both kinds"),
         (lambda: RatioSampler(mixed(), real=0), "1 or more"),
     ],
