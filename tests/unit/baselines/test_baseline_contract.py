@@ -39,10 +39,8 @@ def fitted(digits: LabelledSamples, fitted_model: Callable[[str], FittedDeepGene
     return fit
 
 
-_CASES = [
-    pytest.param(name, marks=pytest.mark.slow) if name in ("conditional", "hmc") else name
-    for name in BASELINES
-]
+_DEAR = ("conditional", "hmc")
+_CASES = [pytest.param(name, marks=[pytest.mark.slow] if name in _DEAR else []) for name in BASELINES]
 
 
 @pytest.mark.parametrize("name", _CASES)
