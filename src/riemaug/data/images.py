@@ -19,6 +19,7 @@ from riemaug.data.channels import has_alpha, is_coloured, num_channels
 from riemaug.data.checks import check_is_file, check_memory
 from riemaug.data.image_limits import check_page, num_pages, opened_within, too_large
 from riemaug.data.resolution import Resolution, resolution_of_picture
+from riemaug.data.tiff_header import why_unread
 from riemaug.errors import InvalidInputError, RiemaugError
 from riemaug.limits import DEFAULT_LIMITS, Limits
 
@@ -26,6 +27,7 @@ from riemaug.limits import DEFAULT_LIMITS, Limits
 _STACKABLE_FORMATS = frozenset({"PNG", "TIFF", "GIF"})
 _OPAQUE = 255
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
+_SAMPLE_FORMAT, _SIGNED = 339, 2
 _LARGE, _BYTES_PER_PIXEL = 2**24, 20
 """Pixels from which on pictures are decoded one after the other, and what one takes while it is resized."""
 _ONE_LARGE_AT_A_TIME = threading.Lock()
@@ -87,6 +89,7 @@ CONVERSION_NOTES = {
     "four inks": "in CMYK or YCbCr: read as RGB",
     "orientation": "with an EXIF orientation: turned upright",
     "white is zero": "with 0 for white: inverted, so that 0 is black",
+    "signed bytes": "with signed 8-bit integers, all in 0..127: read, and written, as 8-bit grey",
     "wide integers": "with 32-bit or signed integers, all in 0..65535: read, and written, as 16-bit grey",
 }
 
@@ -154,7 +157,8 @@ def opened_image(path: Path, limits: Limits = DEFAULT_LIMITS) -> Iterator[Image.
     except Image.DecompressionBombError:
         raise too_large("more than the limit", limits) from None
     except UnidentifiedImageError:
-        raise InvalidInputError("no readable image: damaged, or of another format than its name") from None
+        found = why_unread(path) or "no readable image: damaged, or of another format than its name"
+        raise InvalidInputError(found) from None
     except _DECODING_ERRORS as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise InvalidInputError(f"damaged or unreadable: {' '.join(str(reason).split())}") from None
@@ -170,6 +174,8 @@ def _number_conversions(image: Image.Image) -> tuple[str, ...]:
         return ()
     if image.mode == "I;16" and _is_white_zero(image):
         return ("white is zero",)
+    if image.mode == "L" and _is_signed(image):
+        return ("signed bytes",)
     return ("wide integers",) if image.mode == "I" else ()
 
 
@@ -184,10 +190,7 @@ def grey_page(image: Image.Image) -> Shaped[np.ndarray, "H W"]:
     plain, _ = _plain_mode(image)
     if len(plain.getbands()) > 1:
         raise InvalidInputError(f"pages of a stack must be grey, this one is {plain.mode}: save it as grey")
-    pixels = _to_array(plain)
-    if "white is zero" in _number_conversions(image):
-        return np.iinfo(np.uint16).max - pixels
-    return pixels
+    return _numbers(plain, _number_conversions(image))
 
 
 def _decode(image: Image.Image, resize: tuple[int, int] | None) -> DecodedImage:
@@ -196,9 +199,7 @@ def _decode(image: Image.Image, resize: tuple[int, int] | None) -> DecodedImage:
     alpha = _alpha_of(upright)
     plain, more = _plain_mode(upright)
     conversions += (*more, *_number_conversions(image))
-    pixels = _to_array(plain)
-    if "white is zero" in conversions:
-        pixels = np.iinfo(np.uint16).max - pixels
+    pixels = _numbers(plain, conversions)
     stored_size = (pixels.shape[0], pixels.shape[1])
     pixels, kind = _drop_idle_colour(pixels)
     if has_alpha(num_channels(pixels.shape)):
@@ -223,7 +224,19 @@ def _check_header(image: Image.Image, limits: Limits) -> None:
             )
     if len(image.getbands()) > 1 and _bits_per_channel(image) > 8:
         # Pillow would quietly keep 8 of the bits
-        raise InvalidInputError("16-bit colour cannot be kept: save it as 8-bit colour or as 16-bit grey")
+        raise _deep_channels(image)
+
+
+def _deep_channels(image: Image.Image) -> InvalidInputError:
+    """Return the refusal of several channels of more than 8 bits, which says what they are."""
+    # Pillow opens grey with alpha of such PNG files as RGBA: only the decoder's own word tells
+    raw = [str(getattr(tile, "args", "")) for tile in getattr(image, "tile", [])]
+    if image.mode == "LA" or any("LA;16" in text for text in raw):
+        return InvalidInputError(
+            "16-bit grey with transparency cannot be kept: save it as 16-bit grey without, or as 8-bit grey"
+            " with it"
+        )
+    return InvalidInputError("16-bit colour cannot be kept: save it as 8-bit colour or as 16-bit grey")
 
 
 def _bits_per_channel(image: Image.Image) -> int:
@@ -237,6 +250,11 @@ def _bits_per_channel(image: Image.Image) -> int:
 def _is_white_zero(image: Image.Image) -> bool:
     tags = getattr(image, "tag_v2", {})
     return tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO and _bits_per_channel(image) == 16
+
+
+def _is_signed(image: Image.Image) -> bool:
+    found = getattr(image, "tag_v2", {}).get(_SAMPLE_FORMAT, 1)
+    return _SIGNED in (found if isinstance(found, tuple) else (found,))
 
 
 def _upright(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
@@ -274,6 +292,20 @@ def _with_alpha(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
     if whole.mode == "RGBA" and colour == "L":
         whole = whole.convert("LA")
     return whole, () if _alpha_of(image) == "opaque" else ("transparent colour",)
+
+
+def _numbers(plain: Image.Image, conversions: Iterable[str]) -> np.ndarray:
+    """Return the pixels as numbers, turned round where the file has 0 for white."""
+    pixels = _to_array(plain)
+    if "signed bytes" in conversions:
+        # Pillow reads them as unsigned ones: -1 as 255
+        signed = pixels.view(np.int8)
+        if signed.min() < 0:
+            raise InvalidInputError(
+                f"8-bit pixels must not be negative, these go from {signed.min()} to {signed.max()}: save"
+                " 32-bit float TIFF"
+            )
+    return np.iinfo(np.uint16).max - pixels if "white is zero" in conversions else pixels
 
 
 def _to_array(image: Image.Image) -> np.ndarray:

@@ -1,5 +1,6 @@
 """TIFF files of several grey pages, one volume a file."""
 
+import warnings
 from functools import partial
 from pathlib import Path
 
@@ -30,12 +31,13 @@ def are_stacks(root: Path, listing: Listing, limits: Limits = DEFAULT_LIMITS) ->
     names = names_of(listing)
     if not all(name.casefold().endswith(_SUFFIXES) for name in names):
         return False
-    for name in names:
-        try:
-            with opened_image(root / name, limits) as image:
-                return image.format == "TIFF" and len(_pages(image, limits)) > 1
-        except InvalidInputError:
-            continue  # reported when it is read
+    with warnings.catch_warnings(action="ignore"):  # of Pillow, about oddities of files
+        for name in names:
+            try:
+                with opened_image(root / name, limits) as image:
+                    return image.format == "TIFF" and len(_pages(image, limits)) > 1
+            except InvalidInputError:
+                continue  # reported when it is read
     return False
 
 

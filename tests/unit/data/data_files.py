@@ -1,5 +1,6 @@
 """Image files for the tests of riemaug.data, and the one-line refusals they lead to."""
 
+import struct
 import zlib
 from pathlib import Path
 
@@ -39,3 +40,12 @@ def refused(path: Path, *parts: str, **options: object) -> str:
     for part in parts:
         assert part in message
     return message
+
+
+def retag(path: Path, tag: int, *values: int) -> Path:
+    """Overwrite up to two whole numbers that a tag of a little-endian TIFF file holds."""
+    content = bytearray(path.read_bytes())
+    start = content.index(struct.pack("<HHI", tag, 3, len(values)))
+    struct.pack_into(f"<{len(values)}H", content, start + 8, *values)
+    path.write_bytes(content)
+    return path

@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
-from data_files import noise, nth_image, refused, save_image
+from data_files import noise, nth_image, refused, retag, save_image
 from PIL import Image
 
 from riemaug.data import read_dataset, upright_samples
@@ -66,6 +66,51 @@ def test_32_bit_integers_that_do_not_fit_are_refused(tmp_path, value):
     for index in range(2):
         save_image(tmp_path / "a" / f"{index}.tif", np.full((4, 4), value, np.int32))
     refused(tmp_path, "0..65535", str(value), "'a/0.tif'")
+
+
+BITS, SAMPLE_FORMAT = 258, 339
+SIGNED = {"tiffinfo": {SAMPLE_FORMAT: 2}}
+
+
+def test_signed_bytes_that_are_negative_are_refused_not_wrapped(tmp_path):
+    for index in range(2):
+        save_image(tmp_path / "a" / f"{index}.tif", noise(index), **SIGNED)
+    told = f"must not be negative, these go from {noise(0).view(np.int8).min()} to"
+    refused(tmp_path, "'a/0.tif'", told, "32-bit float TIFF")
+
+
+def test_signed_bytes_that_are_not_negative_are_told_of(tmp_path):
+    for index in range(2):
+        save_image(tmp_path / "a" / f"{index}.tif", noise(index) // 2, **SIGNED)
+    data = read_dataset(tmp_path)
+    np.testing.assert_array_equal(data.samples[1], noise(1) // 2)
+    assert note_of(data, "2 files with signed 8-bit integers, all in 0..127")
+
+
+@pytest.mark.parametrize(
+    ("pixels", "tag", "values", "told"),
+    [
+        (noise(0, dtype="float32"), BITS, (64,), "64-bit floating-point numbers cannot be read"),
+        (noise(0, dtype="float32"), BITS, (16,), "16-bit floating-point numbers cannot be read"),
+        (noise(0, dtype="float32"), SAMPLE_FORMAT, (6,), "32-bit numbers of an unknown kind"),
+        (noise(0, (6, 5, 2)), BITS, (16, 16), "pixels of 2 channels of 16-bit integers cannot be read"),
+    ],
+)
+def test_a_tiff_of_numbers_that_are_not_read_is_called_what_it_is(tmp_path, pixels, tag, values, told):
+    image = Image.fromarray(pixels, "LA") if pixels.ndim == 3 else pixels
+    for index in range(2):
+        retag(save_image(tmp_path / "a" / f"{index}.tif", image), tag, *values)
+    refused(tmp_path, told, "save the file as")
+
+
+def test_a_big_tiff_is_called_what_it_is_and_a_broken_one_is_damaged(tmp_path):
+    path = save_image(tmp_path / "a" / "0.tif", noise(0, dtype="float32"), big_tiff=True)
+    content, entry = bytearray(path.read_bytes()), struct.pack("<HHQ", BITS, 3, 1)
+    struct.pack_into("<H", content, content.index(entry) + len(entry), 64)
+    path.write_bytes(content)
+    save_image(tmp_path / "a" / "1.tif", noise(1)).write_bytes(b"II*\0\xff\xff\xff\xff")
+    message = refused(tmp_path, "'a/0.tif' (pixels that are 64-bit floating-point numbers")
+    assert "'a/1.tif' (no readable image: damaged" in message
 
 
 def test_float_tiff(tmp_path):
@@ -228,13 +273,16 @@ def test_lab_is_refused(tmp_path):
     refused(tmp_path, "pixel kind LAB")
 
 
-@pytest.mark.parametrize(("colour", "bands"), [(2, 3), (4, 2), (6, 4)])
-def test_16_bit_colour_png_is_refused_not_cut_to_8_bits(tmp_path, colour, bands):
+@pytest.mark.parametrize(
+    ("colour", "bands", "told"),
+    [(2, 3, "16-bit colour"), (4, 2, "16-bit grey with transparency"), (6, 4, "16-bit colour")],
+)
+def test_16_bit_channels_of_png_are_refused_by_their_name_not_cut_to_8_bits(tmp_path, colour, bands, told):
     (tmp_path / "a").mkdir()
     rows = b"".join(b"\0" + bytes(5 * bands * 2) for _ in range(6))
     for index in range(2):
         (tmp_path / "a" / f"{index}.png").write_bytes(png(5, 6, 16, colour, rows))
-    refused(tmp_path, "16-bit colour cannot be kept")
+    refused(tmp_path, f"{told} cannot be kept")
 
 
 def test_mixed_bit_depth_is_refused(two_classes):

@@ -217,6 +217,23 @@ def test_what_is_done_to_the_numbers_of_stacks_is_told(tmp_path, dtype, read_as,
     assert any(f"2 files with {told}" in note for note in data.notes)
 
 
+def test_stacks_of_signed_bytes_are_not_wrapped(tmp_path):
+    for index in range(2):
+        pages = [Image.fromarray(page // 2) for page in noise(index, (3, 6, 7))]
+        for page in pages:
+            page.encoderinfo = {"tiffinfo": {339: 2}}
+        (tmp_path / "a").mkdir(exist_ok=True)
+        pages[0].save(
+            tmp_path / "a" / f"{index}.tif", save_all=True, append_images=pages[1:], tiffinfo={339: 2}
+        )
+    data = read_dataset(tmp_path)
+    np.testing.assert_array_equal(data.samples[0], noise(0, (3, 6, 7)) // 2)
+    assert any("2 files with signed 8-bit integers" in note for note in data.notes)
+    page = Image.fromarray(np.full((6, 7), 200, np.uint8))
+    page.save(tmp_path / "a" / "0.tif", save_all=True, append_images=[page, page], tiffinfo={339: 2})
+    refused(tmp_path, "'a/0.tif'", "from -56 to -56")
+
+
 def test_a_preview_page_is_no_slice(tmp_path):
     for index in range(2):
         pages = [Image.fromarray(page) for page in noise(index, (3, 6, 7))]
