@@ -11,12 +11,14 @@ from riemaug.data.bids import NO_BIDS, BidsOptions, bids_groups, is_bids, list_b
 from riemaug.data.bids_names import Layout, laid_out
 from riemaug.data.blocks import forget_pages
 from riemaug.data.checks import check_variation, find_oddities
+from riemaug.data.class_folders import list_class_folders
 from riemaug.data.dataset import Dataset, SampleFormat
-from riemaug.data.dicom_files import list_series, read_series_files
+from riemaug.data.dicom_files import read_series_files
+from riemaug.data.dicom_series import list_series
 from riemaug.data.file_samples import FileSamples, class_names_of, labels_of
 from riemaug.data.groups import find_groups
 from riemaug.data.image_files import read_image_files
-from riemaug.data.listing import Listing, SampleKind, list_class_folders
+from riemaug.data.listing import Listing, SampleKind
 from riemaug.data.metadata_table import METADATA_NAME, list_metadata
 from riemaug.data.names import check_class_names
 from riemaug.data.sizes import SizeOptions
@@ -42,6 +44,7 @@ def read_folder(
     group_from: str | None = None,
     bids: BidsOptions = NO_BIDS,
     layout: Layout | None = None,
+    min_slices: int | None = None,
 ) -> Dataset:
     """Read a folder of images or volumes; see `riemaug.data.read_dataset` for the rules and errors.
 
@@ -49,7 +52,7 @@ def read_folder(
     stay on the disk; see `riemaug.data.scratch`.
     """
     size.check()
-    listing = list_folder(root, bids, layout, size.limits)
+    listing = list_folder(root, bids, layout, size.limits, min_slices)
     class_names = class_names_of(listing)
     if layout == "folders" or (layout is None and listing.bids is None):
         check_class_names(class_names)
@@ -91,6 +94,7 @@ def list_folder(
     bids: BidsOptions = NO_BIDS,
     layout: Layout | None = None,
     limits: Limits = DEFAULT_LIMITS,
+    min_slices: int | None = None,
 ) -> Listing:
     """List the samples of a data folder: of a BIDS data set, by a metadata.csv, or by class folders.
 
@@ -99,19 +103,26 @@ def list_folder(
     Raises
     ------
     InvalidInputError
-        See `riemaug.data.bids`, `riemaug.data.metadata_table`, `riemaug.data.listing` and
-        `riemaug.data.dicom_files`; or options for BIDS where there is none.
+        See `riemaug.data.bids`, `riemaug.data.metadata_table`, `riemaug.data.class_folders` and
+        `riemaug.data.dicom_series`; or options for BIDS or DICOM where there is none.
     """
     if is_bids(root):
+        _check_no_series(min_slices)
         return list_bids(root, bids, limits)
     bids.check_unused(layout)
     list_them = list_metadata if os.path.isfile(root / METADATA_NAME) else list_class_folders
     listing = list_them(root, limits)
     if listing.kind == "series":
-        return list_series(root, listing)
+        return list_series(root, listing, min_slices)
+    _check_no_series(min_slices)
     if listing.kind == "images" and are_stacks(root, listing, limits):
         return replace(listing, kind="stacks")
     return listing
+
+
+def _check_no_series(min_slices: int | None) -> None:
+    if min_slices is not None:
+        raise InvalidInputError("--min-slices is for DICOM series, there are none here: leave it out")
 
 
 def groups_of(listing: Listing, group_from: str | None) -> tuple[tuple[str, ...] | None, list[str]]:

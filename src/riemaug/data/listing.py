@@ -1,9 +1,8 @@
-"""Which images or volumes a data folder holds, and of which class: read from its sub-folders."""
+"""What a data folder holds: its samples as they are listed, and the files below it by their kind."""
 
 import os
 import stat
 import unicodedata
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -21,9 +20,6 @@ VOLUME_SUFFIXES = (".nii", ".nii.gz")
 ARRAY_SUFFIX = ".npy"
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 _DICOM_MAGIC_AT, _DICOM_MAGIC = 128, b"DICM"
-_OTHER_VOLUME_SUFFIXES = (".mha", ".mhd", ".nrrd", ".mgz", ".hdr", ".img")
-_WHOLE_SUFFIXES = (".npz", ".csv", ".tsv", ".parquet")
-"""Of files that are a data set each."""
 _SHOWN = 5
 
 SampleKind = Literal["images", "stacks", "arrays", "volumes", "series"]
@@ -91,7 +87,8 @@ def is_ignored(name: str) -> bool:
     return name.startswith(".") or name.casefold() in _SYSTEM_NAMES
 
 
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
+def entries_of(folder: Path) -> list[os.DirEntry[str]]:
+    """Return what lies in a folder, sorted, without what is hidden; InvalidInputError for names not UTF-8."""
     try:
         with os.scandir(folder) as found:
             entries = [entry for entry in found if not is_ignored(entry.name)]
@@ -111,7 +108,8 @@ def _is_utf8(name: str) -> bool:
     return True
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Tell whether an entry is a folder, or a link to one."""
     try:
         return entry.is_dir()
     except OSError:
@@ -185,7 +183,8 @@ def common_kind_of(root: Path, names: Iterable[str]) -> SampleKind:
     return next(iter(names_of)) if names_of else "images"
 
 
-def _is_sample_name(entry: os.DirEntry[str]) -> bool:
+def is_sample(entry: os.DirEntry[str]) -> bool:
+    """Tell whether an entry is a file that holds a sample, by its name or its beginning."""
     try:
         if not stat.S_ISREG(entry.stat().st_mode):
             return False
@@ -195,7 +194,7 @@ def _is_sample_name(entry: os.DirEntry[str]) -> bool:
     return _kind_of_file(entry.path) is not None
 
 
-def _files_below(
+def files_below(
     root: Path, folder: Path, limits: Limits, skip_outside: bool = False
 ) -> Iterator[tuple[str, bool]]:
     """Yield (path relative to `root`, is a sample) of all files below `folder`.
@@ -219,11 +218,11 @@ def _files_below(
             continue
         check_link(root, current, limits)
         seen.add(identity)
-        for entry in _entries(current):
-            if _is_folder(entry):
+        for entry in entries_of(current):
+            if is_folder(entry):
                 waiting.append(Path(entry.path))
             else:
-                yield Path(entry.path).relative_to(root).as_posix(), _is_sample_name(entry)
+                yield Path(entry.path).relative_to(root).as_posix(), is_sample(entry)
 
 
 def check_link(root: Path, folder: Path, limits: Limits) -> None:
@@ -259,134 +258,11 @@ def list_samples(root: Path, limits: Limits = DEFAULT_LIMITS, skip_outside: bool
     """
     return [
         name
-        for entry in _entries(root)
-        for name, is_sample in (
-            _files_below(root, Path(entry.path), limits, skip_outside)
-            if _is_folder(entry)
-            else [(entry.name, _is_sample_name(entry))]
+        for entry in entries_of(root)
+        for name, holds_sample in (
+            files_below(root, Path(entry.path), limits, skip_outside)
+            if is_folder(entry)
+            else [(entry.name, is_sample(entry))]
         )
-        if is_sample
+        if holds_sample
     ]
-
-
-def list_class_folders(root: Path, limits: Limits = DEFAULT_LIMITS) -> Listing:
-    """List a folder with one sub-folder per class.
-
-    Parameters
-    ----------
-    root : Path
-        The data folder.
-    limits : Limits
-        Whether links to folders outside are followed.
-
-    Raises
-    ------
-    InvalidInputError
-        No class folders, a train/val/test layout, a class folder without images, or names that
-        cannot be told apart.
-    """
-    top_samples: list[str] = []
-    others: list[str] = []
-    samples_of: dict[str, list[str]] = {}
-    for entry in _entries(root):
-        if _is_folder(entry):
-            below = list(_files_below(root, Path(entry.path), limits))
-            samples_of[entry.name] = [name for name, is_sample in below if is_sample]
-            others += [name for name, is_sample in below if not is_sample]
-        elif _is_sample_name(entry):
-            top_samples.append(entry.name)
-        else:
-            others.append(entry.name)
-    _check_layout(root, samples_of, top_samples, others)
-    kind = common_kind_of(root, (name for names in samples_of.values() for name in names))
-    _check_class_folders(samples_of, kind)
-    files = [
-        ListedFile(name, unicodedata.normalize("NFC", folder))
-        for folder, names in samples_of.items()
-        for name in sorted(names, key=sort_key)
-    ]
-    return Listing(tuple(files), kind, False, tuple(_listing_notes(samples_of, kind, top_samples, others)))
-
-
-def _check_layout(
-    root: Path, samples_of: dict[str, list[str]], top_samples: list[str], others: list[str]
-) -> None:
-    if not any(samples_of.values()):
-        if top_samples:
-            raise InvalidInputError(
-                f"a data folder has one sub-folder per class, {str(root)!r} holds {len(top_samples)}"
-                f" {common_kind_of(root, top_samples)} and no class folders: move each file into the folder"
-                " of its class, or add a metadata.csv"
-            )
-        raise InvalidInputError(_nothing_found(root, others))
-    split_folders = [name for name in samples_of if name.casefold() in SPLIT_NAMES and samples_of[name]]
-    nested = [
-        name
-        for name in split_folders
-        if any(path.count("/") > 1 for path in samples_of[name]) or f"{name}/metadata.csv" in others
-    ]
-    others_with_samples = [name for name in samples_of if samples_of[name] and name not in split_folders]
-    has_train = any(name.casefold() in TRAIN_NAMES for name in nested)
-    if nested and (has_train or len(nested) > 1 or not others_with_samples):
-        train = min(nested, key=lambda name: (name.casefold() not in TRAIN_NAMES, name))
-        raise InvalidInputError(
-            f"{str(root)!r} holds the split folders {quote_some(split_folders)}, not classes: give"
-            f" {str(root / train)!r}"
-        )
-    if split_folders and not others_with_samples:
-        raise InvalidInputError(
-            f"{str(root)!r} holds only the split folders {quote_some(split_folders)}, and these hold no"
-            " class folders:"
-            f" put one sub-folder per class into {str(root / split_folders[0])!r} and give that"
-        )
-
-
-def _nothing_found(root: Path, others: list[str]) -> str:
-    readable = "png, jpg, tiff, bmp, gif, npy, NIfTI or DICOM files"
-    arrays = [name for name in others if name.casefold().endswith(_WHOLE_SUFFIXES)]
-    if arrays:
-        first = min(arrays, key=lambda name: Path(name).stem.casefold() not in TRAIN_NAMES)
-        return f"{str(root)!r} holds no {readable}: to read one of its files give {str(root / first)!r}"
-    if any(name.casefold().endswith(_OTHER_VOLUME_SUFFIXES) for name in others):
-        return (
-            f"{str(root)!r} holds scans in a format that is not read and no {readable}: convert them to NIfTI"
-            " (.nii.gz)"
-        )
-    if not others:
-        return f"{str(root)!r} is empty: give a folder with one sub-folder of images per class"
-    suffixes = Counter(Path(name).suffix.casefold() or "no suffix" for name in others)
-    found = ", ".join(f"{count} of {suffix}" for suffix, count in suffixes.most_common(3))
-    return f"{str(root)!r} holds no {readable}, only other files ({found}): convert them to png"
-
-
-def _check_class_folders(samples_of: dict[str, list[str]], kind: SampleKind) -> None:
-    empty = [name for name, names in samples_of.items() if not names]
-    if empty:
-        raise InvalidInputError(
-            f"a class needs at least 2 {kind}, the class folder {quote_some(empty)} holds none: add"
-            f" {kind} or remove it"
-        )
-    alike = Counter(unicodedata.normalize("NFC", name) for name in samples_of)
-    twice = [name for name, count in alike.items() if count > 1]
-    if twice:
-        raise InvalidInputError(
-            f"class folders must have different names, {quote_some(twice)} exists in two Unicode"
-            " spellings: rename one"
-        )
-
-
-def _listing_notes(
-    samples_of: dict[str, list[str]], kind: SampleKind, top_samples: list[str], others: list[str]
-) -> list[str]:
-    notes = []
-    if others:
-        notes.append(f"{len(others)} files that are no {kind} were ignored: {quote_some(others)}.")
-    if top_samples:
-        notes.append(
-            f"{len(top_samples)} files outside any class folder were not read: {quote_some(top_samples)}."
-        )
-    folded = Counter(name.casefold() for name in samples_of)
-    alike = [name for name in samples_of if folded[name.casefold()] > 1]
-    if alike:
-        notes.append(f"The classes {quote_some(alike)} differ only in upper and lower case.")
-    return notes
