@@ -37,6 +37,17 @@ def test_help_takes_less_than_0_4_seconds():
     assert min(seconds() for _ in range(5)) < 0.4
 
 
+def test_commands_do_not_wait_for_libraries_that_only_some_need():
+    slow = ("sklearn", "scipy.stats", "pandas", "matplotlib", "numba", "nibabel", "dask", "ray", "optuna")
+    code = f"""if True:
+        import riemaug.cli.summaries, riemaug.evaluation.outcome, riemaug.run.interpolate, riemaug.run.pipeline
+        import sys
+        print([name for name in {slow} if name in sys.modules])
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["augment", "--help"], ["demo", "-h"]])
 def test_help_loads_no_heavy_library(arguments):
     code = (
