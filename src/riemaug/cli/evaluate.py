@@ -240,6 +240,9 @@ def evaluate(
     fit_shape: FitShape = None,
     resample: options.Resample = False,
     bids_suffix: options.BidsSuffix = None,
+    participants: options.Participants = None,
+    min_slices: options.MinSlices = None,
+    nan: options.Nan = None,
     skip_bad: options.SkipBad = False,
     limit: options.Limit = None,
     follow_links: options.FollowLinks = False,
@@ -284,7 +287,10 @@ def evaluate(
     tell_outcome(console, prepared, evaluation, time.monotonic() - started)
 
 
-PLAIN_READING = ("pad", "crop", "resample", "skip_bad", "group_from", "label_from", "bids_suffix")
+PLAIN_READING = (
+    *("pad", "crop", "resample", "skip_bad", "group_from", "label_from", "bids_suffix"),
+    *("participants", "min_slices", "nan"),
+)
 """Options of reading that need no parsing."""
 
 

@@ -32,6 +32,9 @@ def inspect(
     label_from: options.LabelFrom = None,
     drop_columns: options.DropColumns = None,
     bids_suffix: options.BidsSuffix = None,
+    participants: options.Participants = None,
+    min_slices: options.MinSlices = None,
+    nan: options.Nan = None,
     json: options.Json = False,
 ) -> None:
     """Say what is in PATH: a data set, a model (of pythae or pyraug, too), or the output of a run.
@@ -51,6 +54,9 @@ def inspect(
         group_from=group_from,
         resample=resample,
         bids_suffix=bids_suffix,
+        participants=participants,
+        min_slices=min_slices,
+        nan=nan,
         label_from=label_from,
         drop_columns=parsing.parse_columns(drop_columns),
         limits=parse_limits(limit or (), follow_links),

@@ -54,8 +54,37 @@ Resample = Annotated[
 BidsSuffix = Annotated[
     str | None,
     typer.Option(
-        help="Of a BIDS folder: which volumes to read, by the end of their names, e.g. T1w.",
+        help="Of a BIDS folder: which volumes to read, by the end of their names, e.g. T1w or "
+        "desc-preproc_T1w, or some of their parts, e.g. space-MNI152NLin6Asym_T1w.",
         metavar="SUFFIX",
+        rich_help_panel=_DATA,
+        show_default=False,
+    ),
+]
+Participants = Annotated[
+    Path | None,
+    typer.Option(
+        help="Of a BIDS folder: the participants.tsv that tells the classes, where it has none of its own.",
+        metavar="PATH",
+        rich_help_panel=_DATA,
+        show_default=False,
+    ),
+]
+MinSlices = Annotated[
+    int | None,
+    typer.Option(
+        help="Of DICOM: leave out series of fewer slices, such as localizers.",
+        metavar="N",
+        rich_help_panel=_DATA,
+        show_default=False,
+    ),
+]
+Nan = Annotated[
+    float | None,
+    typer.Option(
+        "--nan",
+        help="Of NIfTI volumes: take voxels that are NaN for this value, e.g. 0 for an empty background.",
+        metavar="VALUE",
         rich_help_panel=_DATA,
         show_default=False,
     ),

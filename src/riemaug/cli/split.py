@@ -71,6 +71,9 @@ def split(
     label_from: options.LabelFrom = None,
     drop_columns: options.DropColumns = None,
     bids_suffix: options.BidsSuffix = None,
+    participants: options.Participants = None,
+    min_slices: options.MinSlices = None,
+    nan: options.Nan = None,
     near_duplicates: NearDuplicates = "together",
     skip_bad: options.SkipBad = False,
     limit: options.Limit = None,
@@ -103,6 +106,9 @@ def split(
         label_from=label_from,
         drop_columns=parsing.parse_columns(drop_columns),
         bids_suffix=bids_suffix,
+        participants=participants,
+        min_slices=min_slices,
+        nan=nan,
         near_duplicates=near_duplicates,
         skip_bad=skip_bad,
         how="link" if link else "copy",
@@ -157,6 +163,7 @@ def _reading(request: "SplitRequest") -> list[str]:
         "--label-from": request.label_from,
         "--drop-columns": ",".join(map(_as_cell, request.drop_columns)),
         "--bids-suffix": request.bids_suffix,
+        "--nan": "" if request.nan is None else str(request.nan),
         "--group-from": request.group_from,
     }
     return [word for name, value in options.items() if value for word in (name, shlex.quote(value))]

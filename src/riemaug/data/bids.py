@@ -1,26 +1,32 @@
 """A BIDS data set: which volumes it holds, and of which class, read from its participants.tsv."""
 
-import csv
-import io
 import os
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from riemaug.data.bids_names import DATATYPES, BidsNames
-from riemaug.data.listing import ListedFile, Listing, list_samples, quote_some, sort_key, split_suffix
+from riemaug.data.bids_participants import (
+    MISSING,
+    NO_PARTICULARS,
+    PARTICIPANTS_NAME,
+    SUBJECT_COLUMN,
+    Particulars,
+    Row,
+    label_column,
+    read_participants,
+    synthetic_subjects,
+)
+from riemaug.data.bids_versions import choose_volumes, mixed_spaces
+from riemaug.data.listing import ListedFile, Listing, list_samples, quote_some, sort_key
 from riemaug.data.metadata_table import METADATA_NAME
 from riemaug.errors import InvalidInputError
-from riemaug.limits import DEFAULT_LIMITS, Limits, read_text_table
+from riemaug.limits import DEFAULT_LIMITS, Limits
 
-DESCRIPTION_NAME, PARTICIPANTS_NAME = "dataset_description.json", "participants.tsv"
-SUBJECT_COLUMN = "participant_id"
-_LABEL_COLUMNS = ("group", "diagnosis", "label", "class", "dx")
-_MISSING = ("", "n/a")
+DESCRIPTION_NAME = "dataset_description.json"
+_MISSING = ("", MISSING)
 _EXTENSIONS = (".nii.gz", ".nii")
-
-_Row = dict[str, str]
+_SUBJECT, _SESSION = "sub-", "ses-"
 
 
 @dataclass(frozen=True)
@@ -32,36 +38,86 @@ class BidsOptions:
     label_from : str, optional
         Column of participants.tsv that holds the class.
     suffix : str, optional
-        End of the names of the volumes to read, such as "T1w" or "desc-preproc_T1w".
+        End of the names of the volumes to read, such as "T1w" or "desc-preproc_T1w", or some of their
+        entities and the suffix.
+    participants : Path, optional
+        The participants.tsv, where it is not that of the data set.
     """
 
     label_from: str | None = None
     suffix: str | None = None
+    participants: Path | None = None
 
     def check_unused(self, layout: str | None) -> None:
         """Raise InvalidInputError for wishes that no other folder can meet."""
         if self.label_from is not None:
             raise InvalidInputError(
-                "--label-from is for tables and BIDS folders (dataset_description.json and participants.tsv),"
-                " class folders and metadata.csv say the class themselves: leave it out"
+                "--label-from is for tables, metadata.csv and BIDS folders (participants.tsv), class folders"
+                " say the class themselves: leave it out"
             )
         if self.suffix is not None and layout != "bids":
             raise InvalidInputError(
                 "--bids-suffix is for BIDS folders (dataset_description.json and participants.tsv), or with"
                 " --layout bids: leave it out"
             )
+        if self.participants is not None:
+            raise InvalidInputError(
+                "--participants is for BIDS folders (sub-01, sub-02, ...), class folders and metadata.csv say"
+                " the class themselves: leave it out"
+            )
+
+    def participants_of(self, root: Path) -> Path:
+        """Return where the participants.tsv of a data set is.
+
+        Raises
+        ------
+        InvalidInputError
+            It has none, and no other was named, or there is no such file.
+        """
+        path = root / PARTICIPANTS_NAME if self.participants is None else self.participants
+        if os.path.isfile(path):
+            return path
+        if self.participants is not None:
+            raise InvalidInputError(
+                f"--participants must be a participants.tsv, {str(path)!r} is no file: check the path"
+            )
+        raise InvalidInputError(
+            f"participants.tsv says the class of each subject of a BIDS data set, {str(root)!r} has none:"
+            " give --participants PATH, such as that of the raw data, or name volumes and classes in a"
+            " metadata.csv"
+        )
 
 
 NO_BIDS = BidsOptions()
 
 
 def is_bids(root: Path) -> bool:
-    """Tell whether a folder is a BIDS data set; a metadata.csv in it says otherwise what to read."""
-    return (
-        os.path.isfile(root / DESCRIPTION_NAME)
-        and os.path.isfile(root / PARTICIPANTS_NAME)
-        and not os.path.isfile(root / METADATA_NAME)
-    )
+    """Tell whether a folder is a BIDS data set; a metadata.csv in it says otherwise what to read.
+
+    Folders of subjects tell it, too: derivatives often have no participants.tsv, and subjects are no classes.
+    """
+    if os.path.isfile(root / METADATA_NAME):
+        return False
+    described = os.path.isfile(root / DESCRIPTION_NAME)
+    if described and os.path.isfile(root / PARTICIPANTS_NAME):
+        return True
+    try:
+        with os.scandir(root) as entries:
+            subjects = [entry for entry in entries if entry.name.startswith(_SUBJECT) and entry.is_dir()]
+        return any(described or _is_of_subject(Path(entry.path)) for entry in subjects)
+    except OSError:
+        return False  # told by whatever lists it
+
+
+def _is_of_subject(folder: Path) -> bool:
+    """Tell whether a folder holds what that of a subject holds: sessions, kinds of data, or its volumes."""
+    with os.scandir(folder) as entries:
+        return any(
+            entry.name in DATATYPES or entry.name.startswith(_SESSION)
+            if entry.is_dir()
+            else entry.name.startswith(f"{folder.name}_") and entry.name.casefold().endswith(_EXTENSIONS)
+            for entry in entries
+        )
 
 
 def list_bids(root: Path, options: BidsOptions, limits: Limits = DEFAULT_LIMITS) -> Listing:
@@ -77,15 +133,20 @@ def list_bids(root: Path, options: BidsOptions, limits: Limits = DEFAULT_LIMITS)
     Raises
     ------
     InvalidInputError
-        A participants.tsv that cannot be read or has no clear column of classes, no volumes, or volumes
-        of several kinds and no word which.
+        A participants.tsv that is not there, cannot be read or has no clear column of classes; no volumes;
+        or volumes of several kinds or versions and no word which.
     """
-    rows = _read_participants(root / PARTICIPANTS_NAME, limits)
-    column = _label_column(rows, options.label_from)
+    rows = read_participants(options.participants_of(root), limits)
+    column = label_column(rows, options.label_from)
     label_of = {row[SUBJECT_COLUMN]: row[column] for row in rows if row[column] not in _MISSING}
     volumes = [name for name in list_samples(root, limits) if name.casefold().endswith(_EXTENSIONS)]
     of_subjects = [name for name in volumes if PurePosixPath(name).parts[0] in label_of]
-    suffix, chosen = _chosen(root, of_subjects, options.suffix)
+    if not of_subjects:
+        raise InvalidInputError(
+            f"{str(root)!r} holds no NIfTI volumes of the subjects that participants.tsv gives a class: check"
+            " the names of their folders (sub-...)"
+        )
+    suffix, chosen = choose_volumes(of_subjects, options.suffix)
     files = [
         ListedFile(name, label_of[subject], subject)
         for name in sorted(chosen, key=sort_key)
@@ -96,88 +157,13 @@ def list_bids(root: Path, options: BidsOptions, limits: Limits = DEFAULT_LIMITS)
     return Listing(tuple(files), "volumes", True, tuple(notes), bids=names)
 
 
-def _read_participants(path: Path, limits: Limits) -> list[_Row]:
-    text = read_text_table(path, limits)
-    try:
-        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t", strict=True)
-        rows = [
-            {
-                (name or "").strip(): (cell or "").strip()
-                for name, cell in row.items()
-                if isinstance(name, str)
-            }
-            for row in reader
-        ]
-    except csv.Error as error:
-        raise InvalidInputError(f"{str(path)!r} is no valid table: {error}") from None
-    if not rows or SUBJECT_COLUMN not in rows[0]:
-        raise InvalidInputError(
-            f"participants.tsv must have a column participant_id and a row a subject, {str(path)!r} has not:"
-            " separate its columns by tabs"
-        )
-    found = Counter(row[SUBJECT_COLUMN] for row in rows)
-    repeated = [subject for subject, count in found.items() if count > 1]
-    if repeated:
-        raise InvalidInputError(
-            f"participants.tsv must name a subject once, {quote_some(repeated)} is there twice: correct it"
-        )
-    return rows
-
-
-def _label_column(rows: Sequence[_Row], asked: str | None) -> str:
-    columns = [name for name in rows[0] if name != SUBJECT_COLUMN]
-    if asked is not None:
-        if asked not in columns:
-            raise InvalidInputError(
-                f"--label-from must be a column of participants.tsv, {asked!r} is none: it has"
-                f" {quote_some(columns)}"
-            )
-        return asked
-    usual = [name for name in columns if name.casefold() in _LABEL_COLUMNS]
-    if len(usual) != 1:
-        none = f"has no usual name ({', '.join(_LABEL_COLUMNS)})"
-        found = f"could be {quote_some(usual)}" if usual else none
-        raise InvalidInputError(
-            f"the class of a BIDS data set is a column of participants.tsv, it {found}: give --label-from"
-            f" with one of {quote_some(columns)}"
-        )
-    return usual[0]
-
-
-def _chosen(root: Path, names: Sequence[str], asked: str | None) -> tuple[str, list[str]]:
-    """Return the suffix of the volumes to read, and these."""
-    found = Counter(_suffix_of(name) for name in names)
-    listed = ", ".join(f"{count} of {suffix}" for suffix, count in found.most_common(5))
-    if not found:
-        raise InvalidInputError(
-            f"{str(root)!r} holds no NIfTI volumes of the subjects that participants.tsv gives a class: check"
-            " the names of their folders (sub-...)"
-        )
-    if asked is None:
-        if len(found) > 1:
-            raise InvalidInputError(
-                f"a data set holds volumes of one kind, this one has {listed}: give --bids-suffix"
-            )
-        asked = next(iter(found))
-    chosen = [name for name in names if f"_{split_suffix(PurePosixPath(name).name)[0]}".endswith(f"_{asked}")]
-    if not chosen:
-        raise InvalidInputError(
-            f"--bids-suffix must be the end of a volume's name, none ends in {asked!r}: there are {listed}"
-        )
-    return asked, chosen
-
-
-def _suffix_of(name: str) -> str:
-    return split_suffix(PurePosixPath(name).name)[0].rpartition("_")[2]
-
-
 def _datatype(files: Sequence[ListedFile]) -> str:
     folder = PurePosixPath(files[0].name).parent.name
     return folder if folder in DATATYPES else DATATYPES[0]
 
 
 def _notes(
-    rows: Sequence[_Row],
+    rows: Sequence[Row],
     label_of: dict[str, str],
     column: str,
     files: Sequence[ListedFile],
@@ -193,11 +179,21 @@ def _notes(
         )
     if len(files) < len(volumes):
         notes.append(f"{len(volumes) - len(files)} other volumes were not read.")
-    synthetic = {row[SUBJECT_COLUMN] for row in rows if row.get("synthetic", "").casefold() in ("true", "1")}
+    synthetic = synthetic_subjects(rows)
+    mixed = mixed_spaces([file.name for file in files if file.group not in synthetic])
+    if mixed:
+        notes.append(f"Volumes of several spaces or resolutions were read: {mixed}.")
     marked = sum(file.group in synthetic for file in files)
     if marked:
         notes.append(f"{marked} of the {len(files)} volumes are marked as synthetic in participants.tsv.")
     return notes
+
+
+def particulars_of(root: Path, label: str, options: BidsOptions, limits: Limits) -> Particulars:
+    """Return what a BIDS data set says of its subjects beside their class; nothing of other data."""
+    if not is_bids(root):
+        return NO_PARTICULARS
+    return Particulars.read(options.participants_of(root), label, limits)
 
 
 def bids_groups(listing: Listing) -> tuple[tuple[str, ...], list[str]]:

@@ -7,15 +7,27 @@ from pathlib import Path, PurePosixPath
 
 from riemaug._version import __version__
 from riemaug.atomic import atomic_path, atomic_write_text
-from riemaug.data.bids import DESCRIPTION_NAME, PARTICIPANTS_NAME
+from riemaug.data.bids import DESCRIPTION_NAME
 from riemaug.data.bids_names import BidsNames
+from riemaug.data.bids_participants import (
+    NO_PARTICULARS,
+    PARTICIPANTS_NAME,
+    SUBJECT_COLUMN,
+    SYNTHETIC_COLUMN,
+    Particulars,
+)
 
 BIDS_VERSION = "1.9.0"
-_IGNORED = ("manifest.*", "report.html", "model.*", "run.*")
+_IGNORED = ("manifest.*", "report.html", "model.*", "MODEL_CARD.md", "run.*")
 """What riemaug writes beside the data set: a BIDS validator is not to look at it."""
 
 
-def write_bids_tables(out: Path, names: BidsNames, entries: Iterable[tuple[str, str, bool]]) -> None:
+def write_bids_tables(
+    out: Path,
+    names: BidsNames,
+    entries: Iterable[tuple[str, str, bool]],
+    particulars: Particulars = NO_PARTICULARS,
+) -> None:
     """Write dataset_description.json, participants.tsv with participants.json, and .bidsignore.
 
     Parameters
@@ -27,6 +39,8 @@ def write_bids_tables(out: Path, names: BidsNames, entries: Iterable[tuple[str, 
     entries : iterable of (str, str, bool)
         Path of each volume relative to `out`, its class, and whether it is synthetic. The class is written as
         it is, also where a spreadsheet would take it for a formula: it is the user's own category.
+    particulars : Particulars
+        What else is said of real subjects; of synthetic ones it is "n/a".
     """
     found = ((PurePosixPath(name).parts[0], label, str(made).lower()) for name, label, made in entries)
     rows = dict.fromkeys(found)  # a subject may have several volumes
@@ -35,9 +49,9 @@ def write_bids_tables(out: Path, names: BidsNames, entries: Iterable[tuple[str, 
         temporary.open("w", encoding="utf-8", newline="") as file,
     ):
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
-        writer.writerow(("participant_id", names.column, "synthetic"))
-        writer.writerows(rows)
-    _write_json(out / "participants.json", _columns(names))
+        writer.writerow((SUBJECT_COLUMN, names.column, SYNTHETIC_COLUMN, *particulars.columns))
+        writer.writerows((*row, *particulars.of(row[0])) for row in rows)
+    _write_json(out / "participants.json", {**particulars.descriptions, **_columns(names)})
     _write_json(out / DESCRIPTION_NAME, _description())
     atomic_write_text(out / ".bidsignore", "\n".join(_IGNORED) + "\n")
 

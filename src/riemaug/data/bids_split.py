@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from riemaug.atomic import atomic_path
-from riemaug.data.bids import PARTICIPANTS_NAME, SUBJECT_COLUMN
+from riemaug.data.bids_participants import PARTICIPANTS_NAME, SUBJECT_COLUMN
 from riemaug.data.listing import sort_key, split_suffix
 from riemaug.limits import Limits, read_text_table
 
-_SIDECAR = ".json"
+SIDECAR = ".json"
 _TEXTS = ("readme", "changes", "license", "citation")
 _OTHERS = (".bidsignore",)
 
@@ -33,9 +33,9 @@ class BidsFrame:
     files: tuple[str, ...]
 
     @classmethod
-    def read(cls, root: Path, limits: Limits) -> "BidsFrame":
-        """Read that of a data set whose participants.tsv has been found to be valid."""
-        text = read_text_table(root / PARTICIPANTS_NAME, limits)
+    def read(cls, root: Path, participants: Path, limits: Limits) -> "BidsFrame":
+        """Read that of a data set whose participants.tsv has been found to be valid, wherever that is."""
+        text = read_text_table(participants, limits)
         rows = csv.reader(io.StringIO(text, newline=""), delimiter="\t", strict=True)
         with os.scandir(root) as entries:
             names = [entry.name for entry in entries if entry.is_file() and _is_of_all_parts(entry.name)]
@@ -57,16 +57,19 @@ class BidsFrame:
 
 
 def _is_of_all_parts(name: str) -> bool:
-    if name.casefold().endswith(_SIDECAR) or name in _OTHERS:
+    if name.casefold().endswith(SIDECAR) or name in _OTHERS:
         return True
     return name.partition(".")[0].casefold() in _TEXTS
 
 
 def with_sidecars(root: Path, volumes: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Return the files of each volume: itself, and the JSON file of the same name where there is one."""
-    found = {}
-    for name in volumes:
-        place = PurePosixPath(name)
-        sidecar = place.with_name(split_suffix(place.name)[0] + _SIDECAR).as_posix()
-        found[name] = (name, sidecar) if os.path.isfile(root / sidecar) else (name,)
-    return found
+    sidecars = {name: sidecar_of(root, name) for name in volumes}
+    return {name: (name,) if other is None else (name, other) for name, other in sidecars.items()}
+
+
+def sidecar_of(root: Path, volume: str) -> str | None:
+    """Return the JSON file of a volume's own name, relative to `root`; None where there is none."""
+    place = PurePosixPath(volume)
+    sidecar = place.with_name(split_suffix(place.name)[0] + SIDECAR).as_posix()
+    return sidecar if os.path.isfile(root / sidecar) else None

@@ -321,7 +321,10 @@ def in_order(slices: Sequence[Slice]) -> list[int]:
     if first.directions is None or any(item.position is None or item.directions is None for item in slices):
         raise InvalidInputError("the slices of a series need positions in space, these have none: use NIfTI")
     if any(np.abs(item.directions - first.directions).max() > _SAME_DIRECTION for item in slices):
-        raise InvalidInputError("the slices of a series must be parallel, these are not: separate them")
+        raise InvalidInputError(
+            "the slices of a series must be parallel, these are not: separate them, or leave short series"
+            " (localizers) out with --min-slices N"
+        )
     positions = np.array([item.position for item in slices])
     along = positions @ np.cross(*first.directions)
     order = np.argsort(along, kind="stable")

@@ -1,31 +1,32 @@
-"""DICOM series as the samples of a data set: which files make one volume, and all volumes on one grid."""
+"""DICOM series as the samples of a data set: all volumes on one grid."""
 
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from riemaug.data.dicom import (
     Slice,
     affine_of,
-    check_pydicom,
     exact_dtype,
     in_order,
     read_pixels,
-    read_series_id,
     read_slice,
     volume_header,
 )
-from riemaug.data.file_samples import FileSamples, names_of, of_each, readable_part
-from riemaug.data.listing import ListedFile, Listing
+from riemaug.data.file_samples import FileSamples, names_of, readable_part
+from riemaug.data.listing import Listing
 from riemaug.data.nifti import VolumeHeader
 from riemaug.data.sizes import SizeOptions
 from riemaug.data.volume_files import read_volumes
 from riemaug.errors import InvalidInputError
 from riemaug.limits import DEFAULT_LIMITS, Limits
+
+_AS_PICTURES = "save them as 16-bit grey png"
+"""What to do with pictures that are to be modelled as such."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,38 +49,6 @@ class Series:
         return self.slices[0].columns, self.slices[0].rows, len(self.slices)
 
 
-def list_series(root: Path, listing: Listing) -> Listing:
-    """Return the listing with one entry a series, by the name of the first of its files.
-
-    Raises
-    ------
-    InvalidInputError
-        pydicom is not installed, or no file holds a picture.
-    """
-    check_pydicom()
-    names = names_of(listing)
-    with warnings.catch_warnings(action="ignore"):
-        found = of_each(lambda row: read_series_id(root / names[row]), len(names))
-    files_of: dict[tuple[str, ...], list[ListedFile]] = {}
-    for file, series in zip(listing.files, found, strict=True):
-        if series is not None:
-            # a file that cannot be read is a series of its own, so that it is named when it is read
-            key = file.name if isinstance(series, InvalidInputError) else series
-            folder = PurePosixPath(file.name).parent.as_posix()
-            files_of.setdefault((file.class_name, folder, key), []).append(file)
-    if not files_of:
-        raise InvalidInputError(f"the DICOM files of {str(root)!r} hold no pictures: give a folder of images")
-    without = sum(series is None for series in found)
-    notes = [f"{without} DICOM files without a picture were left out."] if without else []
-    entries = [files[0] for files in files_of.values()]
-    notes.append(
-        f"{len(names) - without} DICOM files make {len(entries)} series; new volumes are NIfTI files."
-    )
-    members = {files[0].name: tuple(file.name for file in files) for files in files_of.values()}
-    listed = replace(listing, files=tuple(entries), notes=(*listing.notes, *notes), members=members)
-    return listed
-
-
 def read_series_files(root: Path, listing: Listing, size: SizeOptions, skip_bad: bool) -> FileSamples:
     """Read the series of a listing as volumes of one grid, slope and intercept applied.
 
@@ -90,7 +59,7 @@ def read_series_files(root: Path, listing: Listing, size: SizeOptions, skip_bad:
     ResourceError
         They do not fit the memory.
     """
-    size.check_axes(3, "volumes")
+    _check_wishes(listing, size)
     with warnings.catch_warnings(action="ignore"):
         part, series, rows, notes = readable_part(
             listing, lambda name: read_series(root, listing.members[name], size.limits), skip_bad
@@ -98,6 +67,7 @@ def read_series_files(root: Path, listing: Listing, size: SizeOptions, skip_bad:
         slices = [item for one in series for item in one.slices]
         dtype, inverted = exact_dtype(slices), sum(item.inverted for item in slices)
         headers = [header_of(item, dtype) for item in series]
+        notes += _picture_notes(names_of(part), series, size)
 
         def load(row: int, meant: bool) -> np.ndarray:
             return read_series_voxels(root, series[row], dtype)
@@ -108,6 +78,33 @@ def read_series_files(root: Path, listing: Listing, size: SizeOptions, skip_bad:
             f"{inverted} DICOM files with the lowest value for white: inverted, so that it is black."
         )
     return read.within(rows, notes)
+
+
+def _check_wishes(listing: Listing, size: SizeOptions) -> None:
+    """Raise InvalidInputError for wishes that series cannot meet."""
+    size.check_no_nan("DICOM series")
+    single = all(len(listing.members[name]) == 1 for name in names_of(listing))
+    if single and (size.resize is not None or size.pad or size.crop):
+        raise InvalidInputError(
+            "--resize, --pad and --crop are for image files, DICOM of one slice is read as volumes:"
+            f" {_AS_PICTURES}"
+        )
+    size.check_axes(3, "volumes")
+
+
+def _picture_notes(names: Sequence[str], series: Sequence[Series], size: SizeOptions) -> list[str]:
+    """Return the note on volumes that are pictures; InvalidInputError if these have several sizes."""
+    if any(len(item.slices) > 1 for item in series):
+        return []
+    first = series[0]
+    for name, item in zip(names, series, strict=True):
+        if item.shape != first.shape and not size.resample:
+            sides, others = (f"{one.slices[0].rows}x{one.slices[0].columns}" for one in (first, item))
+            raise InvalidInputError(
+                f"DICOM of one slice must have one size, {names[0]!r} has {sides} pixels, {name!r} {others}:"
+                f" {_AS_PICTURES} and give --resize HxW"
+            )
+    return [f"All series have one slice and are modelled as volumes. As images? Then {_AS_PICTURES}."]
 
 
 def read_series(root: Path, names: Sequence[str], limits: Limits = DEFAULT_LIMITS) -> Series:

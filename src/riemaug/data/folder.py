@@ -52,7 +52,7 @@ def read_folder(
     stay on the disk; see `riemaug.data.scratch`.
     """
     size.check()
-    listing = list_folder(root, bids, layout, size.limits, min_slices)
+    listing = list_folder(root, bids, layout, size.limits, min_slices, group_from=group_from)
     class_names = class_names_of(listing)
     if layout == "folders" or (layout is None and listing.bids is None):
         check_class_names(class_names)
@@ -95,10 +95,12 @@ def list_folder(
     layout: Layout | None = None,
     limits: Limits = DEFAULT_LIMITS,
     min_slices: int | None = None,
+    group_from: str | None = None,
 ) -> Listing:
     """List the samples of a data folder: of a BIDS data set, by a metadata.csv, or by class folders.
 
-    Files that together are one sample (DICOM) are one entry.
+    Files that together are one sample (DICOM) are one entry. `bids.label_from` may name the column of
+    metadata.csv that holds the class, `group_from` that of the subjects.
 
     Raises
     ------
@@ -109,9 +111,12 @@ def list_folder(
     if is_bids(root):
         _check_no_series(min_slices)
         return list_bids(root, bids, limits)
-    bids.check_unused(layout)
-    list_them = list_metadata if os.path.isfile(root / METADATA_NAME) else list_class_folders
-    listing = list_them(root, limits)
+    if os.path.isfile(root / METADATA_NAME):
+        replace(bids, label_from=None).check_unused(layout)
+        listing = list_metadata(root, limits, bids.label_from, group_from)
+    else:
+        bids.check_unused(layout)
+        listing = list_class_folders(root, limits)
     if listing.kind == "series":
         return list_series(root, listing, min_slices)
     _check_no_series(min_slices)
@@ -129,4 +134,4 @@ def groups_of(listing: Listing, group_from: str | None) -> tuple[tuple[str, ...]
     """Return the group of each file, None if unknown, and notes; see `riemaug.data.groups.find_groups`."""
     if listing.bids is not None and group_from in (None, "column"):
         return bids_groups(listing)
-    return find_groups(listing.files, group_from, listing.from_metadata)
+    return find_groups(listing, group_from)

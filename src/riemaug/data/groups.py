@@ -5,28 +5,26 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from riemaug.data.listing import ListedFile, split_suffix
+from riemaug.data.listing import SPLIT_NAMES, ListedFile, Listing, nearest_name, split_suffix
+from riemaug.data.table_names import may_name_subjects, written_option
 from riemaug.errors import InvalidInputError
 
 _LAST_NUMBERED_PART = re.compile(r"[-_. ]+[A-Za-z]*\d+[A-Za-z]?\Z")
 _SUSPICIOUS_SHARE = 0.6
 
 
-def find_groups(
-    files: Sequence[ListedFile], group_from: str | None, from_metadata: bool
-) -> tuple[tuple[str, ...] | None, list[str]]:
+def find_groups(listing: Listing, group_from: str | None) -> tuple[tuple[str, ...] | None, list[str]]:
     """Tell the group of each file.
 
     Parameters
     ----------
-    files : sequence of ListedFile
-        The samples.
+    listing : Listing
+        The samples. Where a metadata.csv lists them, it was read with the same `group_from`.
     group_from : str, optional
-        "folder" (the first sub-folder below the class), "column" (the group column of metadata.csv),
-        or a regular expression with one group that is searched in the relative path. None: the group
-        column if there is one.
-    from_metadata : bool
-        Whether the files were listed by a metadata.csv.
+        "folder" (the first folder below that of the class), "column" (the column group of metadata.csv), the
+        name of another column of it, or a regular expression with one group that is searched in the
+        relative path. None: the column group if there is one. A text that is both a column and an
+        expression is the column.
 
     Returns
     -------
@@ -38,82 +36,133 @@ def find_groups(
     InvalidInputError
         The groups cannot be told as asked.
     """
-    if group_from == "folder":
-        groups = tuple(_folder_group(file, from_metadata) for file in files)
-    elif group_from == "column":
-        groups = tuple(_column_group(file) for file in files)
-    elif group_from is not None:
-        groups = _pattern_groups(files, group_from)
-    elif files and all(file.group is not None for file in files):
-        groups = tuple(str(file.group) for file in files)
+    if listing.group_column is not None:
+        groups = tuple(str(file.group) for file in listing.files)
+        source = f"the column {listing.group_column} of metadata.csv"
+    elif group_from is None:
+        return None, _suspicion(listing)
     else:
-        return None, _suspicion(files)
-    source = f"--group-from {group_from}" if group_from else "the group column of metadata.csv"
-    return groups, [f"{len(set(groups))} groups (subjects) were read from {source}."]
+        groups, source = _asked_groups(listing, group_from), f"--group-from {group_from}"
+    found = len(set(groups))
+    what = "1 group (subject) was" if found == 1 else f"{found} groups (subjects) were"
+    return groups, [f"{what} read from {source}."]
 
 
-def _folder_group(file: ListedFile, from_metadata: bool) -> str:
-    folders = PurePosixPath(file.name).parts[:-1]
-    if not from_metadata or (folders and folders[0] == file.class_name):
-        folders = folders[1:]
-    if not folders:
+def _asked_groups(listing: Listing, group_from: str) -> tuple[str, ...]:
+    if group_from == "column":
+        raise InvalidInputError(
+            "--group-from column needs a metadata.csv with a column group, there is none: add it, name"
+            " another column, or use folder or a regular expression"
+        )
+    above = _folders_above(listing)
+    if group_from == "folder":
+        pairs = zip(listing.files, above, strict=True)
+        return tuple(_folder_group(file, number) for file, number in pairs)
+    return _pattern_groups(listing, group_from, above)
+
+
+def _folders_above(listing: Listing) -> list[int]:
+    """Return how many folders of each path come before that of a subject.
+
+    They are the folder of the class, and of a metadata.csv, where folders need not be classes, those that
+    all files lie in, but for the last one of a path.
+    """
+    folders = [PurePosixPath(file.name).parts[:-1] for file in listing.files]
+    if not listing.from_metadata:
+        return [1] * len(folders)
+    shared, most = 0, min(map(len, folders), default=0) - 1
+    while shared < most and len({parts[shared] for parts in folders}) == 1:
+        shared += 1
+    return [
+        shared + (parts[shared : shared + 1] == (file.class_name,))
+        for file, parts in zip(listing.files, folders, strict=True)
+    ]
+
+
+def _subject_folder(file: ListedFile, above: int) -> str | None:
+    folders = PurePosixPath(file.name).parts[above:-1]
+    return folders[0] if folders else None
+
+
+def _folder_group(file: ListedFile, above: int) -> str:
+    folder = _subject_folder(file, above)
+    if folder is None:
         raise InvalidInputError(
             f"--group-from folder needs one sub-folder per subject, {file.name!r} lies in none:"
             " move it into one, or give a regular expression"
         )
-    return folders[0]
+    return folder
 
 
-def _column_group(file: ListedFile) -> str:
-    if file.group is None:
-        raise InvalidInputError(
-            "--group-from column needs a metadata.csv with a column group, there is none: add it,"
-            " or use folder or a regular expression"
-        )
-    return file.group
-
-
-def _pattern_groups(files: Sequence[ListedFile], text: str) -> tuple[str, ...]:
+def _pattern_groups(listing: Listing, text: str, above: Sequence[int]) -> tuple[str, ...]:
     try:
         pattern = re.compile(text)
     except re.error as error:
         raise InvalidInputError(
-            f"--group-from takes folder, column or a regular expression, {text!r} is none: {error}"
+            "--group-from takes folder, column, the name of a column or a regular expression,"
+            f" {text!r} is none: {error}"
         ) from None
     if pattern.groups != 1:
         raise InvalidInputError(
             f"the expression of --group-from needs one group in brackets, {text!r} has {pattern.groups}:"
-            r" write it like '(sub\d+)_'"
+            rf" write it like '(sub\d+)_'{_or_a_column(listing, text)}"
         )
-    found = [pattern.search(file.name) for file in files]
-    groups = tuple(match.group(1) or "" if match else "" for match in found)
-    without = [file.name for file, group in zip(files, groups, strict=True) if not group]
+    groups = tuple(
+        _captured(pattern, file.name, number) for file, number in zip(listing.files, above, strict=True)
+    )
+    without = [file.name for file, group in zip(listing.files, groups, strict=True) if not group]
     if without:
         raise InvalidInputError(
-            f"the expression of --group-from must match every file, {text!r} finds nothing in"
-            f" {len(without)} of them,"
-            f" the first {without[0]!r}: correct it"
+            "the expression of --group-from must match every file, below the folder of its class,"
+            f" {text!r} finds nothing in {len(without)} of them, the first {without[0]!r}: correct it"
         )
     return groups
 
 
-def _suspicion(files: Sequence[ListedFile]) -> list[str]:
-    """Return a note when folders or names look like several images a subject."""
-    reason = "and keep every subject on one side when you hold data back to test on."
-    if _looks_shared([(file.class_name, _subject_folder(file)) for file in files]):
+def _or_a_column(listing: Listing, text: str) -> str:
+    """Return what to say of columns where an expression may be the misspelt name of one."""
+    if not listing.columns or not re.fullmatch(r"[\w \-]+", text):
+        return ""
+    return f"; if it was to be a column, {nearest_name(text.casefold(), listing.columns)}"
+
+
+def _captured(pattern: re.Pattern[str], name: str, above: int) -> str:
+    """Return what the group of an expression finds in a path; the class is no subject.
+
+    The whole path is searched first, so that an expression may begin with the class. If the group then lies
+    in the folders above that of the subject, or nowhere, what is below them is searched alone.
+    """
+    begin = sum(len(folder) + 1 for folder in PurePosixPath(name).parts[:above])
+    match = pattern.search(name)
+    if match is None or match.start(1) < begin:
+        match = pattern.search(name[begin:])
+    return (match.group(1) or "") if match else ""
+
+
+def _suspicion(listing: Listing) -> list[str]:
+    """Return a note when columns, folders or names look like several images a subject.
+
+    What the note says to give must work.
+    """
+    files, reason = listing.files, "and keep every subject on one side when you hold data back to test on."
+    columns = [name for name in listing.columns if may_name_subjects(name)]
+    if columns:
+        option = written_option("--group-from", columns[0])
+        return [f"Column {columns[0]!r} of metadata.csv may name subjects: if so, give {option}, {reason}"]
+    above = _folders_above(listing)
+    folders = [_subject_folder(file, number) for file, number in zip(files, above, strict=True)]
+    named = [None if folder and folder.casefold() in SPLIT_NAMES else folder for folder in folders]
+    if _looks_shared([(file.class_name, folder) for file, folder in zip(files, named, strict=True)]):
         found = "Sub-folders inside the classes look like subjects with several images each"
-        return [f"{found}: if so, give --group-from folder, {reason}"]
+        loose = [file.name for file, folder in zip(files, folders, strict=True) if folder is None]
+        move = f"move {loose[0]!r} and such files into one, too, and " if loose else ""
+        return [f"{found}: if so, {move}give --group-from folder, {reason}"]
     subjects = [(file.class_name, _subject_name(file)) for file in files]
     if _looks_shared(subjects):
         example = next(file.name for file, (_, subject) in zip(files, subjects, strict=True) if subject)
         found = f"File names such as {example!r} look like several images a subject"
         return [f"{found}: if so, give --group-from with a regular expression, {reason}"]
     return []
-
-
-def _subject_folder(file: ListedFile) -> str | None:
-    folders = PurePosixPath(file.name).parts[1:-1]
-    return folders[0] if folders else None
 
 
 def _subject_name(file: ListedFile) -> str | None:

@@ -1,9 +1,10 @@
 """What a data folder holds: its samples as they are listed, and the files below it by their kind."""
 
+import difflib
 import os
 import stat
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -38,7 +39,7 @@ class ListedFile:
     class_name : str
         Its class.
     group : str, optional
-        What the `group` column of metadata.csv says.
+        What the column of subjects of metadata.csv or of participants.tsv says.
     """
 
     name: str
@@ -61,6 +62,10 @@ class Listing:
         Of DICOM series: all files of each, by the file that it is named by.
     bids : BidsNames, optional
         Of a BIDS data set.
+    columns : tuple of str
+        Of metadata.csv: the names of its columns, folded to lower case.
+    group_column : str, optional
+        Of metadata.csv: the column that tells the subjects.
     """
 
     files: tuple[ListedFile, ...]
@@ -69,12 +74,20 @@ class Listing:
     notes: tuple[str, ...]
     members: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     bids: BidsNames | None = None
+    columns: tuple[str, ...] = ()
+    group_column: str | None = None
 
 
 def quote_some(names: list[str]) -> str:
     """Return up to five of the names, quoted, and how many more there are."""
     shown = ", ".join(repr(name) for name in names[:_SHOWN])
     return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"
+
+
+def nearest_name(wanted: str, names: Sequence[str]) -> str:
+    """Return "did you mean ...?" with the name that is most like the wanted one, or which names there are."""
+    close = difflib.get_close_matches(wanted, names, 1)
+    return f"did you mean {close[0]!r}?" if close else f"there are {quote_some(list(names))}"
 
 
 def sort_key(name: str) -> tuple[str, str]:

@@ -4,6 +4,7 @@ import csv
 import io
 import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -15,6 +16,7 @@ from riemaug.data.listing import (
     check_link,
     common_kind_of,
     list_samples,
+    nearest_name,
     quote_some,
     sort_key,
 )
@@ -22,23 +24,37 @@ from riemaug.errors import InvalidInputError
 from riemaug.limits import DEFAULT_LIMITS, Limits, read_text_table
 
 METADATA_NAME = "metadata.csv"
-_REQUIRED = ("file_name", "label")
+_FILE, _LABEL, _GROUP = "file_name", "label", "group"
 _DELIMITERS = ",;\t"
 
 Row = dict[str, str]
 
 
-def list_metadata(root: Path, limits: Limits = DEFAULT_LIMITS) -> Listing:
+@dataclass(frozen=True)
+class _Roles:
+    """Which columns of a table say the class and, if there is such a one, the subject."""
+
+    label: str
+    group: str | None
+
+
+def list_metadata(
+    root: Path, limits: Limits = DEFAULT_LIMITS, label_from: str | None = None, group_from: str | None = None
+) -> Listing:
     """List the images or volumes that `root`/metadata.csv names.
 
-    The table has the columns file_name and label, and may have group and split. With a split column
-    only the rows of the training split are taken.
+    The table has the columns file_name and label, and may have group, split and others. With a split column
+    only the rows of the training split are taken. Names of columns are compared in lower case.
 
     Parameters
     ----------
     root : Path
         The data folder; every file_name is relative to it.
     limits : Limits
+    label_from : str, optional
+        The column that says the class, if not label.
+    group_from : str, optional
+        The column that says the subject, if it is one, else group; see `riemaug.data.groups`.
 
     Raises
     ------
@@ -47,8 +63,10 @@ def list_metadata(root: Path, limits: Limits = DEFAULT_LIMITS) -> Listing:
         one file with two labels, or images beside volumes.
     """
     rows = _read_rows(root / METADATA_NAME, limits)
+    columns = tuple(name for name in rows[0] if name)
+    roles = _roles(columns, label_from, group_from)
     rows, notes = _training_rows(rows)
-    files = _files_of(root, rows, limits)
+    files = _files_of(root, rows, roles, limits)
     kind = common_kind_of(root, files)
     synthetic = sum(row.get("synthetic", "").casefold() in ("true", "1") for row in rows)
     if synthetic:
@@ -56,18 +74,46 @@ def list_metadata(root: Path, limits: Limits = DEFAULT_LIMITS) -> Listing:
     if len(files) < len(rows):
         notes.append(f"{len(rows) - len(files)} rows of metadata.csv repeat others and were dropped.")
     unlisted = [name for name in list_samples(root, limits, skip_outside=True) if name not in files]
-    if unlisted and not any("split" in row for row in rows):
+    if unlisted and "split" not in columns:
         notes.append(
             f"{len(unlisted)} files that metadata.csv does not name were not read: {quote_some(unlisted)}."
         )
     ordered = sorted(files.values(), key=lambda file: sort_key(file.name))
-    return Listing(tuple(ordered), kind, True, tuple(notes))
+    return Listing(tuple(ordered), kind, True, tuple(notes), columns=columns, group_column=roles.group)
 
 
-def _files_of(root: Path, rows: list[Row], limits: Limits) -> dict[str, ListedFile]:
+def _roles(columns: Sequence[str], label_from: str | None, group_from: str | None) -> _Roles:
+    label = _LABEL if label_from is None else label_from.strip().casefold()
+    if label not in columns and label_from is None:
+        raise InvalidInputError(
+            f"metadata.csv needs the columns file_name and label, it has {quote_some(list(columns))}: add"
+            " label, name another one with --label-from COLUMN, or rename the file to read class folders"
+        )
+    if label not in columns:
+        raise InvalidInputError(
+            f"--label-from must name a column of metadata.csv, {label_from!r} is none;"
+            f" {nearest_name(label, columns)}"
+        )
+    group = _group_column(columns, group_from)
+    if group == label:
+        raise InvalidInputError(
+            f"labels and subjects must be in two columns of metadata.csv, {label!r} is both: correct"
+            " --label-from or --group-from"
+        )
+    return _Roles(label, group)
+
+
+def _group_column(columns: Sequence[str], group_from: str | None) -> str | None:
+    if group_from == "folder":
+        return None
+    wanted = _GROUP if group_from in (None, "column") else group_from.strip().casefold()
+    return wanted if wanted in columns else None
+
+
+def _files_of(root: Path, rows: list[Row], roles: _Roles, limits: Limits) -> dict[str, ListedFile]:
     files: dict[str, ListedFile] = {}
     for row in rows:
-        listed = _listed_file(root, row, limits)
+        listed = _listed_file(root, row, roles, limits)
         former = files.setdefault(listed.name, listed)
         if former != listed:
             raise InvalidInputError(
@@ -98,13 +144,13 @@ class PlainTable:
 
 
 def read_plain_table(root: Path, limits: Limits = DEFAULT_LIMITS) -> PlainTable:
-    """Read a metadata.csv that `list_metadata` takes, with all columns; the same errors."""
+    """Read a metadata.csv with all columns; the errors are those of `list_metadata`, but none of labels."""
     rows = _read_rows(root / METADATA_NAME, limits)
     text, delimiter = _read_text(root / METADATA_NAME, limits)
     header, *cells = [
         row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True) if row
     ]
-    return PlainTable(delimiter, header, cells, [_listed_file(root, row, limits).name for row in rows])
+    return PlainTable(delimiter, header, cells, [_file_name(root, row, limits) for row in rows])
 
 
 def _read_text(path: Path, limits: Limits) -> tuple[str, str]:
@@ -127,11 +173,11 @@ def _read_rows(path: Path, limits: Limits) -> list[Row]:
         ]
     except csv.Error as error:
         raise InvalidInputError(f"{str(path)!r} is no valid CSV table: {error}") from None
-    missing = [name for name in _REQUIRED if name not in columns]
-    if missing:
+    if _FILE not in columns:
+        missing = "file_name" if _LABEL in columns else "file_name and label"
         raise InvalidInputError(
             f"metadata.csv needs the columns file_name and label, it has {quote_some(columns)}: add"
-            f" {' and '.join(missing)}, or rename the file to read class folders"
+            f" {missing}, or rename the file to read class folders"
         )
     if not rows:
         raise InvalidInputError(f"{str(path)!r} has a header and no rows: add one row per image")
@@ -153,20 +199,21 @@ def _training_rows(rows: list[Row]) -> tuple[list[Row], list[str]]:
     ]
 
 
-def _listed_file(root: Path, row: Row, limits: Limits) -> ListedFile:
-    name, label = row["file_name"], unescape_cell(row["label"])
-    if not name or not label:
-        lacking = "label" if name else "file_name"
+def _listed_file(root: Path, row: Row, roles: _Roles, limits: Limits) -> ListedFile:
+    name, label = _file_name(root, row, limits), unescape_cell(_cell(row, roles.label))
+    return ListedFile(name, label, None if roles.group is None else _cell(row, roles.group))
+
+
+def _file_name(root: Path, row: Row, limits: Limits) -> str:
+    return _safe_name(root, _cell(row, _FILE), limits)
+
+
+def _cell(row: Row, column: str) -> str:
+    if not row[column]:
         raise InvalidInputError(
-            f"every row of metadata.csv needs a {lacking}, row {row['']} has none: fill it in"
+            f"every row of metadata.csv needs a {column}, row {row['']} has none: fill it in"
         )
-    group = row.get("group")
-    if group == "":
-        raise InvalidInputError(
-            f"every row of metadata.csv needs a group when there is such a column, row {row['']} has"
-            " none: fill it in"
-        )
-    return ListedFile(_safe_name(root, name, limits), label, group)
+    return row[column]
 
 
 def _safe_name(root: Path, name: str, limits: Limits) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
 
 from riemaug.atomic import atomic_path
 from riemaug.data.channels import has_alpha, on_white
@@ -187,14 +187,58 @@ def read_voxels(path: Path, header: VolumeHeader, meant: bool = False) -> Shaped
     InvalidInputError
         The file is cut off or damaged, or values are not finite; the message does not name the file.
     """
+    return read_filled_voxels(path, header, meant, None)[0]
+
+
+def read_filled_voxels(
+    path: Path, header: VolumeHeader, meant: bool, fill: float | None
+) -> tuple[Shaped[np.ndarray, "X Y Z"], int]:
+    """Read the voxels of one file, a value in the place of NaN, and return how many of them were NaN.
+
+    Parameters
+    ----------
+    path, header, meant
+        As of `read_voxels`.
+    fill : float, optional
+        That value, as slope and intercept lead to; None refuses NaN.
+
+    Raises
+    ------
+    InvalidInputError
+        As `read_voxels`; or the numbers of the file cannot hold the value.
+    """
     stored = _stored_voxels(path, header)
     voxels = stored.astype(header.dtype, order="C")
     if meant:
         voxels = _meant_values(voxels, header.grid)
-    missing = int(voxels.size - np.count_nonzero(np.isfinite(voxels)))
-    if missing:
-        raise InvalidInputError(f"voxels must be finite numbers, {missing} are NaN or infinite: replace them")
-    return voxels
+    bad = ~np.isfinite(voxels)
+    if fill is None or not bad.any():
+        _check_finite(voxels, bad)
+        return voxels, 0
+    holes = np.isnan(voxels)
+    _check_finite(voxels, bad & ~holes)
+    with np.errstate(over="ignore"):
+        value = voxels.dtype.type(fill if meant else _stored_value(fill, header.grid))
+    if not np.isfinite(value):
+        raise InvalidInputError(f"--nan must be a number that {voxels.dtype.name} can hold, {fill:g} is none")
+    voxels[holes] = value
+    return voxels, int(np.count_nonzero(holes))
+
+
+def _check_finite(voxels: np.ndarray, bad: Bool[np.ndarray, "X Y Z"]) -> None:
+    count = int(np.count_nonzero(bad))
+    if not count:
+        return
+    if np.isnan(voxels[bad]).all():
+        found, fix = "NaN", "give --nan VALUE to take them for a number, such as 0"
+    else:
+        found, fix = "infinite, or NaN and infinite", "replace them"
+    raise InvalidInputError(f"voxels must be finite numbers, {count} are {found}: {fix}")
+
+
+def _stored_value(meant: float, grid: VolumeGrid) -> float:
+    slope, intercept = grid.scale
+    return meant if slope == 0 else (meant - intercept) / slope
 
 
 def _stored_voxels(path: Path, header: VolumeHeader) -> Shaped[np.ndarray, "X Y Z"]:
@@ -266,10 +310,12 @@ def _header_for(fmt: SampleFormat) -> "Nifti1Header":
     return header
 
 
-def on_written_grid(
-    source: Path, fmt: SampleFormat, limits: Limits = DEFAULT_LIMITS
+def as_written(
+    source: Path, fmt: SampleFormat, limits: Limits = DEFAULT_LIMITS, nan: float | None = None
 ) -> Shaped[np.ndarray, "X Y Z"] | None:
-    """Return the voxels of a file as they lie on the format's grid; None if that is the file's own grid.
+    """Return the voxels of a file as the format writes them; None if the file holds just these.
+
+    They are others where the file has another grid, or NaN for which `nan` is taken.
 
     Raises
     ------
@@ -277,11 +323,16 @@ def on_written_grid(
         The file can no longer be read.
     """
     header = read_volume_header(source, limits)
+    grid = fmt.grid
     target = written_affine(fmt)
     sides = fmt.shape[:NUM_SIDES]
-    if header.shape[:NUM_SIDES] == sides and is_same_grid(header.affine, target, sides):
+    is_there = header.shape[:NUM_SIDES] == sides and is_same_grid(header.affine, target, sides)
+    if is_there and nan is None:
         return None
-    voxels = read_voxels(source, header, meant=header.dtype.name != fmt.dtype)
+    meant = header.dtype.name != fmt.dtype or (grid is not None and header.grid.scale != grid.scale)
+    voxels, filled = read_filled_voxels(source, header, meant, nan)
+    if is_there:
+        return voxels if filled else None
     return onto_grid(voxels, header.affine, sides, target)
 
 

@@ -10,7 +10,7 @@ from riemaug.data.bids_names import Layout
 from riemaug.data.dataset import Dataset, SampleFormat
 from riemaug.data.folder import read_folder
 from riemaug.data.sizes import SizeOptions
-from riemaug.data.source_kind import check_column_options, source_kind
+from riemaug.data.source_kind import check_column_options, check_no_volumes, source_kind
 from riemaug.data.tables import read_table
 from riemaug.errors import InvalidInputError
 from riemaug.limits import DEFAULT_LIMITS, Limits
@@ -29,7 +29,10 @@ def read_dataset(
     label_from: str | None = None,
     drop_columns: Sequence[str] = (),
     bids_suffix: str | None = None,
+    participants: str | os.PathLike[str] | None = None,
     layout: Layout | None = None,
+    min_slices: int | None = None,
+    nan: float | None = None,
     like: SampleFormat | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Dataset:
@@ -40,7 +43,7 @@ def read_dataset(
     path : path
         A folder with one sub-folder per class of images, npy files, NIfTI volumes, multi-page TIFF or
         DICOM series; a BIDS data set; a folder with a metadata.csv
-        (columns file_name and label, optionally group and split); an npz file with X and y, or
+        (columns file_name and label, optionally group, split and others); an npz file with X and y, or
         images and labels; or a table as .csv, .tsv or .parquet.
     resize : tuple of int, optional
         (H, W) to bring all images to, by area averaging or linear interpolation.
@@ -56,17 +59,24 @@ def read_dataset(
         Leave out images and volumes that cannot be read, and name them in the notes.
     group_from : str, optional
         How to tell the subject of a sample: "folder" (first sub-folder below the class), "column"
-        (the column group, or the array groups), or a regular expression with one group, searched in
-        the relative path; of a table the name of a column.
+        (the column group, or the array groups), the name of another column of a table or of metadata.csv,
+        or a regular expression with one group, searched in the relative path; the class is no subject.
     label_from : str, optional
-        Of a table the column that holds the labels; by default the one called label, class, target or y.
+        Of a table, a metadata.csv or a BIDS data set the column that holds the labels; by default the one
+        called label, of a table also class, target or y, of BIDS also group, diagnosis, class or dx.
     drop_columns : sequence of str
         Columns of a table that are not read, such as identifiers.
     bids_suffix : str, optional
-        Of a BIDS folder: end of the names of the volumes to read, such as "T1w". With layout "bids" also
-        the suffix of those to write.
+        Of a BIDS folder: end of the names of the volumes to read, such as "T1w", or some of their entities
+        and the suffix. With layout "bids" also the suffix of those to write.
+    participants : path, optional
+        Of a BIDS folder: its participants.tsv, where that lies elsewhere.
     layout : {"folders", "bids"}, optional
         How new volumes are to be laid out: in class folders or as a BIDS derivative; None: as the input.
+    min_slices : int, optional
+        Of DICOM: leave out series of fewer slices, such as localizers.
+    nan : float, optional
+        What voxels of NIfTI volumes that are NaN are taken for.
     like : SampleFormat, optional
         Of the data that these are to be compared with: the rows of a table become the same numbers as
         theirs.
@@ -89,11 +99,26 @@ def read_dataset(
     kind = source_kind(source)
     check_column_options(source, kind, label_from, drop_columns)
     if kind == "folder":
-        size = SizeOptions(resize, pad, crop, fit_shape, resample, limits)
-        bids = BidsOptions(label_from, bids_suffix)
-        return read_folder(source, size, skip_bad=skip_bad, group_from=group_from, bids=bids, layout=layout)
+        size = SizeOptions(resize, pad, crop, fit_shape, resample, limits, nan)
+        return read_folder(
+            source,
+            size,
+            skip_bad=skip_bad,
+            group_from=group_from,
+            bids=BidsOptions(label_from, bids_suffix, None if participants is None else Path(participants)),
+            layout=layout,
+            min_slices=min_slices,
+        )
     _check_no_sizes(resize, pad, crop, fit_shape)
-    _check_no_layout(bids_suffix, layout)
+    check_no_volumes(
+        {
+            "--bids-suffix": bids_suffix,
+            "--participants": participants,
+            "--layout": layout,
+            "--min-slices": min_slices,
+            "--nan": nan,
+        }
+    )
     if kind == "table":
         columns = None if like is None else like.table
         return read_table(
@@ -112,12 +137,4 @@ def _check_no_sizes(resize: object, pad: bool, crop: bool, fit_shape: object) ->
         raise InvalidInputError(
             "--resize, --pad, --crop and --fit-shape are for folders of images or volumes, the samples of an"
             " npz file or a table have one shape: leave them out"
-        )
-
-
-def _check_no_layout(bids_suffix: str | None, layout: Layout | None) -> None:
-    if bids_suffix is not None or layout is not None:
-        raise InvalidInputError(
-            "--bids-suffix and --layout are for folders of volumes, npz files and tables have no layout:"
-            " leave them out"
         )

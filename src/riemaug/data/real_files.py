@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -14,12 +14,13 @@ from PIL import ExifTags
 from riemaug.atomic import atomic_path
 from riemaug.data.bids import is_bids
 from riemaug.data.bids_names import BidsNames, is_synthetic_subject, name_of_real
+from riemaug.data.bids_split import SIDECAR, sidecar_of
 from riemaug.data.channels import num_channels, with_channels
 from riemaug.data.dataset import Dataset, SampleFormat
 from riemaug.data.images import decode_image, opened_image
 from riemaug.data.listing import kind_of_name, split_suffix
 from riemaug.data.names import check_class_names
-from riemaug.data.nifti import on_written_grid, write_volume
+from riemaug.data.nifti import as_written, write_volume
 from riemaug.data.writing import in_threads, stem_of, write_image
 from riemaug.errors import InvalidInputError
 from riemaug.limits import DEFAULT_LIMITS, Limits
@@ -31,13 +32,14 @@ def include_real(
     out: Path,
     how: Literal["copy", "link"],
     limits: Limits = DEFAULT_LIMITS,
+    nan: float | None = None,
 ) -> list[str]:
     """Put the real images or volumes beside the synthetic ones, in the class folders or among the subjects.
 
     An image that was changed at reading (resized, turned, its kind converted) is written as it was
     read, at its own size if it was only modelled at another one; a volume of another grid is written on the
-    common one, and a DICOM series as NIfTI. All others are copied byte by byte, or linked by absolute
-    symbolic links.
+    common one, one with NaN with what was taken for it, and a DICOM series as NIfTI. All others are copied
+    byte by byte, or linked by absolute symbolic links. In a BIDS derivative so are the JSON files of volumes.
 
     Parameters
     ----------
@@ -50,7 +52,8 @@ def include_real(
     how : {"copy", "link"}
         Copies, or links where the file is unchanged.
     limits : Limits
-        As the data set was read with.
+    nan : float, optional
+        Both as the data set was read with.
 
     Returns
     -------
@@ -65,12 +68,20 @@ def include_real(
         As `check_can_include_real`, or links cannot be made in `out`.
     """
     check_can_include_real(data_root, dataset)
-    jobs = []
-    for name, stem, sample in zip(dataset.names, _stems(data_root, dataset), dataset.samples, strict=True):
+    fmt = dataset.format
+    put = _link if how == "link" else _copy
+    jobs, stems = [], list(_stems(data_root, dataset))
+    for name, stem, sample in zip(dataset.names, stems, dataset.samples, strict=True):
         (out / stem).parent.mkdir(parents=True, exist_ok=True)
         source = (data_root / name).absolute()
-        jobs.append(partial(_include_one, out, stem, source, sample, dataset.format, how, limits))
-    return in_threads(jobs)
+        jobs.append(partial(_include_one, out, stem, source, sample, fmt, put, limits, nan))
+    names = in_threads(jobs)
+    if fmt.bids is not None:
+        for name, stem in zip(dataset.names, stems, strict=True):
+            sidecar = sidecar_of(data_root, name)
+            if sidecar is not None:
+                put((data_root / sidecar).absolute(), out / (stem + SIDECAR))
+    return names
 
 
 def check_can_include_real(data_root: Path, dataset: Dataset) -> None:
@@ -139,8 +150,9 @@ def _include_one(
     source: Path,
     sample: np.ndarray,
     fmt: SampleFormat,
-    how: Literal["copy", "link"],
+    put: Callable[[Path, Path], None],
     limits: Limits,
+    nan: float | None,
 ) -> str:
     if fmt.kind == "folder":
         shown = sample if fmt.fit_shape is None else _at_own_size(source, fmt, limits)
@@ -148,16 +160,12 @@ def _include_one(
             write_image(out / (stem + fmt.suffix), shown, fmt)
             return stem + fmt.suffix
     if fmt.kind == "volumes":
-        moved = sample if _is_of_series(source.name) else on_written_grid(source, fmt, limits)
+        moved = sample if _is_of_series(source.name) else as_written(source, fmt, limits, nan)
         if moved is not None:
             write_volume(out / (stem + fmt.suffix), moved, fmt)
             return stem + fmt.suffix
     name = stem + split_suffix(source.name)[1]
-    if how == "link":
-        _link(out / name, source)
-        return name
-    with atomic_path(out / name) as temporary:
-        shutil.copyfile(source, temporary)
+    put(source, out / name)
     return name
 
 
@@ -193,7 +201,12 @@ def _is_unchanged(source: Path, sample: np.ndarray, fmt: SampleFormat, limits: L
     return pixels is not None and pixels.dtype == stored.dtype and np.array_equal(pixels, stored)
 
 
-def _link(target: Path, source: Path) -> None:
+def _copy(source: Path, target: Path) -> None:
+    with atomic_path(target) as temporary:
+        shutil.copyfile(source, temporary)
+
+
+def _link(source: Path, target: Path) -> None:
     try:
         target.unlink(missing_ok=True)
         os.symlink(source, target)

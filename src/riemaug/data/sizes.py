@@ -23,7 +23,7 @@ _COPIES = 2
 
 @dataclass(frozen=True)
 class SizeOptions:
-    """What the user wishes of the samples' size.
+    """What the user wishes of the samples' size and grid.
 
     Parameters
     ----------
@@ -37,6 +37,8 @@ class SizeOptions:
         Bring volumes of different grids to the one that most of them have.
     limits : Limits
         How large the files may be.
+    nan : float, optional
+        What voxels of NIfTI volumes that are NaN are taken for.
     """
 
     resize: tuple[int, int] | None = None
@@ -45,6 +47,7 @@ class SizeOptions:
     fit_shape: tuple[int, ...] | None = None
     resample: bool = False
     limits: Limits = DEFAULT_LIMITS
+    nan: float | None = None
 
     @property
     def image_size(self) -> tuple[int, int] | None:
@@ -70,6 +73,8 @@ class SizeOptions:
                 f"--fit-shape takes sides of at least 1 and at most {DEFAULT_LIMITS.pixels} pixels in all,"
                 f" got {_told(self.fit_shape)}"
             )
+        if self.nan is not None and not math.isfinite(self.nan):
+            raise InvalidInputError(f"--nan takes a finite number, such as 0, got {self.nan}")
 
     def check_axes(self, num_axes: int, what: str) -> None:
         """Raise InvalidInputError for wishes that samples of so many sides cannot meet."""
@@ -95,12 +100,18 @@ class SizeOptions:
         self.check_no_grid(what)
 
     def check_no_grid(self, what: str) -> None:
-        """Raise InvalidInputError if samples without a grid in space were to be resampled to one."""
+        """Raise InvalidInputError for wishes that samples without a grid in space cannot meet."""
+        self.check_no_nan(what)
         if self.resample:
             raise InvalidInputError(
                 f"--resample is for volumes with a grid in space (NIfTI, DICOM), {what} have none: leave it"
                 " out"
             )
+
+    def check_no_nan(self, what: str) -> None:
+        """Raise InvalidInputError if NaN was to be replaced in what is not NIfTI."""
+        if self.nan is not None:
+            raise InvalidInputError(f"--nan is for NIfTI volumes, {what} are none: leave it out")
 
 
 def _is_size(sides: tuple[int, ...]) -> bool:

@@ -3,7 +3,7 @@
 import os
 import struct
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -65,6 +65,15 @@ def check_column_options(
         )
     if label_from is not None and kind == "npz":
         raise InvalidInputError(
-            "--label-from is for tables and BIDS data sets, the labels of an npz file are its array y"
-            " or labels: leave it out"
+            "--label-from is for tables, metadata.csv and BIDS data sets, the labels of an npz file are its"
+            " array y or labels: leave it out"
+        )
+
+
+def check_no_volumes(given: Mapping[str, object]) -> None:
+    """Raise InvalidInputError for options of volumes, by their names, as there is a table or an npz file."""
+    wrong = [name for name, value in given.items() if value is not None]
+    if wrong:
+        raise InvalidInputError(
+            f"{wrong[0]} is for folders of volumes, npz files and tables hold none: leave it out"
         )

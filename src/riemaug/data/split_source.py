@@ -22,9 +22,10 @@ from riemaug.data.likeness import Signature, Signatures, signature
 from riemaug.data.listing import Listing, SampleKind
 from riemaug.data.metadata_table import METADATA_NAME, PlainTable, read_plain_table
 from riemaug.data.names import check_class_names
-from riemaug.data.nifti import read_volume_header, read_voxels
+from riemaug.data.nifti import read_filled_voxels, read_volume_header
 from riemaug.data.npz_file import read_every_array
-from riemaug.data.source_kind import check_column_options, source_kind
+from riemaug.data.sizes import SizeOptions
+from riemaug.data.source_kind import check_column_options, check_no_volumes, source_kind
 from riemaug.data.stack_files import read_stack
 from riemaug.data.table_rows import TableRows
 from riemaug.data.tables import read_table
@@ -96,6 +97,9 @@ def read_split_source(
     label_from: str | None = None,
     drop_columns: Sequence[str] = (),
     bids_suffix: str | None = None,
+    participants: Path | None = None,
+    min_slices: int | None = None,
+    nan: float | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> SplitSource:
     """Read what `riemaug.data.read_dataset` reads, one sample after the other; sizes may differ.
@@ -105,7 +109,7 @@ def read_split_source(
     path : Path
     skip_bad : bool
         Leave out files that cannot be read.
-    group_from, label_from, drop_columns, bids_suffix, limits
+    group_from, label_from, drop_columns, bids_suffix, participants, min_slices, nan, limits
         See `riemaug.data.read_dataset`.
 
     Raises
@@ -116,7 +120,17 @@ def read_split_source(
     kind = source_kind(path)
     check_column_options(path, kind, label_from, drop_columns)
     if kind == "folder":
-        return _read_folder(path, skip_bad, group_from, BidsOptions(label_from, bids_suffix), limits)
+        bids = BidsOptions(label_from, bids_suffix, participants)
+        size = SizeOptions(limits=limits, nan=nan)
+        return _read_folder(path, skip_bad, group_from, bids, size, min_slices)
+    check_no_volumes(
+        {
+            "--bids-suffix": bids_suffix,
+            "--participants": participants,
+            "--min-slices": min_slices,
+            "--nan": nan,
+        }
+    )
     if kind == "table":
         dataset = read_table(
             path, label_from=label_from, group_from=group_from, drop_columns=drop_columns, limits=limits
@@ -134,21 +148,28 @@ def read_split_source(
 
 
 def _read_folder(
-    root: Path, skip_bad: bool, group_from: str | None, bids: BidsOptions, limits: Limits
+    root: Path,
+    skip_bad: bool,
+    group_from: str | None,
+    bids: BidsOptions,
+    size: SizeOptions,
+    min_slices: int | None,
 ) -> SplitSource:
+    size.check()
+    limits = size.limits
     table = read_plain_table(root, limits) if os.path.isfile(root / METADATA_NAME) else None
     if table is not None and any(cell.strip().casefold() == "split" for cell in table.header):
         raise InvalidInputError(
             f"{str(root / METADATA_NAME)!r} has a column split, so these data are split already: remove the"
             " column to split them anew"
         )
-    listing = list_folder(root, bids, limits=limits)
+    listing = list_folder(root, bids, limits=limits, min_slices=min_slices, group_from=group_from)
     class_names = class_names_of(listing)
     if listing.bids is None:
         check_class_names(class_names)
     labels_of(listing.files, class_names, listing.kind)
     groups, group_notes = groups_of(listing, group_from)
-    items, rows, skip_notes = _sign(root, listing, skip_bad, limits)
+    items, rows, skip_notes = _sign(root, listing, skip_bad, size)
     files = [listing.files[row] for row in rows]
     signatures = Signatures(
         tuple(file.name for file in files),
@@ -160,21 +181,25 @@ def _read_folder(
     source = SplitSource(root, listing.kind, labels, class_names, signatures, notes, table)
     if listing.bids is None:
         return replace(source, members=listing.members)
-    frame = BidsFrame.read(root, limits)
+    frame = BidsFrame.read(root, bids.participants_of(root), limits)
     return replace(source, members=with_sidecars(root, signatures.names), bids=frame)
 
 
 def _sign(
-    root: Path, listing: Listing, skip_bad: bool, limits: Limits
+    root: Path, listing: Listing, skip_bad: bool, size: SizeOptions
 ) -> tuple[list[Signature], list[int], list[str]]:
     """Return the signatures of the readable files, their places in the listing, and notes."""
+    if listing.kind != "volumes":
+        size.check_no_nan(listing.kind)
     at_once = _IMAGES_AT_ONCE if listing.kind == "images" else _VOLUMES_AT_ONCE
 
     def sign(row: int) -> Signature:
         name = listing.files[row].name
         if listing.kind == "series":
-            return signature(_read_series(root, listing.members[name], limits))
-        return signature(_READERS[listing.kind](root / name, limits))
+            return signature(_read_series(root, listing.members[name], size.limits))
+        if listing.kind == "volumes":
+            return signature(_read_volume(root / name, size))
+        return signature(_READERS[listing.kind](root / name, size.limits))
 
     # Pillow and pydicom warn about harmless oddities of files
     with warnings.catch_warnings():
@@ -187,8 +212,8 @@ def _read_image(path: Path, limits: Limits) -> np.ndarray:
     return decode_image(path, limits=limits).pixels
 
 
-def _read_volume(path: Path, limits: Limits) -> np.ndarray:
-    return read_voxels(path, read_volume_header(path, limits))
+def _read_volume(path: Path, size: SizeOptions) -> np.ndarray:
+    return read_filled_voxels(path, read_volume_header(path, size.limits), False, size.nan)[0]
 
 
 def _read_series(root: Path, names: Sequence[str], limits: Limits) -> np.ndarray:
@@ -200,9 +225,8 @@ _READERS: dict[SampleKind, Callable[[Path, Limits], np.ndarray]] = {
     "images": _read_image,
     "stacks": read_stack,
     "arrays": read_array_file,
-    "volumes": _read_volume,
 }
-"""Of samples that are one file each."""
+"""Of samples that are one file each, but for NIfTI."""
 
 
 def _read_npz(path: Path, group_from: str | None, limits: Limits) -> SplitSource:

@@ -18,7 +18,7 @@ from riemaug.data.file_samples import (
     readable_part,
 )
 from riemaug.data.listing import Listing
-from riemaug.data.nifti import VolumeHeader, read_volume_header, read_voxels
+from riemaug.data.nifti import VolumeHeader, read_filled_voxels, read_volume_header
 from riemaug.data.regridding import onto_grid
 from riemaug.data.sizes import SizeOptions
 from riemaug.data.volumes import CommonGrid, check_volume_memory, common_grid
@@ -41,10 +41,19 @@ def read_volume_files(root: Path, listing: Listing, size: SizeOptions, skip_bad:
     )
     names = names_of(part)
 
-    def load(row: int, meant: bool) -> np.ndarray:
-        return read_voxels(root / names[row], headers[row], meant)
+    filled = [0] * len(names)
 
-    return read_volumes(part, headers, load, size, skip_bad).within(rows, notes)
+    def load(row: int, meant: bool) -> np.ndarray:
+        voxels, filled[row] = read_filled_voxels(root / names[row], headers[row], meant, size.nan)
+        return voxels
+
+    read = read_volumes(part, headers, load, size, skip_bad)
+    num_filled = sum(count > 0 for count in filled)
+    if num_filled:
+        notes.append(
+            f"NaN in {num_filled} volumes ({sum(filled)} voxels) was taken for {size.nan:g} as asked."
+        )
+    return read.within(rows, notes)
 
 
 def read_volumes(

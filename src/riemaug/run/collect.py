@@ -24,6 +24,7 @@ from riemaug.data import (
 )
 from riemaug.data.bids_names import BidsNames
 from riemaug.data.bids_output import write_bids_tables
+from riemaug.data.bids_participants import NO_PARTICULARS, Particulars
 from riemaug.data.manifest_files import (
     CSV_MANIFEST,
     MOST_CSV_ROWS,
@@ -88,12 +89,13 @@ def write_tables(
     real: Sequence[tuple[str, str]] = (),
     groups: Mapping[str, str] | None = None,
     bids: BidsNames | None = None,
+    particulars: Particulars = NO_PARTICULARS,
 ) -> None:
     """Write the manifest (one row a synthetic sample) and metadata.csv (synthetic and real ones).
 
     The manifest is a CSV file up to 100,000 samples, a Parquet file above. Of a BIDS derivative
-    participants.tsv stands in the place of metadata.csv; where samples have no files of their own there is
-    none.
+    participants.tsv stands in the place of metadata.csv, with what is known of the real subjects
+    (`particulars`); where samples have no files of their own there is none.
     """
     count = sum(len(columns) for item in samples for columns in item.columns())
     rows = _manifest_rows(samples, seed, model_hash)
@@ -104,7 +106,7 @@ def write_tables(
     if not any(item.names.are_files for item in samples):
         return
     if bids is not None:
-        write_bids_tables(out, bids, _metadata_entries(samples, real))
+        write_bids_tables(out, bids, _metadata_entries(samples, real), particulars)
     elif count or real:
         write_metadata(out / "metadata.csv", _metadata_entries(samples, real), groups)
 

@@ -59,7 +59,8 @@ def read_synthetic(path: Path, reading: ReadOptions, like: SampleFormat) -> Sour
     """
     if holds_shards(path):
         return Source(read_shard_set(path, like, reading.limits), repr(str(path)))
-    options: dict[str, Any] = dict(reading) | {"group_from": None}
+    # synthetic samples say their classes themselves, and are never DICOM
+    options: dict[str, Any] = dict(reading) | {"group_from": None, "participants": None, "min_slices": None}
     if not is_bids(path):  # the options of a BIDS folder are those of the real samples
         options |= {"bids_suffix": None}
         if os.path.isdir(path):

@@ -7,6 +7,9 @@ from typing import Any, TypeVar
 from riemaug._version import __version__
 from riemaug.class_model import ClassModel
 from riemaug.data import include_real
+from riemaug.data.bids import BidsOptions, particulars_of
+from riemaug.data.bids_names import BidsNames
+from riemaug.data.bids_participants import NO_PARTICULARS, Particulars
 from riemaug.data.manifest_files import CSV_MANIFEST, PARQUET_MANIFEST
 from riemaug.logs import stage
 from riemaug.report import ReportData, write_report
@@ -137,7 +140,8 @@ def _write_samples(
     out, fmt, real = request.out, plan.dataset.format, _real_files(request, plan)
     samples = class_samples(work, plan.dataset.class_names, stages.samples, results)
     groups = _groups(plan, real)
-    write_tables(out, samples, request.sampling.seed, model_hash, real, groups, fmt.bids)
+    told = _particulars(request, fmt.bids) if real else NO_PARTICULARS
+    write_tables(out, samples, request.sampling.seed, model_hash, real, groups, fmt.bids, told)
     names, values = plan.dataset.class_names, plan.dataset.label_values
     write_joined(out, work, fmt, names, values, stages.samples, results)
     tell_written(out, (*MODEL_FILES, CSV_MANIFEST, PARQUET_MANIFEST, "metadata.csv", *SAMPLES_NAMES))
@@ -160,13 +164,22 @@ def gathered(plan: Plan, classes: tuple[ClassModel, ...]) -> FittedGenerators:
 def _real_files(request: AugmentRequest, plan: Plan) -> list[tuple[str, str]]:
     if request.include_real is None:
         return []
+    reading = request.reading
     names = include_real(
-        request.data, plan.dataset, request.out, request.include_real, request.reading.limits
+        request.data, plan.dataset, request.out, request.include_real, reading.limits, reading.nan
     )
     return [
         (name, plan.dataset.class_names[label])
         for name, label in zip(names, plan.dataset.labels, strict=True)
     ]
+
+
+def _particulars(request: AugmentRequest, names: BidsNames | None) -> Particulars:
+    """Return what the input says of its subjects, where the output is BIDS, too."""
+    if names is None:
+        return NO_PARTICULARS
+    options = BidsOptions(participants=request.reading.participants)
+    return particulars_of(request.data, names.column, options, request.reading.limits)
 
 
 def _groups(plan: Plan, real: Sequence[tuple[str, str]]) -> dict[str, str] | None:

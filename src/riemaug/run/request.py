@@ -27,7 +27,10 @@ class ReadOptions(BaseModel):
     label_from: str | None = None
     drop_columns: tuple[str, ...] = ()
     bids_suffix: str | None = None
+    participants: Path | None = None
     layout: Literal["folders", "bids"] | None = None
+    min_slices: int | None = Field(default=None, ge=1)
+    nan: float | None = Field(default=None, allow_inf_nan=False)
     limits: Limits = DEFAULT_LIMITS
 
     def read(self, path: Path, like: SampleFormat | None = None) -> Dataset:
@@ -157,7 +160,9 @@ def identity_of(
         The device that training uses: "auto" may find another one next time.
     """
     fields = request.model_dump(mode="json", exclude={"run", "command", "out", "data", "model"})
-    fields.get("reading", {}).pop("limits", None)  # they decide what is refused, not what comes of the rest
+    reading = fields.get("reading", {})
+    reading.pop("limits", None)  # they decide what is refused, not what comes of the rest
+    reading.pop("participants", None)  # what stands there is among the data's contents
     if "real" in fields:  # what is there is checked against the model
         fields["real"] = fields["real"] is not None
     if device is not None:

@@ -97,11 +97,15 @@ def reading_of(run: dict[str, Any], model: Path, limits: Limits) -> ReadOptions:
     if "data" not in run["request"] and os.path.isfile(model / RUN_NAME):
         told = _read_json(model / RUN_NAME)
     try:
-        return ReadOptions(**{**told["request"].get("reading", {}), "limits": limits})
+        options = ReadOptions(**{**told["request"].get("reading", {}), "limits": limits})
     except (ValidationError, KeyError, TypeError, AttributeError):
         raise InvalidInputError(
             f"{RUN_NAME} must be as the run wrote it, its options are not: run anew"
         ) from None
+    if options.participants is None:
+        return options
+    participants = _found(str(options.participants), model, os.path.isfile)
+    return options if participants is None else options.model_copy(update={"participants": participants})
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -30,7 +30,7 @@ class SplitRequest(BaseModel):
     data, out : Path
     train, val, test : float, int or None
         See `riemaug.data.Shares`.
-    group_from, label_from, drop_columns, bids_suffix
+    group_from, label_from, drop_columns, bids_suffix, participants, min_slices, nan
         See `riemaug.data.read_dataset`. Columns to drop play no part, but are written.
     near_duplicates : "together" or "ignore"
         Whether samples that are nearly the same stay in one part. Exact copies always do.
@@ -53,6 +53,9 @@ class SplitRequest(BaseModel):
     label_from: str | None = None
     drop_columns: tuple[str, ...] = ()
     bids_suffix: str | None = None
+    participants: Path | None = None
+    min_slices: int | None = Field(default=None, ge=1)
+    nan: float | None = None
     near_duplicates: Literal["together", "ignore"] = "together"
     skip_bad: bool = False
     how: Literal["copy", "link"] = "copy"
@@ -122,6 +125,9 @@ def _read(request: SplitRequest) -> SplitSource:
         label_from=request.label_from,
         drop_columns=request.drop_columns,
         bids_suffix=request.bids_suffix,
+        participants=request.participants,
+        min_slices=request.min_slices,
+        nan=request.nan,
         limits=request.limits,
     )
     if request.how == "link" and source.file_suffix:

@@ -151,7 +151,7 @@ def test_class_folders_become_a_derivative_if_asked(tmp_path):
     assert first_numbers(read_dataset(tmp_path / "in").format, (3, 2)) == [1, 1]
     refused(tmp_path / "in", "--bids-suffix, such as T1w", layout="bids")
     refused(tmp_path / "in", "--bids-suffix is for BIDS folders", bids_suffix="T1w")
-    refused(tmp_path / "in", "--label-from is for tables and BIDS", label_from="x")
+    refused(tmp_path / "in", "--label-from is for tables", "BIDS folders", label_from="x")
     for index in range(2):
         save_image(tmp_path / "pictures" / "a" / f"{index}.png", noise(index))
     refused(tmp_path / "pictures", "--layout bids is for NIfTI", layout="bids", bids_suffix="T1w")

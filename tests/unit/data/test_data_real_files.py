@@ -71,7 +71,7 @@ def test_names_that_would_meet_are_refused(tmp_path):
         include_real(root, read_dataset(root), tmp_path / "out", "copy")
     root = save_bids(tmp_path / "twice")
     anat = root / "sub-01" / "anat"
-    nibabel.Nifti1Image(blob(7), AFFINE).to_filename(anat / "sub-01_desc-real_T1w.nii.gz")
+    nibabel.Nifti1Image(blob(7), AFFINE).to_filename(anat / "sub-01_T1w.nii")
     with pytest.raises(InvalidInputError, match=r"two volumes would be 'sub-01/anat/sub-01_desc-real_T1w'"):
         include_real(root, read_dataset(root), tmp_path / "out", "copy")
     assert not (tmp_path / "out").exists()

@@ -120,7 +120,7 @@ def test_a_full_disk_is_told_before_anything_is_decoded(tmp_path, room, monkeypa
     room(0)
     usage = type("Usage", (), {"free": 1000})
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
-    monkeypatch.setattr("riemaug.data.volume_files.read_voxels", lambda *_: pytest.fail("was read"))
+    monkeypatch.setattr("riemaug.data.volume_files.read_filled_voxels", lambda *_: pytest.fail("was read"))
     with pytest.raises(ResourceError, match=r"volumes that memory .* set TMPDIR .* or give --fit-shape"):
         read_dataset(tmp_path)
 

@@ -300,7 +300,7 @@ def test_voxels_that_are_no_numbers_are_refused(tmp_path):
     bad = blob(9, dtype="float32")
     bad[2, 3, 4] = np.nan
     save_volume(tmp_path / "in" / "a" / "bad.nii.gz", bad)
-    refused(tmp_path / "in", "'a/bad.nii.gz'", "1 are NaN or infinite")
+    refused(tmp_path / "in", "'a/bad.nii.gz'", "1 are NaN: give --nan VALUE")
 
 
 @pytest.mark.parametrize(
@@ -320,7 +320,7 @@ def test_sizes_that_volumes_cannot_have(tmp_path, options, parts):
 
 def test_a_volume_that_does_not_fit_the_memory_is_refused_before_it_is_read(tmp_path, monkeypatch):
     volume_folder(tmp_path)
-    monkeypatch.setattr("riemaug.data.volume_files.read_voxels", lambda *_: pytest.fail("was read"))
+    monkeypatch.setattr("riemaug.data.volume_files.read_filled_voxels", lambda *_: pytest.fail("was read"))
     monkeypatch.setattr("psutil.virtual_memory", lambda: type("Memory", (), {"available": 100}))
     with pytest.raises(ResourceError, match="voxels of one volume need .* make the volumes smaller"):
         read_dataset(tmp_path)
