@@ -13,6 +13,8 @@ import pytest
 from cli_runs import Command, write_digits
 from PIL import Image
 
+from riemaug.data.names import split_like_notes
+
 needs_hugging_face = pytest.mark.skipif(
     importlib.util.find_spec("datasets") is None, reason="Hugging Face datasets is not installed"
 )
@@ -36,12 +38,46 @@ print(json.dumps({
 """
 
 
+# names of folders, each by itself
+PARTS = """
+import json, pathlib, sys
+from datasets.data_files import get_data_patterns
+
+found = []
+for number, name in enumerate(json.loads(sys.argv[1])):
+    folder = pathlib.Path(sys.argv[2], str(number), "out")
+    for file in (folder / name / f"{name}-000001.png", folder / "other" / "other-000001.png"):
+        file.parent.mkdir(parents=True)
+        file.touch()
+    patterns = get_data_patterns(str(folder))
+    found.append(next(iter(patterns.values())) != ["**"])
+print(json.dumps(found))
+"""
+LIKE_PARTS = ("test", "train2", "a-dev", "x_valid_y", "eval.1", "2 training 3", "no.val", "my evaluation")
+UNLIKE_PARTS = (
+    "Test",
+    "latest",
+    "trainer",
+    "contest2",
+    "devil",
+    "cat",
+    "test+",
+    "testé",
+    "validated",
+    "evals",
+)
+
+
+def offline(cache: Path) -> dict[str, str]:
+    more = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(cache), "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
+    return {**os.environ, **more}
+
+
 def load_images(cache: Path, **options: Any) -> dict[str, Any]:
     """Return what `datasets.load_dataset("imagefolder", ...)` finds: its splits, classes and rows."""
-    offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(cache), "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
     done = subprocess.run(
         [sys.executable, "-c", LOAD, json.dumps(options)],
-        env={**os.environ, **offline},
+        env=offline(cache),
         capture_output=True,
         text=True,
         timeout=120,
@@ -86,6 +122,45 @@ def test_hugging_face_datasets_reads_classes_of_any_name_from_the_folders(cli: C
     assert loaded["classes"] == sorted(SIZES)
     counts = np.bincount([row["label"] for row in loaded["rows"]])
     assert counts.tolist() == [SIZES[name] + NEW for name in sorted(SIZES)]
+
+
+def test_classes_named_like_parts_are_told_of():
+    assert [bool(split_like_notes(["cat", name])) for name in LIKE_PARTS] == [True] * len(LIKE_PARTS)
+    assert not split_like_notes(UNLIKE_PARTS)
+    (note,) = split_like_notes(["train2", "cat", "test"])
+    assert note.startswith("The classes 'train2', 'test' are named like a part of a data set: of OUT,")
+    assert "data_files={'train': 'OUT/*/*'}" in note
+
+
+@pytest.mark.slow
+@needs_hugging_face
+def test_the_names_that_are_told_of_are_those_that_hugging_face_takes_for_parts(tmp_path: Path):
+    names = [*LIKE_PARTS, *UNLIKE_PARTS]
+    done = subprocess.run(
+        [sys.executable, "-c", PARTS, json.dumps(names), str(tmp_path)],
+        env=offline(tmp_path / "cache"),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = dict(zip(names, json.loads(done.stdout), strict=True))
+    assert found == {name: bool(split_like_notes([name])) for name in names}
+
+
+@pytest.mark.parametrize(
+    ("options", "told"), [((), True), (("--shards", "npz"), True), (("--shards", "zarr"), False)]
+)
+def test_the_plan_tells_of_such_a_class_once(
+    cli: Command, tmp_path: Path, options: tuple[str, ...], told: bool
+):
+    if "zarr" in options:
+        pytest.importorskip("zarr")
+    data = write_digits(tmp_path / "in", {"train2": 4, "cat": 4})
+    done = cli("augment", data, tmp_path / "out", *QUICK, "--dry-run", *options)
+    assert done.code == 0, done.err
+    assert " ".join(done.err.split()).count("named like a part of a data set") == told
 
 
 @pytest.mark.slow

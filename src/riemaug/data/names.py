@@ -1,6 +1,7 @@
 """Names of unknown origin: which class names can be folders, and which file names stay inside one."""
 
 import os
+import re
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -31,6 +32,13 @@ _PORTS = (f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10
 _DEVICES = frozenset({"con", "prn", "aux", "nul", *_PORTS})
 """What Windows opens in place of a file, whatever the folder and the suffix."""
 _NOT_ON_WINDOWS = frozenset('<>:"|?*')
+_SPLIT_WORDS = (
+    *("train", "training", "validation", "valid", "dev", "val"),
+    *("test", "testing", "eval", "evaluation"),
+)
+_LIKE_A_SPLIT = re.compile(rf"(.*[-._ 0-9])?({'|'.join(_SPLIT_WORDS)})([-._ 0-9].*)?", re.DOTALL)
+"""What the package datasets takes for a part of the data, in names of folders and files (`data_files.py` of
+its version 5): one of the words, bounded by the ends of the name or by these signs."""
 
 
 def check_class_names(class_names: Iterable[str]) -> None:
@@ -74,6 +82,20 @@ def check_case(class_names: Iterable[str], out: Path) -> None:
                 f" lower case alone, which the disk of {str(out)!r} does not tell apart: rename one, or give"
                 " a folder on another disk"
             )
+
+
+def split_like_notes(class_names: Iterable[str]) -> tuple[str, ...]:
+    """Return the note on classes of which Hugging Face's datasets would load one or some alone, if any."""
+    found = [name for name in class_names if _LIKE_A_SPLIT.fullmatch(name)]
+    if not found:
+        return ()
+    subject = "The class {} is" if len(found) == 1 else "The classes {} are"
+    note = (
+        f"{subject.format(quote_some(found))} named like a part of a data set: of OUT, Hugging Face's"
+        " load_dataset would load no other class, and no labels. Give it data_files={'train': 'OUT/*/*'},"
+        " or rename the class."
+    )
+    return (note,)
 
 
 def ignores_case(folder: Path) -> bool:

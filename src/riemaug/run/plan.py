@@ -12,7 +12,7 @@ from riemaug.config import Amount, GeneratorConfig, SamplingConfig
 from riemaug.data import Dataset, RangeScaler, check_class_names
 from riemaug.data.blocks import forget_pages
 from riemaug.data.manifest_files import check_manifest_package
-from riemaug.data.names import check_case
+from riemaug.data.names import check_case, split_like_notes
 from riemaug.data.real_files import check_can_include_real
 from riemaug.data.scaling import is_binary
 from riemaug.errors import InvalidInputError
@@ -65,6 +65,8 @@ class Plan:
     drop_copies : bool
         Samples that are copies are dropped and drawn anew: `counts` are the most there can be, and the
         estimate holds if there are none.
+    names_files : bool
+        Folders or files of the samples bear the names of the classes.
     """
 
     dataset: Dataset
@@ -79,13 +81,15 @@ class Plan:
     estimate: Estimate
     disk_bytes: float
     drop_copies: bool = False
+    names_files: bool = False
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What reading, scaling and the choices have to tell the user."""
         alone = self.generator.preset == "conditional" and len(self.dataset.class_names) == 1
         chosen = notes_on_choices(self.generator, self.dataset.samples.shape[1:])
-        return self.dataset.notes + self.scaler.notes + chosen + ((ONE_CLASS,) if alone else ())
+        named = split_like_notes(self.dataset.class_names) if self.names_files else ()
+        return self.dataset.notes + self.scaler.notes + chosen + named + ((ONE_CLASS,) if alone else ())
 
     @property
     def has_fixed_length(self) -> bool:
@@ -162,7 +166,9 @@ def plan_augment(request: AugmentRequest) -> Plan:
     if not plan.dataset.format.is_one_file or request.shards is not None:
         check_case(plan.dataset.class_names, request.out)
     check_manifest_package(sum(plan.counts))
-    return replace(plan, drop_copies=request.drop_copies)
+    in_folders = not plan.dataset.format.is_one_file and plan.dataset.format.bids is None
+    names_files = in_folders if request.shards is None else request.shards != "zarr"
+    return replace(plan, drop_copies=request.drop_copies, names_files=names_files)
 
 
 def _in_shards(plan: Plan, request: AugmentRequest) -> Plan:
