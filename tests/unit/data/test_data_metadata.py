@@ -9,6 +9,9 @@ from data_files import noise, nth_image, refused, save_image
 
 from riemaug.data import read_dataset, write_metadata
 from riemaug.limits import Limits
+from riemaug.run.evaluation_data import read_real, read_synthetic
+from riemaug.run.request import ReadOptions
+from riemaug.run.split import SplitRequest, carry_out, plan_split
 
 
 @pytest.fixture
@@ -185,7 +188,130 @@ def test_groups_from_an_expression(two_classes):
     refused(two_classes, "is none", group_from="(")
     refused(two_classes, "one group in brackets", "has 0", group_from="cat")
     refused(two_classes, "one group in brackets", "has 2", group_from="(c)(a)")
-    refused(two_classes, "finds nothing in 2 of them", "'dog/a.png'", group_from="(cat)")
+    refused(two_classes, "finds nothing in 5 of them", "'cat/a.png'", group_from="(cat)")
+
+
+def test_an_expression_finds_no_subject_in_the_name_of_the_class(tmp_path):
+    for class_name in ("class1", "other"):
+        for index in range(4):
+            save_image(tmp_path / class_name / f"s{index // 2}_{index}.png", noise(index + len(class_name)))
+    expected = ("s0", "s0", "s1", "s1") * 2
+    # searched in "class1/s0_0.png" the first and the third would find s1 and class1/s0
+    for expression in (r"(s\d+)", r"^(s\d)", r"(.*)_\d", r"^[^/]+/(s\d+)", r"/(s\d+)_"):
+        assert read_dataset(tmp_path, group_from=expression).groups == expected
+
+
+def test_an_expression_of_a_table_finds_no_subject_in_the_name_of_the_class(table):
+    root = table("pics/s1/s7_0.png,s1", "pics/s1/s8_0.png,s1", "pics/s2/s7_1.png,s2", "pics/s2/s9.png,s2")
+    for index, name in enumerate(("s1/s7_0", "s1/s8_0", "s2/s7_1", "s2/s9")):
+        save_image(root / "pics" / f"{name}.png", noise(index))
+    assert read_dataset(root, group_from=r"(s\d)").groups == ("s7", "s8", "s7", "s9")
+
+
+def named_subjects(table, header="file_name,label,Subject,state,folder"):
+    rows = (
+        "cat/a.png,x,p1,ill,f1",
+        "cat/b.png,x,p2,ill,f1",
+        "dog/a.png,x,p1,well,f2",
+        "dog/b.png,x,p2,well,f2",
+    )
+    return table(*rows, header=header)
+
+
+def test_groups_and_labels_from_columns_by_their_names(table):
+    root = named_subjects(table)
+    data = read_dataset(root, group_from="subject", label_from="State")
+    assert data.groups == ("p1", "p2", "p1", "p2")
+    assert data.class_names == ("ill", "well")
+    np.testing.assert_array_equal(data.labels, [0, 0, 1, 1])
+    assert note_of(data, "2 groups (subjects) were read from the column subject of metadata.csv")
+    assert read_dataset(root, group_from=" SUBJECT ").groups == data.groups
+
+
+def test_a_column_wins_over_an_expression_and_the_words_folder_and_column_over_a_column(table):
+    root = named_subjects(table, "file_name,label,([a-z])\\.png,group,folder")
+    assert read_dataset(root, group_from=r"([a-z])\.png").groups == ("p1", "p2", "p1", "p2")
+    assert read_dataset(root, group_from="column").groups == ("ill", "ill", "well", "well")
+    assert read_dataset(root, group_from="folder").groups == ("cat", "cat", "dog", "dog")
+
+
+def test_columns_that_are_not_there_are_answered_with_the_nearest(table):
+    root = named_subjects(table)
+    refused(root, "one group in brackets", "did you mean 'subject'?", group_from="subjekt")
+    refused(root, "'statr' is none; did you mean 'state'?", label_from="statr")
+    refused(root, "in two columns", "'label' is both", group_from="label")
+    root = named_subjects(table, "file_name,kind,subject,state,folder")
+    refused(root, "add label, name another one with --label-from COLUMN")
+    assert read_dataset(root, label_from="kind").class_names == ("x",)
+
+
+def test_empty_cells_of_named_columns_are_refused(table):
+    root = table("cat/a.png,x,p1,", "cat/b.png,x,,y", header="file_name,label,subject,state")
+    refused(root, "needs a subject, row 3 has none", group_from="subject")
+    refused(root, "needs a state, row 2 has none", label_from="state")
+    assert len(read_dataset(root).samples) == 2
+
+
+def test_columns_by_their_names_in_parts_and_beside_synthetic_samples(tmp_path):
+    rows = [f"{number}.png,p{number % 6},{('ill', 'well')[number % 2]}" for number in range(24)]
+    for number in range(24):
+        save_image(tmp_path / "in" / f"{number}.png", noise(number))
+    (tmp_path / "in" / "metadata.csv").write_text("\n".join(["file_name,who,state", *rows]))
+    columns = {"group_from": "who", "label_from": "state"}
+    plan = plan_split(SplitRequest(data=tmp_path / "in", out=tmp_path / "out", val=0, test=0.34, **columns))
+    carry_out(plan)
+    reading = ReadOptions(**columns)
+    train, test = (read_real(tmp_path / "out" / part, reading).data for part in ("train", "test"))
+    assert train.class_names == test.class_names == ("ill", "well")
+    assert set(train.groups) | set(test.groups) == {f"p{number}" for number in range(6)}
+    assert not set(train.groups) & set(test.groups)
+    made = tmp_path / "made"
+    for number in range(4):
+        save_image(made / ("ill", "well")[number % 2] / f"{number}.png", noise(100 + number))
+    files = [path.relative_to(made).as_posix() for path in sorted(made.rglob("*.png"))]
+    write_metadata(made / "metadata.csv", [(name, name.split("/")[0], True) for name in files])
+    assert read_synthetic(made, reading, train.format).data.class_names == ("ill", "well")
+
+
+def test_a_column_that_may_name_subjects_is_told_of(table):
+    data = read_dataset(named_subjects(table))
+    assert note_of(
+        data, "Column 'subject' of metadata.csv may name subjects: if so, give --group-from subject,"
+    )
+
+
+@pytest.mark.parametrize(
+    ("names", "groups"),
+    [
+        # the folders that all files lie in are no subjects
+        (["images/s01/0", "images/s01/1", "images/s02/2", "images/s02/3"], ("s01", "s01", "s02", "s02")),
+        (
+            ["images/x/s01/0", "images/x/s01/1", "images/x/s02/2", "images/x/s02/3"],
+            ("s01", "s01", "s02", "s02"),
+        ),
+        (["s01/0", "s01/1", "s02/2", "s02/3"], ("s01", "s01", "s02", "s02")),
+        (["x/s01/0", "x/s01/1", "x/s02/2", "x/s02/3"], ("s01", "s01", "s02", "s02")),
+    ],
+)
+def test_the_note_on_folders_of_a_table_works_when_followed(tmp_path, names, groups):
+    for index, name in enumerate(names):
+        save_image(tmp_path / f"{name}.png", noise(index))
+    rows = "".join(f"{name}.png,x\n" for name in names)
+    (tmp_path / "metadata.csv").write_text(f"file_name,label\n{rows}")
+    assert note_of(read_dataset(tmp_path), "give --group-from folder,")
+    assert read_dataset(tmp_path, group_from="folder").groups == groups
+
+
+def test_the_note_on_folders_names_files_that_lie_in_none(tmp_path):
+    for index, name in enumerate(["s1/0", "s1/1", "s2/2", "s2/3", "loose"]):
+        save_image(tmp_path / "class" / f"{name}.png", noise(index))
+    assert note_of(read_dataset(tmp_path), "move 'class/loose.png' and such files into one, too, and give")
+
+
+def test_parts_are_no_subjects(tmp_path):
+    for index, name in enumerate(["train/0", "train/1", "test/2", "test/3"]):
+        save_image(tmp_path / "class" / f"{name}.png", noise(index))
+    assert not note_of(read_dataset(tmp_path), "--group-from")
 
 
 def test_groups_follow_skipped_images(two_classes):
@@ -212,4 +338,4 @@ def test_several_images_a_subject_are_suspected(tmp_path, names, suspected):
     for index, name in enumerate(names):
         save_image(tmp_path / "class" / f"{name}.png", noise(index))
     assert note_of(read_dataset(tmp_path), "--group-from") is suspected
-    assert not note_of(read_dataset(tmp_path, group_from=r"(class)"), "if so")
+    assert not note_of(read_dataset(tmp_path, group_from=r"(.)\.png$"), "if so")
