@@ -12,15 +12,16 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 from torch import nn
 
-from riemaug._version import __version__
 from riemaug.atomic import remove_leftovers
 from riemaug.class_model import Networks
 from riemaug.config import GeneratorConfig, SamplingConfig
 from riemaug.data import RangeScaler
 from riemaug.errors import InvalidInputError, NotFittedError
-from riemaug.estimator_draws import TrainingSet, counts_of, drawn_samples
-from riemaug.estimator_input import Containers, is_frame
+from riemaug.estimator_draws import TrainingSet, counts_of, drawn_classes
+from riemaug.estimator_features import FEATURES, features_of, features_of_format
+from riemaug.estimator_input import Containers
 from riemaug.estimator_parameters import RandomStateLike, num_jobs_of, seed_of, validated
+from riemaug.estimator_state import GENERATOR_FIELDS, identity_of, labels_of, parameters_of
 from riemaug.parallel import Engine
 from riemaug.run.lock import only_run
 from riemaug.run.pipeline import gathered
@@ -28,9 +29,8 @@ from riemaug.run.plan import Plan, plan_for
 from riemaug.run.stages import Stages
 from riemaug.run.tuning import kept_tuning
 from riemaug.run.workdir import WorkDir, open_workdir
+from riemaug.samplers import Diagnostics
 from riemaug.serialization import FittedGenerators, load_generators, save_generators
-
-_GENERATOR_FIELDS = tuple(name for name in GeneratorConfig.model_fields if name != "seed")
 
 
 class UnfittedAugmentorError(NotFittedError, SklearnNotFittedError):
@@ -105,6 +105,11 @@ class Augmentor(BaseEstimator):
         Whether classes share one model, and why; only after `fit`.
     tuning_ : dict or None
         The account of a search: its outcome and a row for each trial; only after `fit`.
+    notes_ : tuple of str
+        What the command line would tell of the data and the settings, in sentences; only after `fit`.
+    diagnostics_ : dict
+        What is known of the draws of the last `sample`: a `riemaug.samplers.Diagnostics` for the label of
+        each class of which some were asked for. Where `converged` is False, `sample` has warned.
     """
 
     _containers = Containers()
@@ -216,7 +221,7 @@ class Augmentor(BaseEstimator):
         place.mkdir(parents=True, exist_ok=True)
         with only_run(place, place):
             remove_leftovers(place)
-            return self._fit_on_engine(X, y, lambda plan: open_workdir(place, _identity(plan), resume=True))
+            return self._fit_on_engine(X, y, lambda plan: open_workdir(place, identity_of(plan), resume=True))
 
     def _fit_on_engine(self, X: ArrayLike, y: ArrayLike, work_of: Callable[[Plan], WorkDir]) -> "Augmentor":
         with Engine.parse(self.engine).entered():
@@ -235,11 +240,12 @@ class Augmentor(BaseEstimator):
         stages = Stages(plan, work_of(plan), networks=networks)
         self.sharing_, _ = stages.run()
         self.generators_ = gathered(plan, stages.fitted(self.sharing_))
-        self.tuning_ = kept_tuning(stages.work)
-        self.classes_ = _labels(self.generators_)
+        self.tuning_, self.notes_ = kept_tuning(stages.work), plan.notes
+        vars(self).pop("diagnostics_", None)  # they are of draws of another fit
+        self.classes_ = labels_of(self.generators_)
         self.random_state_ = seed
         self._containers = containers
-        self._remember_features(X, dataset.samples.shape)
+        self._remember(features_of(X, dataset.samples.shape[1:]))
         return self
 
     def sample(
@@ -272,14 +278,28 @@ class Augmentor(BaseEstimator):
         Raises
         ------
         NotFittedError, InvalidInputError, SamplingError
+
+        Warns
+        -----
+        SamplerConvergenceWarning
+            Draws of a class cannot be taken as draws of the sampler's law; the text says why. It is a
+            scikit-learn `ConvergenceWarning`, and `diagnostics_` has the figures. Never silent for
+            "walk-paper" and "walk-paper-code", which have another law.
+        CopiesWarning
+            See `drop_copies`. Both are in `riemaug.estimator_warnings`.
         """
         fitted = self._fitted()
         counts = counts_of(num_samples, self.classes_)
         config = self._sampling_config(self.random_state_ if random_state is None else seed_of(random_state))
         training = None if drop_copies is None else self._training_set(*drop_copies)
-        parts = drawn_samples(fitted, counts, config, training)
-        labels = np.repeat(self.classes_, [len(part) for part in parts])
-        return self._containers.restore(np.concatenate(parts), labels)
+        drawn = drawn_classes(fitted, counts, config, training)
+        self.diagnostics_: dict[Any, Diagnostics] = {
+            label: item.diagnostics
+            for label, item in zip(self.classes_.tolist(), drawn, strict=True)
+            if item.diagnostics is not None
+        }
+        labels = np.repeat(self.classes_, [len(item.samples) for item in drawn])
+        return self._containers.restore(np.concatenate([item.samples for item in drawn]), labels)
 
     def save(self, folder: str | Path) -> None:
         """Write `model.safetensors` and `model.json` into `folder`."""
@@ -310,21 +330,12 @@ class Augmentor(BaseEstimator):
         """
         networks = Networks(encoder, decoder, metric_trunk)
         generators = load_generators(Path(folder), networks=networks)
-        config, sampling = generators.config, generators.sampling or SamplingConfig()
-        kept = {name: getattr(config, name) for name in _GENERATOR_FIELDS}
-        own = config.network == "custom"
-        augmentor = cls(
-            **kept | {"network": None if own else config.network},
-            **vars(networks),
-            num_sides=generators.sample_format.num_sides or None,
-            sampler=sampling.sampler,
-            inverse_temperature=sampling.inverse_temperature,
-            random_state=config.seed,
-        )
+        augmentor = cls(**parameters_of(generators, networks))
         augmentor.generators_ = generators
         augmentor._containers = Containers.of_format(generators.sample_format)
-        augmentor.random_state_ = config.seed
-        augmentor.classes_ = _labels(generators)
+        augmentor.random_state_ = generators.config.seed
+        augmentor.classes_ = labels_of(generators)
+        augmentor._remember(features_of_format(generators.sample_format))
         return augmentor
 
     @property
@@ -348,20 +359,17 @@ class Augmentor(BaseEstimator):
     def _training_set(self, X: ArrayLike, y: ArrayLike) -> TrainingSet:
         return TrainingSet.of(self._containers.numbers_of(X), y, self._fitted(), self.classes_)
 
-    def _remember_features(self, X: Any, shape: tuple[int, ...]) -> None:
+    def _remember(self, features: dict[str, Any]) -> None:
         """Keep number and names of a table's columns as scikit-learn does, and none of a former fit."""
-        for name in ("n_features_in_", "feature_names_in_"):
+        for name in FEATURES:
             vars(self).pop(name, None)
-        if len(shape) == 2:
-            self.n_features_in_ = X.shape[1] if is_frame(X) else shape[1]
-        if is_frame(X) and all(isinstance(name, str) for name in X.columns):
-            self.feature_names_in_ = np.asarray(X.columns, dtype=object)
+        vars(self).update(features)
 
     def _networks(self) -> Networks:
         return Networks(self.encoder, self.decoder, self.metric_trunk)
 
     def _generator_config(self, seed: int) -> GeneratorConfig:
-        values = {name: getattr(self, name) for name in _GENERATOR_FIELDS}
+        values = {name: getattr(self, name) for name in GENERATOR_FIELDS}
         if any(module is not None for module in vars(self._networks()).values()):
             if self.network is not None:
                 raise InvalidInputError(
@@ -374,20 +382,3 @@ class Augmentor(BaseEstimator):
         return validated(
             SamplingConfig, sampler=self.sampler, inverse_temperature=self.inverse_temperature, seed=seed
         )
-
-
-def _identity(plan: Plan) -> dict[str, Any]:
-    """Return all that decides a fit, JSON-safe."""
-    generator = plan.generator.model_dump(mode="json") | {"device": plan.device.split(":")[0]}
-    return {
-        "job": "Augmentor.fit",
-        **generator,
-        "data contents": plan.fingerprint,
-        "riemaug version": __version__,
-    }
-
-
-def _labels(generators: FittedGenerators) -> np.ndarray:
-    """Return the classes' labels as the user knows them."""
-    values = generators.label_values
-    return np.array(generators.class_names) if values is None else values

@@ -15,12 +15,16 @@ from riemaug.config import SamplingConfig
 from riemaug.data import restore_samples
 from riemaug.errors import InvalidInputError
 from riemaug.estimator_input import array_of_labels, array_of_samples
+from riemaug.estimator_warnings import CopiesWarning, SamplerConvergenceWarning
 from riemaug.parallel import one_thread
 from riemaug.run.comparison import TrainingComparison
 from riemaug.run.drawing import Drawing
+from riemaug.samplers import Diagnostics
 from riemaug.serialization import FittedGenerators
 
 _DECODED_AT_ONCE = 1024
+_OF_THE_CALLER = 4
+"""Calls from a warning here up to the line that called `Augmentor.sample`."""
 
 
 def counts_of(num_samples: int | Mapping[Any, int], classes: Shaped[np.ndarray, " k"]) -> list[int]:
@@ -81,10 +85,27 @@ class TrainingSet:
         return cls(samples, order[np.searchsorted(classes, labels, sorter=order)].astype(np.int64))
 
 
-def drawn_samples(
+@dataclass(frozen=True, eq=False)
+class DrawnClass:
+    """The new samples of a class.
+
+    Attributes
+    ----------
+    samples : ndarray (m, ...)
+    diagnostics : Diagnostics or None
+        What is known of their draws; None where none were asked for.
+    """
+
+    samples: Shaped[np.ndarray, "m ..."]
+    diagnostics: Diagnostics | None
+
+
+def drawn_classes(
     fitted: FittedGenerators, counts: Sequence[int], config: SamplingConfig, training: TrainingSet | None
-) -> list[Shaped[np.ndarray, "m ..."]]:
+) -> list[DrawnClass]:
     """Return the new samples of each class, in the shape, dtype and range of the training data.
+
+    Warns of a class whose draws have not converged, as `SamplerConvergenceWarning`.
 
     Parameters
     ----------
@@ -94,16 +115,20 @@ def drawn_samples(
     config : SamplingConfig
     training : TrainingSet, optional
         Samples that are copies of some of it are left out and others drawn in their place. If too many are,
-        fewer come back, with a warning.
+        fewer come back, with a `CopiesWarning`.
 
     Raises
     ------
     SamplingError
     """
     fmt = fitted.sample_format
+    drawn = []
     with one_thread():
-        units = [_drawn(fitted, index, count, config, training) for index, count in enumerate(counts)]
-    return [restore_samples(unit.reshape(-1, *fmt.model_shape), fitted.scaler, fmt) for unit in units]
+        for index, count in enumerate(counts):
+            unit, diagnostics = _drawn(fitted, index, count, config, training)
+            samples = restore_samples(unit.reshape(-1, *fmt.model_shape), fitted.scaler, fmt)
+            drawn.append(DrawnClass(samples, diagnostics))
+    return drawn
 
 
 def _drawn(
@@ -112,8 +137,8 @@ def _drawn(
     count: int,
     config: SamplingConfig,
     training: TrainingSet | None,
-) -> Float32[np.ndarray, "m D"]:
-    """Return samples of one class in [0, 1], flat."""
+) -> tuple[Float32[np.ndarray, "m D"], Diagnostics | None]:
+    """Return samples of one class in [0, 1], flat, and what is known of their draws."""
     item, comparison = fitted.classes[index], None
     if training is not None:
         comparison = TrainingComparison(training.samples, training.labels, fitted.scaler, item, index)
@@ -125,6 +150,16 @@ def _drawn(
         warnings.warn(
             f"class {item.name!r} has {drawing.position.kept} samples instead of {count}: the other draws"
             " were copies of training samples",
-            stacklevel=4,
+            CopiesWarning,
+            stacklevel=_OF_THE_CALLER,
         )
-    return np.concatenate(parts)
+    if not count:
+        return np.concatenate(parts), None
+    diagnostics = drawing.diagnostics([drawing.finish()])
+    if diagnostics.converged is False:
+        warnings.warn(
+            f"class {item.name!r}: {diagnostics.message}",
+            SamplerConvergenceWarning,
+            stacklevel=_OF_THE_CALLER,
+        )
+    return np.concatenate(parts), diagnostics

@@ -74,7 +74,7 @@ class Containers:
         layout = TableLayout(self.plan, column, len(self.plan.columns))
         # a saved model gives, and the command line writes, such tables
         fmt = SampleFormat("table", samples.shape[1:], "float64", ".csv", None, False, table=layout)
-        return replace(dataset, format=fmt)
+        return replace(dataset, format=fmt, notes=(*self.plan.notes, *dataset.notes))
 
     def restore(self, X: Shaped[np.ndarray, "n ..."], y: Shaped[np.ndarray, " n"]) -> tuple[Any, Any]:
         """Return samples and labels in such containers; the rows of pandas are numbered from 0."""

@@ -62,6 +62,10 @@ class ManifoldOverSampler(BaseOverSampler):
         Label and number of new samples of each class that gets some.
     augmentor_ : Augmentor or None
         What was learned; None where no class needed samples. Set by `fit_resample`.
+    diagnostics_ : dict
+        What is known of the new samples' draws: a `riemaug.samplers.Diagnostics` for the label of each class
+        that got some. Where `converged` is False there is a `SamplerConvergenceWarning`, as of
+        `Augmentor.sample`. Set by `fit_resample`.
     sample_shape_ : tuple of int
         The shape of one sample as it is modelled.
     n_features_in_ : int
@@ -181,7 +185,7 @@ class ManifoldOverSampler(BaseOverSampler):
     ) -> tuple[Any, Any]:
         """Return X and y with new samples of the classes of `sampling_strategy_` after them."""
         wanted = {label: int(num) for label, num in dict(self.sampling_strategy_ or {}).items() if num}
-        self.augmentor_ = None
+        self.augmentor_, self.diagnostics_ = None, {}
         if not wanted:
             return X.copy(), y.copy()
         plan = self._plan
@@ -190,7 +194,7 @@ class ManifoldOverSampler(BaseOverSampler):
         _check_classes(samples, y, list(wanted))
         augmentor, rows = self._augmentor_for(y, list(wanted))
         made, labels = augmentor.fit(samples[rows], y[rows]).sample(wanted)
-        self.augmentor_ = augmentor
+        self.augmentor_, self.diagnostics_ = augmentor, augmentor.diagnostics_
         new_y = np.concatenate([y, labels.astype(y.dtype)])
         if plan is not None:
             return sys.modules["pandas"].concat([X, plan.to_table(made)], ignore_index=True), new_y

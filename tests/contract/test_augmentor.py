@@ -406,6 +406,7 @@ def test_a_saved_augmentor_gives_the_same_samples(tmp_path: Path, settings: dict
 @pytest.mark.parametrize("latent_dim", [1, 3, pytest.param(5, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("sampler", ["mixture", "walk", "walk-paper", "prior"])
 @pytest.mark.usefixtures("unchecked")
+@pytest.mark.filterwarnings("ignore::riemaug.estimator_warnings.SamplerConvergenceWarning")
 def test_all_samplers_in_other_dimensions(latent_dim: int, sampler: str) -> None:
     augmentor = models_of(latent_dim).set_params(sampler=sampler)
     samples, labels = augmentor.sample({1: 3})

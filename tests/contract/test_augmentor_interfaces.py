@@ -86,9 +86,22 @@ def test_categories_text_and_dates_are_drawn_too_and_saved(tmp_path: Path) -> No
     assert made["seen"].between(frame["seen"].min(), frame["seen"].max()).all()
     assert augmentor.n_features_in_ == 8
     augmentor.save(tmp_path)
-    again, same = Augmentor.load(tmp_path).sample(9)
+    loaded = Augmentor.load(tmp_path)
+    assert loaded.n_features_in_ == 8
+    assert loaded.feature_names_in_.tolist() == augmentor.feature_names_in_.tolist() == list(frame)
+    again, same = loaded.sample(9)
     pd.testing.assert_frame_equal(again, made)
     assert same.tolist() == labels.tolist()
+
+
+def test_a_loaded_augmentor_knows_the_features_of_arrays_too(tmp_path: Path, fitted: Augmentor) -> None:
+    data, labels = digits()
+    quick(model="vae").fit(data.reshape(24, -1), labels).save(tmp_path / "rows")
+    fitted.save(tmp_path / "images")
+    rows, images = (Augmentor.load(tmp_path / name) for name in ("rows", "images"))
+    assert rows.n_features_in_ == 64
+    assert not hasattr(rows, "feature_names_in_")
+    assert not hasattr(images, "n_features_in_")
 
 
 @pytest.mark.parametrize(
