@@ -10,8 +10,9 @@ from jaxtyping import Shaped
 
 from riemaug.atomic import atomic_path
 from riemaug.data.checks import check_memory
+from riemaug.data.table_csv import CSV_GROWTH, csv_fault, delimiter_of
 from riemaug.data.table_dtypes import load_parquet
-from riemaug.data.table_files import CSV_GROWTH, PARQUET_SUFFIX, csv_fault, delimiter_of
+from riemaug.data.table_files import PARQUET_SUFFIX
 
 
 def read_csv_rows(path: Path) -> tuple[list[list[str]], str]:
