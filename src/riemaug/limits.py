@@ -13,6 +13,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from riemaug.errors import InvalidInputError
+from riemaug.nearest import did_you_mean
 
 JSON_BYTES = 2**25
 """Most bytes of a JSON file of ours or of a peer; parsed it may take 25 times as much memory."""
@@ -71,13 +72,13 @@ def parse_limits(given: Iterable[str] = (), follow_links: bool = False) -> Limit
     """
     found: dict[str, int] = {}
     for text in given:
-        match = _GIVEN.match(text)
+        match, name = _GIVEN.match(text), text.partition("=")[0].strip()
         if match is None or match[1] not in LIMIT_NAMES or len(match[2]) > 18:
             raise InvalidInputError(
                 f"--limit takes NAME=NUMBER with a name of {', '.join(LIMIT_NAMES)}, such as pixels=500M, got"
-                f" {text!r}"
+                f" {text!r}{did_you_mean(name, LIMIT_NAMES) if name not in LIMIT_NAMES else ''}"
             )
-        name = match[1].replace("-", "_")
+        name = name.replace("-", "_")
         if name in found:
             raise InvalidInputError(f"--limit takes each name once, {match[1]} is there twice: leave one out")
         found[name] = int(match[2].replace("_", "")) * _SCALES[match[3]]

@@ -215,10 +215,11 @@ class TestConfig:
         ("text", "parts"),
         [
             ("max-epoch = 3", ["'max-epoch'", "did you mean max-epochs?"]),
+            ("seed = 1\n[augment]\nper-class = 3", ["no sections", "[augment]", "without a section"]),
             ("colour = 3", ["'colour'"]),
             ("seed 3", ["TOML"]),
             ("seed = ", ["TOML"]),
-            ("[generator]\nseed = 3", ["'generator'"]),
+            ("[generator]\nseed = 3", ["[generator]"]),
             ("[model]\nkind = 3", ["one value", "model"]),
             ("seed = [1, 2]", ["one value", "seed"]),
         ],

@@ -4,10 +4,10 @@ They are written out here because the modules that define them load PyTorch, and
 word must not wait for that; a test compares the two.
 """
 
-import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from riemaug.errors import InvalidInputError
+from riemaug.nearest import did_you_mean
 
 VALUES: dict[str, tuple[str, ...]] = {
     "preset": ("auto", "paper", "conditional"),
@@ -45,13 +45,6 @@ def completing(name: str) -> Callable[[str], list[str]]:
         return [value for value in VALUES[name] if value.startswith(incomplete)]
 
     return complete
-
-
-def did_you_mean(given: object, known: Iterable[str]) -> str:
-    """Return "; did you mean ...?" with the known word that is most like the given one, or nothing."""
-    by_folded = {word.casefold(): word for word in known}
-    close = difflib.get_close_matches(str(given).casefold(), list(by_folded), 1)
-    return f"; did you mean {by_folded[close[0]]}?" if close else ""
 
 
 def check_value(option: str, given: str, name: str) -> None:

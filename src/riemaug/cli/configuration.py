@@ -4,9 +4,9 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from riemaug.cli.choices import did_you_mean
 from riemaug.errors import InvalidInputError
 from riemaug.limits import CONFIG_BYTES, read_bounded
+from riemaug.nearest import did_you_mean
 
 _NOT_IN_A_FILE = ("config", "help")
 
@@ -29,6 +29,11 @@ def read_config(context: Any, path: Path | None) -> Path | None:
     defaults = {}
     for key, value in values.items():
         written = key.replace("_", "-")
+        if written not in known and isinstance(value, dict):
+            raise InvalidInputError(
+                f"{path} may hold the options of {context.info_name} and no sections, it has [{key}]: write"
+                " options without a section"
+            )
         if written not in known:
             raise InvalidInputError(
                 f"{path} may hold the options of {context.info_name}, it has {key!r}"

@@ -5,8 +5,8 @@ import math
 import re
 from typing import Any
 
-from riemaug.cli.choices import did_you_mean
 from riemaug.errors import InvalidInputError
+from riemaug.nearest import did_you_mean
 
 
 def parse_size(text: str | None) -> tuple[int, int] | None:

@@ -65,9 +65,10 @@ def check_class_sizes(labels: Int64[np.ndarray, " n"], class_names: Sequence[str
     counts = np.bincount(labels, minlength=len(class_names))
     small = [str(name) for name, count in zip(class_names, counts, strict=True) if count < MIN_PER_CLASS]
     if small:
+        have, it = ("has", "it") if len(small) == 1 else ("have", "them")
         raise InvalidInputError(
-            f"a class needs at least {MIN_PER_CLASS} {what}, {quote_some(small)} has fewer: add {what} or"
-            " leave it out"
+            f"a class needs at least {MIN_PER_CLASS} {what}, {quote_some(small)} {have} fewer: add {what} or"
+            f" leave {it} out"
         )
 
 

@@ -118,9 +118,10 @@ def part_targets(
     needed = MIN_PER_CLASS * len(used)
     small = [f"{name} ({size})" for name, size in zip(class_names, class_sizes, strict=True) if size < needed]
     if small:
+        have, them = ("has", "the class") if len(small) == 1 else ("have", "the classes")
         raise InvalidInputError(
             f"{len(used)} parts with {MIN_PER_CLASS} {what} of each class need {needed} in a class,"
-            f" {quote_some(small)} has fewer: add {what}, leave the class out{_without_val(used)}"
+            f" {quote_some(small)} {have} fewer: add {what}, leave {them} out{_without_val(used)}"
         )
     targets = np.zeros((len(PARTS), len(counts)), dtype=np.int64)
     for part in used[1:]:

@@ -18,6 +18,7 @@ from riemaug.data.scaling import is_binary
 from riemaug.errors import InvalidInputError
 from riemaug.logs import stage
 from riemaug.models import ModelConfig
+from riemaug.nearest import did_you_mean
 from riemaug.parallel import num_gpus, num_workers
 from riemaug.run.choices import check_choices, check_precision, check_validation, notes_on_choices
 from riemaug.run.disk_plan import check_disk, check_shards, disk_bytes, samples_bytes
@@ -323,7 +324,8 @@ def resolve_device(device: str) -> str:
     if device == "cpu":
         return device
     if not re.fullmatch(r"cuda(:\d+)?", device):
-        raise InvalidInputError(f"--device must be auto, cpu, cuda or cuda:N, got {device!r}")
+        meant = did_you_mean(re.sub("gpu", "cuda", device, flags=re.IGNORECASE), ("auto", "cpu", "cuda"))
+        raise InvalidInputError(f"--device must be auto, cpu, cuda or cuda:N, got {device!r}{meant}")
     if num_workers() is not None:  # a cluster's machines have devices that this one need not have
         return device
     found, wanted = torch.cuda.device_count(), int(device.partition(":")[2] or 0)

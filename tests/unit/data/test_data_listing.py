@@ -126,6 +126,12 @@ def test_class_of_one_image_is_refused(two_classes):
     refused(two_classes, "at least 2 images", "'mouse'", "add images")
 
 
+def test_several_small_classes_are_told_in_the_plural(two_classes):
+    for name in ("mouse", "owl"):
+        save_image(two_classes / name / "a.png", noise(9))
+    refused(two_classes, "'mouse', 'owl' have fewer: add images or leave them out")
+
+
 def test_a_single_class_is_allowed(tmp_path, fill):
     fill(tmp_path / "cat")
     assert read_dataset(tmp_path).class_names == ("cat",)

@@ -40,6 +40,13 @@ def test_other_texts_are_refused_with_the_names(text: str) -> None:
     assert all(name in str(caught.value) for name in LIMIT_NAMES)
 
 
+def test_the_limit_that_was_probably_meant_is_named() -> None:
+    with pytest.raises(InvalidInputError, match=r"'text_byte=3'; did you mean text-bytes\?"):
+        parse_limits(["text_byte=3"])
+    with pytest.raises(InvalidInputError, match=r"got 'pixels=3m'$"):
+        parse_limits(["pixels=3m"])
+
+
 def test_zero_and_a_name_that_is_there_twice_are_refused() -> None:
     with pytest.raises(InvalidInputError, match="at least 1"):
         parse_limits(["pages=0"])
