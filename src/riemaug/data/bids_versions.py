@@ -84,17 +84,17 @@ def choose_volumes(names: Sequence[str], asked: str | None) -> tuple[str, list[s
         Volumes of several kinds or versions and no clear word which, or none of those asked for.
     """
     told = {name: VolumeName.of(name) for name in names}
-    found = Counter(name.suffix for name in told.values())
-    if asked is None and len(found) > 1:
-        raise InvalidInputError(
-            f"a data set holds volumes of one kind, this one has {_listed(found)}: give --bids-suffix"
-        )
+    kinds = Counter(name.kind for name in told.values())
     if asked is None:
-        return next(iter(found)), _one_version(told, None)
+        suffixes = {name.suffix for name in told.values()}
+        if len(suffixes) > 1:
+            raise InvalidInputError(
+                f"a data set holds volumes of one kind, this one has {_listed(kinds)}: give --bids-suffix"
+            )
+        return suffixes.pop(), _one_version(told, None)
     ends = [name for name in names if f"_{_stem(name)}".endswith(f"_{asked}")]
     chosen = ends or [name for name in names if told[name].has(asked)]
     if not chosen:
-        kinds = Counter(name.kind for name in told.values())
         raise InvalidInputError(
             f"--bids-suffix must be the end of a volume's name, none ends in {asked!r}: there are"
             f" {_listed(kinds)}"
@@ -129,7 +129,8 @@ def _same_image(told: dict[str, VolumeName]) -> tuple[str, str] | None:
 
 
 def _listed(found: Counter[str]) -> str:
-    return ", ".join(f"{count} of {kind}" for kind, count in found.most_common(_SHOWN_KINDS))
+    shown = ", ".join(f"{count} of {kind}" for kind, count in found.most_common(_SHOWN_KINDS))
+    return shown if len(found) <= _SHOWN_KINDS else f"{shown} and {len(found) - _SHOWN_KINDS} more kinds"
 
 
 def mixed_spaces(names: Sequence[str]) -> str:

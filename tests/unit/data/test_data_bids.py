@@ -98,13 +98,97 @@ def test_the_column_is_asked_for_where_it_is_not_clear(tmp_path):
 
 def test_the_suffix_is_asked_for_where_there_are_several(tmp_path):
     save_bids(tmp_path, suffixes=("T1w", "space-MNI_T2w"))
-    refused(tmp_path, "--bids-suffix", "4 of T1w", "4 of T2w")
+    refused(tmp_path, "--bids-suffix", "4 of T1w", "4 of space-MNI_T2w")
     for suffix, seed in (("T1w", 0), ("T2w", 100), ("space-MNI_T2w", 100)):
         data = read_dataset(tmp_path, bids_suffix=suffix)
         np.testing.assert_array_equal(data.samples[0], blob(seed))
         assert data.format.bids.suffix == suffix[-3:]
         assert any("4 other volumes were not read" in note for note in data.notes)
     refused(tmp_path, "none ends in 'bold'", "4 of T1w", bids_suffix="bold")
+
+
+def prepared(root, subject, *names):
+    """Write volumes of a subject; the ends of their names decide their contents."""
+    for number, name in enumerate(names):
+        save_volume(
+            root / subject / "anat" / f"{subject}_{name}.nii.gz", blob(100 * number + int(subject[-1]))
+        )
+
+
+def test_one_version_of_an_image_is_read(tmp_path):
+    save_bids(tmp_path, suffixes=())
+    for subject in LABELS:
+        prepared(tmp_path, subject, "desc-preproc_T1w", "space-MNI_desc-preproc_T1w", "space-MNI_res-2_T1w")
+    kinds = ("4 of desc-preproc_T1w", "4 of space-MNI_desc-preproc_T1w", "4 of space-MNI_res-2_T1w")
+    refused(tmp_path, "one version", "sub-01_desc-preproc_T1w", "sub-01_space-MNI_desc-preproc_T1w", *kinds)
+    refused(tmp_path, "give --bids-suffix with one of those", *kinds, bids_suffix="T1w")
+    refused(tmp_path, "are of the same", bids_suffix="space-MNI_T1w")
+    for suffix, number in (
+        ("desc-preproc_T1w", 0),
+        ("space-MNI_desc-preproc_T1w", 1),
+        ("res-2_T1w", 2),
+        ("res-2_space-MNI_T1w", 2),
+    ):
+        data = read_dataset(tmp_path, bids_suffix=suffix)
+        assert data.counts == (2, 2)
+        assert data.format.bids.suffix == "T1w"
+        np.testing.assert_array_equal(data.samples[0], blob(100 * number + 1))
+        assert any("8 other volumes were not read" in note for note in data.notes)
+
+
+def test_maps_of_one_image_are_no_samples_of_one_kind(tmp_path):
+    save_bids(tmp_path, suffixes=("label-GM_probseg", "label-WM_probseg"))
+    refused(tmp_path, "4 of label-GM_probseg, 4 of label-WM_probseg")
+    assert read_dataset(tmp_path, bids_suffix="label-WM_probseg").counts == (2, 2)
+
+
+def test_runs_are_images_of_their_own_in_any_version(tmp_path):
+    save_bids(tmp_path, suffixes=("run-1_desc-preproc_T1w", "run-2_desc-preproc_T1w"))
+    assert read_dataset(tmp_path).counts == (4, 4)
+    data = read_dataset(tmp_path, bids_suffix="run-2_T1w")
+    assert data.counts == (2, 2)
+    assert all("run-2" in name for name in data.names)
+
+
+def test_subjects_in_different_spaces_are_told(tmp_path):
+    save_bids(tmp_path)
+    assert not any("several spaces" in note for note in read_dataset(tmp_path).notes)
+    (tmp_path / "sub-01" / "anat" / "sub-01_T1w.nii.gz").unlink()
+    prepared(tmp_path, "sub-01", "space-MNI_desc-x_T1w")
+    data = read_dataset(tmp_path)
+    told = "several spaces or resolutions were read: 3 of T1w, 1 of space-MNI_T1w"
+    assert any(told in note for note in data.notes)
+
+
+@pytest.mark.parametrize("described", [True, False])
+def test_a_derivative_without_participants_is_no_set_of_class_folders(tmp_path, described):
+    root = save_bids(tmp_path / "in", sessions=("ses-1", "ses-2"))
+    told = tmp_path / "raw.tsv"
+    (root / "participants.tsv").rename(told)
+    if not described:
+        (root / "dataset_description.json").unlink()
+    refused(root, "participants.tsv says the class", "--participants PATH", "metadata.csv")
+    refused(root, "--participants", label_from="diagnosis")
+    refused(root, "'none.tsv' is no file", participants="none.tsv")
+    data = read_dataset(root, participants=told)
+    assert (data.class_names, data.counts) == (("ill", "well"), (4, 4))
+    assert data.groups == tuple(subject for subject in LABELS for _ in range(2))
+    assert data.format.bids == BidsNames("diagnosis", "T1w", "anat")
+    with pytest.raises(InvalidInputError, match="leave it out"):
+        read_dataset(volume_folder(tmp_path / "classes"), participants=told)
+
+
+def test_subjects_whose_volumes_lie_beside_no_folder_are_recognised(tmp_path):
+    for number, subject in enumerate(LABELS):
+        save_volume(tmp_path / subject / f"{subject}_T1w.nii.gz", blob(number))
+    refused(tmp_path, "--participants PATH")
+
+
+def test_class_folders_may_be_called_like_subjects(tmp_path):
+    for number in range(4):
+        save_volume(tmp_path / ("sub-a", "sub-b")[number % 2] / f"{number}.nii.gz", blob(number))
+    data = read_dataset(tmp_path)
+    assert (data.class_names, data.format.bids) == (("sub-a", "sub-b"), None)
 
 
 def test_subjects_without_a_class_or_a_volume_are_left_out_and_told(tmp_path):

@@ -227,6 +227,74 @@ def test_a_single_slice_is_a_thin_volume(tmp_path):
     np.testing.assert_allclose(data.format.grid.pixdim[1:4], (0.75, 0.5, 1.0))
 
 
+def with_localizers(root):
+    """Write four series, a single slice beside each."""
+    series_folder(root)
+    for index in range(4):
+        folder = root / ("ill", "well")[index % 2] / f"case{index}"
+        save_slice(folder / "LOC.dcm", stored_values(9 + index, (1, 16, 16))[0], ORIGIN, f"1.3.{index}")
+    return root
+
+
+@pytest.mark.parametrize("options", [{}, {"resample": True}])
+def test_localizers_are_no_samples(tmp_path, options):
+    series_folder(tmp_path / "plain")
+    root = with_localizers(tmp_path / "in")
+    refused(root, "series of one slice", "4 of 8", "'ill/case0/LOC.dcm'", "--min-slices 2", **options)
+    data = read_dataset(root, min_slices=2, **options)
+    assert data.fingerprint() == read_dataset(tmp_path / "plain").fingerprint()
+    assert any("4 series of fewer than 2 slices were left out as asked" in note for note in data.notes)
+    assert not any("resampled" in note for note in data.notes)
+    refused(root, "--min-slices must leave", "'ill', 'well' would have none", "up to 6", min_slices=7)
+
+
+def test_series_that_are_left_out_are_not_read(tmp_path):
+    root = series_folder(tmp_path)
+    for index, direction in enumerate(([1, 0, 0, 0, 1, 0], [0, 1, 0, 0, 0, -1])):
+        path = root / "ill" / "case0" / f"LOC{index}.dcm"
+        pixels = stored_values(9, (1, 16, 16))[0]
+        save_slice(path, pixels, ORIGIN, "1.3", ImageOrientationPatient=direction)
+    refused(root, "must be parallel", "--min-slices N")
+    assert read_dataset(root, min_slices=3).counts == (2, 2)
+
+
+def test_a_damaged_file_is_no_short_series(tmp_path):
+    root = series_folder(tmp_path)
+    (root / "ill" / "case0" / "bad.dcm").write_bytes(b"no DICOM")
+    refused(root, "'ill/case0/bad.dcm' (no DICOM file", min_slices=2)
+
+
+def test_a_folder_of_several_series_is_told(tmp_path):
+    series_folder(tmp_path)
+    assert not any("several series" in note for note in read_dataset(tmp_path).notes)
+    save_series(tmp_path / "ill" / "case0", stored_values(9), suffix="")
+    (note,) = (note for note in read_dataset(tmp_path).notes if "several series" in note)
+    assert "1 folders hold several series each ('ill/case0')" in note
+
+
+def test_slices_are_told_from_images(tmp_path):
+    for index in range(4):
+        pixels = stored_values(index, (1, 7 + index % 2, 5))[0]
+        save_slice(tmp_path / "a" / f"{index}.dcm", pixels, ORIGIN, f"1.2.{index}")
+    refused(
+        tmp_path, "must have one size", "'a/0.dcm' has 7x5 pixels, 'a/1.dcm' 8x5", "png and give --resize"
+    )
+    for wish in ({"resize": (4, 4)}, {"pad": True}, {"crop": True}):
+        refused(tmp_path, "DICOM of one slice is read as volumes", "16-bit grey png", **wish)
+    data = read_dataset(tmp_path, resample=True)
+    assert data.samples.shape == (4, 5, 7, 1)
+    assert any("All series have one slice" in note for note in data.notes)
+    series_folder(tmp_path / "volumes")
+    refused(tmp_path / "volumes", "volumes keep their grid", resize=(4, 4))
+    refused(tmp_path / "volumes", "--nan is for NIfTI", nan=0.0)
+
+
+def test_least_slices_are_for_dicom(tmp_path):
+    nibabel.Nifti1Image(np.zeros((2, 2, 2), np.uint8), np.eye(4)).to_filename(tmp_path / "x.nii")
+    (tmp_path / "metadata.csv").write_text("file_name,label\nx.nii,a\n")
+    refused(tmp_path, "--min-slices is for DICOM series", min_slices=2)
+
+
 def test_dicom_and_nifti_are_not_mixed(tmp_path):
     series_folder(tmp_path)
     nibabel.Nifti1Image(np.zeros((2, 2, 2), np.uint8), np.eye(4)).to_filename(tmp_path / "ill" / "x.nii")

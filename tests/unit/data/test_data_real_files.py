@@ -1,5 +1,6 @@
 """Real volumes beside new ones: their names in a BIDS derivative, and DICOM series as NIfTI."""
 
+import json
 from dataclasses import replace
 
 import nibabel
@@ -7,12 +8,14 @@ import numpy as np
 import pytest
 from dicom_files import PATIENT, series_folder
 from test_data_bids import LABELS, save_bids
-from volume_files import AFFINE, blob, stored, volume_folder
+from volume_files import AFFINE, blob, save_volume, stored, volume_folder
 
 from riemaug.data import include_real, read_dataset
+from riemaug.data.bids import BidsOptions, particulars_of
 from riemaug.data.bids_names import name_of_real
 from riemaug.data.bids_output import write_bids_tables
 from riemaug.errors import InvalidInputError
+from riemaug.limits import DEFAULT_LIMITS
 
 
 def participants_of(out):
@@ -65,6 +68,40 @@ def test_a_name_has_one_description(path, wanted):
     assert name_of_real(path) == wanted
 
 
+@pytest.mark.parametrize("how", ["copy", "link"])
+@pytest.mark.parametrize("elsewhere", [True, False])
+def test_real_subjects_keep_what_is_known_of_them(tmp_path, how, elsewhere):
+    root, out = save_bids(tmp_path / "in"), tmp_path / "out"
+    told = root / "participants.tsv"
+    (root / "participants.json").write_text('{"age": {"Units": "years"}, "diagnosis": {"x": 1}}')
+    if elsewhere:
+        told = told.rename(tmp_path / "raw.tsv")
+        (root / "participants.json").rename(tmp_path / "raw.json")
+    options = BidsOptions(participants=told if elsewhere else None)
+    sidecar = root / "sub-02" / "anat" / "sub-02_T1w.json"
+    sidecar.write_text('{"EchoTime": 0.003}')
+    data = read_dataset(root, participants=options.participants)
+    names = include_real(root, data, out, how)
+    real = [(name, data.class_names[label], False) for name, label in zip(names, data.labels, strict=True)]
+    particulars = particulars_of(root, data.format.bids.column, options, DEFAULT_LIMITS)
+    made = [("sub-syn0001/anat/sub-syn0001_desc-synthetic_T1w.nii.gz", "ill", True)]
+    write_bids_tables(out, data.format.bids, made + real, particulars)
+    assert (out / "participants.tsv").read_text().splitlines()[:3] == [
+        "participant_id\tdiagnosis\tsynthetic\tage",
+        "sub-syn0001\till\ttrue\tn/a",
+        "sub-01\till\tfalse\t40",
+    ]
+    columns = json.loads((out / "participants.json").read_text())
+    assert columns["age"] == {"Units": "years"}
+    assert columns.keys() == {"age", "diagnosis", "synthetic"}
+    assert "x" not in columns["diagnosis"]
+    kept = out / "sub-02" / "anat" / "sub-02_desc-real_T1w.json"
+    assert kept.read_bytes() == sidecar.read_bytes()
+    assert kept.is_symlink() == (how == "link")
+    assert len(list(out.rglob("*_T1w.json"))) == 1
+    assert "MODEL_CARD.md" in (out / ".bidsignore").read_text().split()
+
+
 def test_names_that_would_meet_are_refused(tmp_path):
     root = save_bids(tmp_path / "in", dict.fromkeys(("sub-syn0001", "sub-2", "sub-3"), "ill"))
     with pytest.raises(InvalidInputError, match=r"'sub-syn0001.* may be that of a new one: give --layout"):
@@ -113,3 +150,17 @@ def test_series_that_are_modelled_smaller_are_not_written(tmp_path):
     root = series_folder(tmp_path / "in")
     with pytest.raises(InvalidInputError, match=r"--fit-shape makes smaller: .*dcm2niix"):
         include_real(root, read_dataset(root, fit_shape=(3, 3, 3)), tmp_path / "out", "copy")
+
+
+def test_volumes_with_nan_are_written_as_they_were_read(tmp_path):
+    for number in range(4):
+        voxels = blob(number, dtype="float32")
+        voxels[0] = np.nan if number else 0.5
+        save_volume(tmp_path / "in" / "ab"[number % 2] / f"{number}.nii.gz", voxels)
+    data = read_dataset(tmp_path / "in", nan=-1.0)
+    out = tmp_path / "out"
+    names = include_real(tmp_path / "in", data, out, "link", nan=-1.0)
+    assert [(out / name).is_symlink() for name in names] == [True, False, False, False]
+    for name, sample in zip(names, data.samples, strict=True):
+        np.testing.assert_array_equal(stored(out / name), sample)
+        np.testing.assert_array_equal(nibabel.load(out / name).affine, AFFINE)

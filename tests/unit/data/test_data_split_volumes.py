@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from dicom_files import save_series, series_folder, stored_values
 from test_data_bids import save_bids
+from volume_files import blob, save_volume
 
 from riemaug.data import read_dataset
 from riemaug.errors import InvalidInputError
@@ -137,8 +138,53 @@ def test_a_damaged_series_is_named_or_left_out(tmp_path):
     assert not list((tmp_path / "out").rglob("case0"))
 
 
+def test_parts_get_the_participants_that_lie_elsewhere(tmp_path):
+    root = save_bids(tmp_path / "in", SUBJECTS)
+    told = (root / "participants.tsv").rename(tmp_path / "raw.tsv")
+    with pytest.raises(InvalidInputError, match="--participants PATH"):
+        split(root, tmp_path / "out")
+    split(root, tmp_path / "out", participants=told)
+    for name in ("train", "test"):
+        part = read_dataset(tmp_path / "out" / name)
+        rows = rows_of(tmp_path / "out" / name / "participants.tsv", "\t")
+        assert part.counts == (2, 2)
+        assert {row["participant_id"] for row in rows} == set(part.groups)
+
+
+def test_localizers_are_in_no_part(tmp_path):
+    root = series_folder(tmp_path / "in", 4)
+    for case in sorted(root.glob("*/*")):
+        save_series(case / "scout", stored_values(9, (1, 16, 16)))
+    with pytest.raises(InvalidInputError, match="--min-slices 2"):
+        split(root, tmp_path / "out")
+    split(root, tmp_path / "out", min_slices=2)
+    assert not list((tmp_path / "out").rglob("scout"))
+    assert read_dataset(tmp_path / "out" / "test").counts == (2, 2)
+
+
+def test_volumes_with_nan_are_divided_as_they_are(tmp_path):
+    for number in range(8):
+        voxels = blob(number, dtype="float32")
+        voxels[0] = np.nan
+        save_volume(tmp_path / "in" / "ab"[number % 2] / f"{number}.nii", voxels)
+    with pytest.raises(InvalidInputError, match="--nan VALUE"):
+        split(tmp_path / "in", tmp_path / "out")
+    split(tmp_path / "in", tmp_path / "out", nan=0.0)
+    copied = sorted((tmp_path / "out").rglob("*.nii"))
+    assert len(copied) == 8
+    for path in copied:
+        assert path.read_bytes() == (tmp_path / "in" / path.parent.name / path.name).read_bytes()
+
+
 def test_options_for_other_data_are_refused(tmp_path):
     root = series_folder(tmp_path / "in", 4)
-    for choices in ({"label_from": "x"}, {"bids_suffix": "T1w"}):
+    for choices in ({"label_from": "x"}, {"bids_suffix": "T1w"}, {"participants": root}, {"nan": 0.0}):
         with pytest.raises(InvalidInputError, match="leave it out"):
             split(root, tmp_path / "out", **choices)
+
+
+def test_options_of_volumes_are_refused_for_rows(tmp_path):
+    np.savez(tmp_path / "x.npz", X=np.arange(36.0).reshape(4, 3, 3), y=[0, 0, 1, 1])
+    for choices in ({"bids_suffix": "T1w"}, {"participants": tmp_path}, {"min_slices": 2}, {"nan": 0.0}):
+        with pytest.raises(InvalidInputError, match="npz files and tables hold none: leave it out"):
+            split(tmp_path / "x.npz", tmp_path / "out", **choices)

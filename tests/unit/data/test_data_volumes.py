@@ -293,6 +293,54 @@ def test_a_class_that_loses_its_volumes_is_refused(tmp_path):
     refused(tmp_path, "at least 2 volumes", "'b'", skip_bad=True)
 
 
+def hollow(number, dtype="float32"):
+    """Return a blob in an outside of NaN."""
+    voxels = blob(number, dtype=dtype)
+    voxels[:2] = np.nan
+    return voxels
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_nan_is_taken_for_the_number_that_is_given(tmp_path, dtype):
+    for number in range(4):
+        save_volume(tmp_path / "ab"[number % 2] / f"{number}.nii.gz", hollow(number, dtype))
+    count = hollow(0)[:2].size
+    refused(tmp_path, f"{count} are NaN: give --nan VALUE")
+    data = read_dataset(tmp_path, nan=-0.25)
+    assert data.samples.dtype == dtype
+    np.testing.assert_array_equal(data.samples[0], np.nan_to_num(hollow(0, dtype), nan=-0.25))
+    assert any(f"NaN in 4 volumes ({4 * count} voxels) was taken for -0.25" in note for note in data.notes)
+    voxels = hollow(4, dtype)
+    voxels[5, 5, 5] = np.inf
+    save_volume(tmp_path / "a" / "4.nii.gz", voxels)
+    refused(tmp_path, "'a/4.nii.gz'", "1 are infinite", nan=0.0)
+    refused(tmp_path, "--nan takes a finite number", nan=float("nan"))
+
+
+def test_the_number_for_nan_is_what_the_scale_leads_to(tmp_path):
+    for number in range(4):
+        save_volume(tmp_path / "ab"[number % 2] / f"{number}.nii", hollow(number), scale=(2.0, 10.0))
+    data = read_dataset(tmp_path, nan=4.0)
+    assert (data.samples[:, :2] == -3).all()
+    save_volume(tmp_path / "a" / "4.nii", hollow(4), scale=(1.0, 0.0))
+    data = read_dataset(tmp_path, nan=4.0)
+    assert (data.samples[:, :2] == 4).all()
+
+
+def test_no_other_data_have_nan_to_be_taken_for_a_number(tmp_path):
+    volume_folder(tmp_path / "whole")
+    whole = read_dataset(tmp_path / "whole")
+    assert read_dataset(tmp_path / "whole", nan=7.0).fingerprint() == whole.fingerprint()
+    for number in range(2):
+        save_image(tmp_path / "pictures" / "a" / f"{number}.png", noise(number))
+    refused(tmp_path / "pictures", "--nan is for NIfTI volumes, images are none", nan=0.0)
+    np.savez(tmp_path / "x.npz", X=np.zeros((2, 3, 3)), y=[0, 0])
+    refused(tmp_path / "x.npz", "--nan is for folders of volumes", nan=0.0)
+    for number in range(2):
+        save_volume(tmp_path / "large" / "a" / f"{number}.nii", hollow(number))
+    refused(tmp_path / "large", "a number that float32 can hold, 1e+300 is none", nan=1e300)
+
+
 def test_voxels_that_are_no_numbers_are_refused(tmp_path):
     volume_folder(tmp_path / "in", 2)
     for index in range(4):
