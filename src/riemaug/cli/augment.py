@@ -28,6 +28,7 @@ def augment(
     group_from: options.GroupFrom = None,
     label_from: options.LabelFrom = None,
     drop_columns: options.DropColumns = None,
+    missing: options.Missing = None,
     bids_suffix: options.BidsSuffix = None,
     participants: options.Participants = None,
     min_slices: options.MinSlices = None,

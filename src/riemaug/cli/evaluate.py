@@ -138,9 +138,9 @@ FitShape = Annotated[
 GroupFrom = Annotated[
     str | None,
     typer.Option(
-        help="How to tell the subject of a real image: folder, column, or a REGEX with one group; a subject "
-        "in REAL and in the test set stops the run.",
-        metavar="folder|column|REGEX",
+        help="How to tell the subject of a real image: folder, the name of a COLUMN, or a REGEX with one "
+        "group; a subject in REAL and in the test set stops the run.",
+        metavar="folder|COLUMN|REGEX",
         rich_help_panel="Data",
     ),
 ]
@@ -249,6 +249,7 @@ def evaluate(
     group_from: GroupFrom = None,
     label_from: options.LabelFrom = None,
     drop_columns: options.DropColumns = None,
+    missing: options.Missing = None,
     out: Out = None,
     jobs: Jobs = None,
     engine: options.Engine = "loky",
@@ -339,6 +340,7 @@ def _reading(chosen: dict[str, Any]) -> Any:
         resize=parsing.parse_size(chosen["resize"]),
         fit_shape=parsing.parse_fit_shape(chosen["fit_shape"]),
         drop_columns=parsing.parse_columns(chosen["drop_columns"]),
+        missing=chosen["missing"] or None,
         limits=parse_limits(chosen["limit"] or (), chosen["follow_links"]),
         **{name: chosen[name] for name in PLAIN_READING},
     )

@@ -31,6 +31,7 @@ def inspect(
     group_from: options.GroupFrom = None,
     label_from: options.LabelFrom = None,
     drop_columns: options.DropColumns = None,
+    missing: options.Missing = None,
     bids_suffix: options.BidsSuffix = None,
     participants: options.Participants = None,
     min_slices: options.MinSlices = None,
@@ -59,6 +60,7 @@ def inspect(
         nan=nan,
         label_from=label_from,
         drop_columns=parsing.parse_columns(drop_columns),
+        missing=missing or None,
         limits=parse_limits(limit or (), follow_links),
     )
     if json:

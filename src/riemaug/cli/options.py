@@ -123,17 +123,19 @@ SkipBad = Annotated[
 GroupFrom = Annotated[
     str | None,
     typer.Option(
-        help="How to tell the subject of an image: folder, column, or a REGEX with one group; written to "
-        "metadata.csv with --include-real. Of a table: the name of a column, which is not modelled.",
-        metavar="folder|column|REGEX",
+        help="How to tell the subject of an image: folder, column (group of metadata.csv), the name of another "
+        "column of it, or a REGEX with one group, searched in the path; written to metadata.csv with "
+        "--include-real. Of a table: the name of a column, which is not modelled.",
+        metavar="folder|COLUMN|REGEX",
         rich_help_panel=_DATA,
     ),
 ]
 LabelFrom = Annotated[
     str | None,
     typer.Option(
-        help="Column of a table or of a BIDS folder's participants.tsv that holds the labels; by default the "
-        "one called label, class, target or y; of BIDS group, diagnosis or label.",
+        help="Column of a table, a metadata.csv or a BIDS folder's participants.tsv that holds the labels; by "
+        "default of a table the one called label, class, target or y, of metadata.csv label, of BIDS group, "
+        "diagnosis, label, class or dx.",
         metavar="COLUMN",
         rich_help_panel=_DATA,
         show_default=False,
@@ -145,6 +147,16 @@ DropColumns = Annotated[
         help="Columns of a table to leave out, such as identifiers, with commas between them.",
         metavar="COLUMN,COLUMN",
         rich_help_panel=_DATA,
+    ),
+]
+Missing = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Text of a CSV table's cells that are missing, in place of NA, NaN, None, null and the like; "
+        "repeatable. Empty cells always are: '' takes only these for missing.",
+        metavar="TEXT",
+        rich_help_panel=_DATA,
+        show_default=False,
     ),
 ]
 Limit = Annotated[

@@ -70,6 +70,7 @@ def split(
     group_from: GroupFrom = None,
     label_from: options.LabelFrom = None,
     drop_columns: options.DropColumns = None,
+    missing: options.Missing = None,
     bids_suffix: options.BidsSuffix = None,
     participants: options.Participants = None,
     min_slices: options.MinSlices = None,
@@ -105,6 +106,7 @@ def split(
         group_from=group_from,
         label_from=label_from,
         drop_columns=parsing.parse_columns(drop_columns),
+        missing=missing or None,
         bids_suffix=bids_suffix,
         participants=participants,
         min_slices=min_slices,
@@ -166,7 +168,9 @@ def _reading(request: "SplitRequest") -> list[str]:
         "--nan": "" if request.nan is None else str(request.nan),
         "--group-from": request.group_from,
     }
-    return [word for name, value in options.items() if value for word in (name, shlex.quote(value))]
+    given = [(name, value) for name, value in options.items() if value]
+    given += [("--missing", text) for text in request.missing or ()]
+    return [word for name, value in given for word in (name, shlex.quote(value))]
 
 
 def _as_cell(column: str) -> str:

@@ -28,6 +28,7 @@ def read_dataset(
     group_from: str | None = None,
     label_from: str | None = None,
     drop_columns: Sequence[str] = (),
+    missing: Sequence[str] | None = None,
     bids_suffix: str | None = None,
     participants: str | os.PathLike[str] | None = None,
     layout: Layout | None = None,
@@ -66,6 +67,9 @@ def read_dataset(
         called label, of a table also class, target or y, of BIDS also group, diagnosis, class or dx.
     drop_columns : sequence of str
         Columns of a table that are not read, such as identifiers.
+    missing : sequence of str, optional
+        Texts of a CSV table's cells that are missing, beside empty ones; None takes those that pandas does,
+        such as NA, None and null.
     bids_suffix : str, optional
         Of a BIDS folder: end of the names of the volumes to read, such as "T1w", or some of their entities
         and the suffix. With layout "bids" also the suffix of those to write.
@@ -97,7 +101,7 @@ def read_dataset(
     """
     source = Path(path)
     kind = source_kind(source)
-    check_column_options(source, kind, label_from, drop_columns)
+    check_column_options(source, kind, label_from, drop_columns, missing)
     if kind == "folder":
         size = SizeOptions(resize, pad, crop, fit_shape, resample, limits, nan)
         return read_folder(
@@ -126,6 +130,7 @@ def read_dataset(
             label_from=label_from,
             group_from=group_from,
             drop_columns=drop_columns,
+            missing=missing,
             like=columns,
             limits=limits,
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from riemaug.data.metadata_table import METADATA_NAME
-from riemaug.data.table_files import is_table
+from riemaug.data.table_files import is_csv, is_table
 from riemaug.errors import InvalidInputError
 
 SourceKind = Literal["folder", "table", "npz"]
@@ -56,12 +56,21 @@ def _is_archive_of_arrays(path: Path) -> bool:
 
 
 def check_column_options(
-    path: Path, kind: SourceKind, label_from: str | None, drop_columns: Sequence[str]
+    path: Path,
+    kind: SourceKind,
+    label_from: str | None,
+    drop_columns: Sequence[str],
+    missing: Sequence[str] | None = None,
 ) -> None:
     """Raise InvalidInputError for options on columns where there are none."""
     if drop_columns and kind != "table":
         raise InvalidInputError(
             f"--drop-columns is for tables (.csv, .tsv or .parquet), {str(path)!r} is none: leave it out"
+        )
+    if missing is not None and not (kind == "table" and is_csv(path)):
+        raise InvalidInputError(
+            f"--missing is for tables as .csv or .tsv, {str(path)!r} is none: leave it out (Parquet files mark"
+            " missing cells themselves)"
         )
     if label_from is not None and kind == "npz":
         raise InvalidInputError(

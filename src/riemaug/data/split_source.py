@@ -96,6 +96,7 @@ def read_split_source(
     group_from: str | None = None,
     label_from: str | None = None,
     drop_columns: Sequence[str] = (),
+    missing: Sequence[str] | None = None,
     bids_suffix: str | None = None,
     participants: Path | None = None,
     min_slices: int | None = None,
@@ -109,7 +110,7 @@ def read_split_source(
     path : Path
     skip_bad : bool
         Leave out files that cannot be read.
-    group_from, label_from, drop_columns, bids_suffix, participants, min_slices, nan, limits
+    group_from, label_from, drop_columns, missing, bids_suffix, participants, min_slices, nan, limits
         See `riemaug.data.read_dataset`.
 
     Raises
@@ -118,7 +119,7 @@ def read_split_source(
         As `riemaug.data.read_dataset`, or data that are split already.
     """
     kind = source_kind(path)
-    check_column_options(path, kind, label_from, drop_columns)
+    check_column_options(path, kind, label_from, drop_columns, missing)
     if kind == "folder":
         bids = BidsOptions(label_from, bids_suffix, participants)
         size = SizeOptions(limits=limits, nan=nan)
@@ -133,7 +134,12 @@ def read_split_source(
     )
     if kind == "table":
         dataset = read_table(
-            path, label_from=label_from, group_from=group_from, drop_columns=drop_columns, limits=limits
+            path,
+            label_from=label_from,
+            group_from=group_from,
+            drop_columns=drop_columns,
+            missing=missing,
+            limits=limits,
         )
         return SplitSource(
             path,

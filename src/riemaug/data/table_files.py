@@ -28,6 +28,11 @@ def is_table(path: Path) -> bool:
     return path.suffix.casefold() in TABLE_SUFFIXES
 
 
+def is_csv(path: Path) -> bool:
+    """Tell whether a file is taken for a table of text, by its suffix."""
+    return path.suffix.casefold() in CSV_SUFFIXES
+
+
 def read_table_file(
     path: Path,
     texts: Collection[str | int] = (),

@@ -20,12 +20,13 @@ from riemaug.data.table_columns import (
     epoch_counts,
 )
 from riemaug.data.table_dtypes import Frame, Series, dtype_kind, load_pandas, stored_float
+from riemaug.data.table_lookalikes import lookalike_of
+from riemaug.data.table_names import may_identify, may_name_subjects, written_option
 from riemaug.errors import InvalidInputError
 
 MOST_LEVELS, FEW_LEVELS, ROWS_PER_LEVEL = 100, 20, 10
 """A column has at most 100 categories, and one for every ten rows where that is more than 20."""
 _TIME_TEXT = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2})?)?")
-_IDENTIFIER = re.compile(r"(.*[_\-. ])?(id|index|uuid|identifier)|unnamed: \d+", re.IGNORECASE)
 _SEPARATED = {
     ".": re.compile(r"[+-]?[0-9]{1,3}([,'\u2019 \u00a0\u202f][0-9]{3})+(\.[0-9]+)?"),
     ",": re.compile(r"[+-]?[0-9]{1,3}([.'\u2019 \u00a0\u202f][0-9]{3})+,[0-9]+"),
@@ -65,8 +66,14 @@ def column_of(series: Series, name: str | int) -> Column:
     )
 
 
-def check_complete(frame: Frame) -> None:
+def check_complete(frame: Frame, otherwise: str = "") -> None:
     """Refuse missing cells.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+    otherwise : str
+        What else the message says, at its end.
 
     Raises
     ------
@@ -79,7 +86,7 @@ def check_complete(frame: Frame) -> None:
         shown = ", ".join(found[:5]) + (f" and {len(found) - 5} more" if len(found) > 5 else "")
         raise InvalidInputError(
             f"tables must have no missing cells, {int(missing.sum())} are missing or NaN in {shown}: fill"
-            " them in, drop those rows, or leave the columns out with --drop-columns"
+            f" them in, drop those rows, or leave the columns out with --drop-columns{otherwise}"
         )
 
 
@@ -164,7 +171,7 @@ def _integer_column(series: Series, name: str | int, dtype: str) -> NumberColumn
         )
     values = series.to_numpy(dtype=np.int64)
     counts_rows = len(values) > 2 and bool((np.diff(values) == 1).all())
-    if counts_rows or (_IDENTIFIER.fullmatch(str(name)) and len(np.unique(values)) == len(values) > 2):
+    if counts_rows or (may_identify(name) and len(np.unique(values)) == len(values) > 2):
         raise InvalidInputError(
             f"columns must describe the rows, {name!r} only numbers them: leave it out with"
             f" {_drop_option(name)}"
@@ -199,19 +206,42 @@ def _check_separators(series: Series, name: str | int) -> None:
 def _category_column(series: Series, name: str | int, dtype: str) -> CategoryColumn:
     column = _levels(series, name, dtype)
     count, rows = len(column.levels), len(series)
-    if count > 1 and dtype != "category" and count == rows > 2:
+    most = min(MOST_LEVELS, max(FEW_LEVELS, rows // ROWS_PER_LEVEL))
+    identifies = count > 1 and dtype != "category" and count == rows > 2
+    if (identifies or count > most) and dtype_kind(dtype) == "text":
+        _check_lookalike(series, name)
+    if identifies:
         example = quote_some([str(level) for level in column.levels[:2]])
         raise InvalidInputError(
             f"columns must describe the rows, {name!r} holds another text in each (such as {example}), so it"
             f" identifies them: leave it out with {_drop_option(name)}"
         )
-    most = min(MOST_LEVELS, max(FEW_LEVELS, rows // ROWS_PER_LEVEL))
     if count > most:
         raise InvalidInputError(
             f"a column may have {most} categories in {rows} rows, {name!r} has {count} (such as"
-            f" {str(column.levels[0])!r}): join rare ones, or leave it out with {_drop_option(name)}"
+            f" {str(column.levels[0])!r}){_advice_on_many(name)}"
         )
     return column
+
+
+def _check_lookalike(series: Series, name: str | int) -> None:
+    """Refuse texts of which most look like numbers or dates: more advice on categories would mislead."""
+    alike = lookalike_of(series)
+    if alike is not None:
+        raise InvalidInputError(
+            f"a column must hold {alike.kind} alone or few categories, {name!r} {alike.found}: {alike.fix};"
+            f" or leave it out with {_drop_option(name)}"
+        )
+
+
+def _advice_on_many(name: str | int) -> str:
+    group = written_option("--group-from", name)
+    if may_name_subjects(name):
+        return (
+            f" and seems to name subjects: give {group}, and all rows of a subject stay on one side when data"
+            " are held back"
+        )
+    return f": join rare ones, give {group} if they are subjects, or leave it out with {_drop_option(name)}"
 
 
 def _levels(series: Series, name: str | int, dtype: str) -> CategoryColumn:
@@ -264,5 +294,4 @@ def _time_column(series: Series, name: str | int, dtype: str, text_format: str |
 
 
 def _drop_option(name: str | int) -> str:
-    text = str(name)
-    return f"--drop-columns {text}" if re.fullmatch(r"[\w.\-]+", text) else f"--drop-columns {text!r}"
+    return written_option("--drop-columns", name)

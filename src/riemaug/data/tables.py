@@ -1,7 +1,6 @@
 """One table as a data set: its columns as numbers, one of them the labels."""
 
 import difflib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,8 +15,11 @@ from riemaug.data.listing import quote_some
 from riemaug.data.table_columns import CategoryColumn
 from riemaug.data.table_dtypes import Frame, Series, dtype_kind
 from riemaug.data.table_files import ReadTable, read_table_file
-from riemaug.data.table_fit import check_complete, check_names, level_column
+from riemaug.data.table_fit import check_names, level_column
 from riemaug.data.table_layout import TableLayout
+from riemaug.data.table_lookalikes import lookalike_of
+from riemaug.data.table_missing import check_no_missing
+from riemaug.data.table_names import may_identify, may_name_subjects, written_option
 from riemaug.data.table_plan import TablePlan
 from riemaug.errors import InvalidInputError
 from riemaug.limits import DEFAULT_LIMITS, Limits
@@ -25,16 +27,16 @@ from riemaug.limits import DEFAULT_LIMITS, Limits
 LABEL_NAMES = frozenset({"label", "class", "target", "y"})
 """One column with such a name holds the labels if none is named."""
 GROUP_NAME = "group"
-_SUBJECT = re.compile(r"(subject|patient|participant)s?([_\-. ]?(id|no|nr|number))?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Roles:
-    """Which columns hold the labels and the subjects, and which are modelled."""
+    """Which columns hold the labels and the subjects, which are modelled, and which play no part."""
 
     label: str | int
     group: str | int | None
     features: tuple[str | int, ...]
+    dropped: tuple[str | int, ...] = ()
 
 
 def read_table(
@@ -43,6 +45,7 @@ def read_table(
     label_from: str | None = None,
     group_from: str | None = None,
     drop_columns: Sequence[str] = (),
+    missing: Sequence[str] | None = None,
     like: TableLayout | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Dataset:
@@ -57,6 +60,8 @@ def read_table(
         The column that names the subjects; "column" or None take the one called group.
     drop_columns : sequence of str
         Columns that are not read.
+    missing : sequence of str, optional
+        Texts of a CSV file's cells that are missing, beside empty ones; None takes those that pandas does.
     like : TableLayout, optional
         Of another table: the rows become the same numbers as its rows, other columns play no part.
     limits : Limits
@@ -68,14 +73,16 @@ def read_table(
     ResourceError
         It does not fit the memory.
     """
-    table = read_table_file(path, () if like is None else _text_columns(like), limits)
+    table = read_table_file(path, () if like is None else _text_columns(like), limits, missing)
     frame = table.frame
     check_names(frame)
     roles = find_roles(frame, label_from, group_from, drop_columns, strict=like is None)
-    check_complete(frame[[name for name in (roles.label, roles.group) if name is not None]])
+    modelled = roles.features if like is None else [name for name in like.plan.names if name in frame.columns]
+    needed = [name for name in (roles.label, roles.group) if name is not None]
+    check_no_missing(path, table, [*needed, *(name for name in modelled if name not in needed)], missing)
     if like is None:
         layout = _layout(table, roles)
-        notes = [*table.notes, *layout.plan.notes]
+        notes = [*table.notes, *layout.plan.notes, *_notes_on_lookalikes(frame, layout)]
     else:
         layout, notes = like, list(table.notes)
         _check_columns(frame, like, path)
@@ -153,7 +160,7 @@ def find_roles(
         raise InvalidInputError(
             f"a table needs a column beside the labels {label!r}, there is none: check the export"
         )
-    return Roles(label, group, features)
+    return Roles(label, group, features, tuple(dropped))
 
 
 def _label_column(names: Sequence[str | int], label_from: str | None) -> str | int:
@@ -199,7 +206,7 @@ def _check_columns(frame: Frame, layout: TableLayout, path: Path) -> None:
     lacking = [str(name) for name in layout.plan.names if name not in frame.columns]
     if not lacking:
         return
-    group = next((name for name in lacking if _SUBJECT.fullmatch(name)), lacking[0])
+    group = next((name for name in lacking if may_name_subjects(name)), lacking[0])
     raise InvalidInputError(
         f"the table {str(path)!r} must have the columns of the one that it is compared with, it lacks"
         f" {quote_some(lacking)}: if the generator did not model them, give --group-from {group!r} for"
@@ -244,11 +251,41 @@ def _unknown_levels(frame: Frame, layout: TableLayout) -> list[str]:
 
 def _groups(frame: Frame, roles: Roles) -> tuple[tuple[str, ...] | None, list[str]]:
     if roles.group is None:
-        likely = [str(name) for name in roles.features if _SUBJECT.fullmatch(str(name))]
+        likely = [
+            name
+            for name in (*roles.features, *roles.dropped)
+            if may_name_subjects(name) or may_identify(name)
+        ]
         return None, [
-            f"Column {name!r} may name subjects: if so, give --group-from {name}, and all rows of a subject"
-            " stay on one side when data are held back."
-            for name in likely
+            note for name in likely for note in _note_on_subjects(frame[name], name, name in roles.dropped)
         ]
     groups = tuple(str(value) for value in frame[roles.group].tolist())
     return groups, [f"{len(set(groups))} groups (subjects) were read from column {str(roles.group)!r}."]
+
+
+def _note_on_subjects(series: Series, name: str | int, is_dropped: bool) -> list[str]:
+    """Tell of a column that may name subjects: without it rows of one may train and test a model."""
+    count, rows = int(series.nunique()), len(series)
+    if not 1 < count < rows:
+        return []
+    left_out = " was left out, but" if is_dropped else ""
+    note = (
+        f"Column {str(name)!r}{left_out} may name subjects ({count} in {rows} rows): if so, give"
+        f" {written_option('--group-from', name)}, and all rows of a subject stay on one side when data are"
+        " held back."
+    )
+    return [note]
+
+
+def _notes_on_lookalikes(frame: Frame, layout: TableLayout) -> list[str]:
+    """Tell of categories that may have been meant as numbers or points in time."""
+    notes = []
+    for column in layout.plan.columns:
+        if isinstance(column, CategoryColumn) and column.width and dtype_kind(column.dtype) == "text":
+            alike = lookalike_of(frame[column.name])
+            if alike is not None:
+                notes.append(
+                    f"Column {str(column.name)!r} is modelled as categories, it {alike.found}: if"
+                    f" {alike.kind} are meant, {alike.fix}."
+                )
+    return notes

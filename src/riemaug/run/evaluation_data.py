@@ -12,7 +12,7 @@ from riemaug.data import Dataset, SampleFormat, read_dataset
 from riemaug.data.bids import is_bids
 from riemaug.data.manifest_files import find_manifest, manifest_rows
 from riemaug.data.metadata_table import METADATA_NAME, read_plain_table
-from riemaug.data.table_files import is_table
+from riemaug.data.table_files import is_csv, is_table
 from riemaug.errors import InvalidInputError
 from riemaug.evaluation.cross_validation import take
 from riemaug.evaluation.sources import Source
@@ -68,10 +68,13 @@ def read_synthetic(path: Path, reading: ReadOptions, like: SampleFormat) -> Sour
     whole = next((path / name for name in SAMPLES_NAMES if os.path.isfile(path / name)), None)
     if whole is not None and not os.path.isfile(path / METADATA_NAME):
         label_from = reading.label_from if is_table(whole) else None
-        data = read_dataset(whole, label_from=label_from, like=like, limits=reading.limits)
+        missing = reading.missing if is_csv(whole) else None
+        data = read_dataset(whole, label_from=label_from, missing=missing, like=like, limits=reading.limits)
         return Source(data, repr(str(whole)))
     if not is_table(path):
         options |= {"drop_columns": ()}
+    if not is_csv(path):
+        options |= {"missing": None}
     data, made = read_dataset(path, **options, like=like), _synthetic_names(path, reading.limits)
     if made is None:
         return Source(data, repr(str(path)))

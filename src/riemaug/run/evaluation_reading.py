@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from riemaug.data.table_files import column_names, is_table
+from riemaug.data.table_files import column_names, is_csv, is_table
 from riemaug.limits import JSON_BYTES, read_bounded
 from riemaug.run.request import ReadOptions
 from riemaug.run.workdir import RUN_NAME
@@ -55,14 +55,22 @@ def reading_as_made(
     in_all = told.group_from in set.intersection(*names)
     if reading.group_from is None and in_all and told.group_from not in others:
         added["group_from"] = told.group_from
+    if reading.missing is None and told.missing is not None and all(map(is_csv, paths)):
+        added["missing"] = told.missing
     if not added:
         return reading, ()
-    given = " ".join(
-        f"--{key.replace('_', '-')} {shlex.quote(value if isinstance(value, str) else ','.join(value))}"
-        for key, value in added.items()
-    )
+    given = " ".join(option for key, value in added.items() for option in _as_typed(key, value))
     note = f"Columns play the parts that they had when the synthetic samples were made: {given}."
     return reading.model_copy(update=added), (note,)
+
+
+def _as_typed(key: str, value: str | tuple[str, ...]) -> list[str]:
+    """Return an option as it is given on the command line."""
+    if isinstance(value, str):
+        values = [value]
+    else:
+        values = list(value) if key == "missing" else [",".join(value)]
+    return [f"--{key.replace('_', '-')} {shlex.quote(each)}" for each in values]
 
 
 def _reading_of(out: Path) -> ReadOptions:

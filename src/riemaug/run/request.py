@@ -26,6 +26,7 @@ class ReadOptions(BaseModel):
     group_from: str | None = None
     label_from: str | None = None
     drop_columns: tuple[str, ...] = ()
+    missing: tuple[str, ...] | None = None
     bids_suffix: str | None = None
     participants: Path | None = None
     layout: Literal["folders", "bids"] | None = None

@@ -30,7 +30,7 @@ class SplitRequest(BaseModel):
     data, out : Path
     train, val, test : float, int or None
         See `riemaug.data.Shares`.
-    group_from, label_from, drop_columns, bids_suffix, participants, min_slices, nan
+    group_from, label_from, drop_columns, missing, bids_suffix, participants, min_slices, nan
         See `riemaug.data.read_dataset`. Columns to drop play no part, but are written.
     near_duplicates : "together" or "ignore"
         Whether samples that are nearly the same stay in one part. Exact copies always do.
@@ -52,6 +52,7 @@ class SplitRequest(BaseModel):
     group_from: str | None = None
     label_from: str | None = None
     drop_columns: tuple[str, ...] = ()
+    missing: tuple[str, ...] | None = None
     bids_suffix: str | None = None
     participants: Path | None = None
     min_slices: int | None = Field(default=None, ge=1)
@@ -124,6 +125,7 @@ def _read(request: SplitRequest) -> SplitSource:
         group_from=request.group_from,
         label_from=request.label_from,
         drop_columns=request.drop_columns,
+        missing=request.missing,
         bids_suffix=request.bids_suffix,
         participants=request.participants,
         min_slices=request.min_slices,
