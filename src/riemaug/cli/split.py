@@ -35,9 +35,9 @@ Test = Annotated[
 GroupFrom = Annotated[
     str | None,
     typer.Option(
-        help="How to tell the subject of an image: folder, column, or a REGEX with one group; all of a "
-        "subject goes into one part. Of a table: the name of a column.",
-        metavar="folder|column|REGEX",
+        help="How to tell the subject of an image: folder, the name of a COLUMN of metadata.csv, or a REGEX "
+        "with one group; all of a subject goes into one part. Of a table: the name of a column.",
+        metavar="folder|COLUMN|REGEX",
         rich_help_panel=_PARTS,
     ),
 ]

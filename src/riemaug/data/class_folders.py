@@ -7,6 +7,8 @@ from pathlib import Path
 from riemaug.data.listing import (
     SPLIT_NAMES,
     TRAIN_NAMES,
+    UNREAD_IMAGE_SUFFIXES,
+    UNREAD_VOLUME_SUFFIXES,
     ListedFile,
     Listing,
     SampleKind,
@@ -21,7 +23,6 @@ from riemaug.data.listing import (
 from riemaug.errors import InvalidInputError
 from riemaug.limits import DEFAULT_LIMITS, Limits
 
-_OTHER_VOLUME_SUFFIXES = (".mha", ".mhd", ".nrrd", ".mgz", ".hdr", ".img")
 _WHOLE_SUFFIXES = (".npz", ".csv", ".tsv", ".parquet")
 """Of files that are a data set each."""
 
@@ -104,16 +105,20 @@ def _nothing_found(root: Path, others: list[str]) -> str:
     if arrays:
         first = min(arrays, key=lambda name: Path(name).stem.casefold() not in TRAIN_NAMES)
         return f"{str(root)!r} holds no {readable}: to read one of its files give {str(root / first)!r}"
-    if any(name.casefold().endswith(_OTHER_VOLUME_SUFFIXES) for name in others):
+    if any(_suffix(name) in UNREAD_VOLUME_SUFFIXES for name in others):
         return (
             f"{str(root)!r} holds scans in a format that is not read and no {readable}: convert them to NIfTI"
             " (.nii.gz)"
         )
     if not others:
         return f"{str(root)!r} is empty: give a folder with one sub-folder of images per class"
-    suffixes = Counter(Path(name).suffix.casefold() or "no suffix" for name in others)
+    suffixes = Counter(_suffix(name) or "no suffix" for name in others)
     found = ", ".join(f"{count} of {suffix}" for suffix, count in suffixes.most_common(3))
     return f"{str(root)!r} holds no {readable}, only other files ({found}): convert them to png"
+
+
+def _suffix(name: str) -> str:
+    return Path(name).suffix.casefold()
 
 
 def _check_class_folders(samples_of: dict[str, list[str]], kind: SampleKind) -> None:
@@ -136,8 +141,17 @@ def _listing_notes(
     samples_of: dict[str, list[str]], kind: SampleKind, top_samples: list[str], others: list[str]
 ) -> list[str]:
     notes = []
-    if others:
-        notes.append(f"{len(others)} files that are no {kind} were ignored: {quote_some(others)}.")
+    not_read = UNREAD_IMAGE_SUFFIXES | UNREAD_VOLUME_SUFFIXES
+    unread = [name for name in others if _suffix(name) in not_read]
+    if unread:
+        formats = ", ".join(sorted({_suffix(name) for name in unread}))
+        notes.append(
+            f"{len(unread)} files of formats that are not read ({formats}) were left out: {quote_some(unread)}"
+            f"; to have them read convert them to what the other {kind} are."
+        )
+    rest = [name for name in others if _suffix(name) not in not_read]
+    if rest:
+        notes.append(f"{len(rest)} files that are no {kind} were ignored: {quote_some(rest)}.")
     if top_samples:
         notes.append(
             f"{len(top_samples)} files outside any class folder were not read: {quote_some(top_samples)}."

@@ -18,6 +18,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from riemaug.data.channels import has_alpha, is_coloured, num_channels
 from riemaug.data.checks import check_is_file, check_memory
 from riemaug.data.image_limits import check_page, num_pages, opened_within, too_large
+from riemaug.data.listing import UNREAD_IMAGE_SUFFIXES
 from riemaug.data.resolution import Resolution, resolution_of_picture
 from riemaug.data.tiff_header import why_unread
 from riemaug.errors import InvalidInputError, RiemaugError
@@ -157,11 +158,17 @@ def opened_image(path: Path, limits: Limits = DEFAULT_LIMITS) -> Iterator[Image.
     except Image.DecompressionBombError:
         raise too_large("more than the limit", limits) from None
     except UnidentifiedImageError:
-        found = why_unread(path) or "no readable image: damaged, or of another format than its name"
-        raise InvalidInputError(found) from None
+        raise InvalidInputError(_why_no_image(path)) from None
     except _DECODING_ERRORS as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise InvalidInputError(f"damaged or unreadable: {' '.join(str(reason).split())}") from None
+
+
+def _why_no_image(path: Path) -> str:
+    suffix = path.suffix.casefold()
+    if suffix in UNREAD_IMAGE_SUFFIXES:
+        return f"{suffix} files are not read: convert it to png"
+    return why_unread(path) or "no readable image: damaged, or of another format than its name"
 
 
 def page_conversions(image: Image.Image) -> tuple[str, ...]:

@@ -17,7 +17,27 @@ SPLIT_NAMES = frozenset({"train", "training", "val", "valid", "validation", "tes
 TRAIN_NAMES = frozenset({"train", "training"})
 _SYSTEM_NAMES = frozenset({"__macosx", "thumbs.db", "desktop.ini", "ehthumbs.db"})
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif"})
+UNREAD_IMAGE_SUFFIXES = frozenset(
+    {
+        *(
+            ".webp",
+            ".heic",
+            ".heif",
+            ".avif",
+            ".jp2",
+            ".j2k",
+            ".jxl",
+            ".jfif",
+            ".svg",
+            ".psd",
+            ".tga",
+            ".pcx",
+        ),
+        *(".ppm", ".pgm", ".pbm", ".pnm", ".exr", ".ico", ".dng", ".cr2", ".nef", ".arw"),
+    }
+)
 VOLUME_SUFFIXES = (".nii", ".nii.gz")
+UNREAD_VOLUME_SUFFIXES = frozenset({".mha", ".mhd", ".nrrd", ".mgz", ".hdr", ".img"})
 ARRAY_SUFFIX = ".npy"
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 _DICOM_MAGIC_AT, _DICOM_MAGIC = 128, b"DICM"

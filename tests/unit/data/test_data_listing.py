@@ -44,6 +44,16 @@ def test_subfolders_hidden_and_system_files(two_classes):
     assert any("1 files outside any class folder" in note and "stray.png" in note for note in data.notes)
 
 
+def test_files_of_formats_that_are_not_read_are_told_of(two_classes):
+    for name in ("cat/x.WEBP", "dog/y.heic", "dog/z.mgz", "dog/notes.txt"):
+        (two_classes / name).write_bytes(b"x")
+    notes = read_dataset(two_classes).notes
+    assert any(note.startswith("3 files of formats that are not read (.heic, .mgz, .webp)") for note in notes)
+    assert any(note == "1 files that are no images were ignored: 'dog/notes.txt'." for note in notes)
+    (two_classes / "metadata.csv").write_text("file_name,label\ncat/a.png,x\ncat/x.WEBP,x\n")
+    refused(two_classes, "'cat/x.WEBP' (.webp files are not read: convert it to png)")
+
+
 @pytest.mark.parametrize("suffix", [".png", ".PNG", ".jpg", ".JPEG", ".tif", ".TIFF", ".bmp", ".gif"])
 def test_suffixes_in_any_case(tmp_path, suffix):
     for index in range(3):
