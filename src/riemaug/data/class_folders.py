@@ -146,7 +146,7 @@ def _listing_notes(
     if unread:
         formats = ", ".join(sorted({_suffix(name) for name in unread}))
         notes.append(
-            f"{len(unread)} files of formats that are not read ({formats}) were left out: {quote_some(unread)}"
+            f"{len(unread)} files in formats that are not read ({formats}) were ignored: {quote_some(unread)}"
             f"; to have them read convert them to what the other {kind} are."
         )
     rest = [name for name in others if _suffix(name) not in not_read]

@@ -48,7 +48,7 @@ def test_files_of_formats_that_are_not_read_are_told_of(two_classes):
     for name in ("cat/x.WEBP", "dog/y.heic", "dog/z.mgz", "dog/notes.txt"):
         (two_classes / name).write_bytes(b"x")
     notes = read_dataset(two_classes).notes
-    assert any(note.startswith("3 files of formats that are not read (.heic, .mgz, .webp)") for note in notes)
+    assert any(note.startswith("3 files in formats that are not read (.heic, .mgz, .webp)") for note in notes)
     assert any(note == "1 files that are no images were ignored: 'dog/notes.txt'." for note in notes)
     (two_classes / "metadata.csv").write_text("file_name,label\ncat/a.png,x\ncat/x.WEBP,x\n")
     refused(two_classes, "'cat/x.WEBP' (.webp files are not read: convert it to png)")
