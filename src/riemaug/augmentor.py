@@ -112,6 +112,8 @@ class Augmentor(BaseEstimator):
         each class of which some were asked for. Where `converged` is False, `sample` has warned.
     """
 
+    n_features_in_: int
+    feature_names_in_: np.ndarray
     _containers = Containers()
 
     def __init__(
@@ -182,8 +184,9 @@ class Augmentor(BaseEstimator):
             Samples of any shape and real dtype. Two axes: a table, scaled column by column; more:
             images or volumes, scaled as a whole. Of three or four axes a sample, the last one, or else
             the first, holds channels if it is at most 4 long, unless `num_sides` says that all are sides.
-            Columns of a DataFrame may also hold
-            categories, text of few values and points in time; see `riemaug.data.TablePlan`.
+            Columns of a DataFrame may also hold categories, text and points in time, and be called by
+            anything; see `riemaug.data.TablePlan`. Columns that identify the rows, or hold many categories,
+            are modelled, with a `riemaug.estimator_warnings.ColumnWarning`.
         y : array-like or Series (n,)
             Labels; at least two samples each.
 

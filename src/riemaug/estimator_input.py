@@ -9,11 +9,12 @@ import numpy as np
 from jaxtyping import Bool, Shaped
 from scipy.sparse import issparse
 
-from riemaug.data import Dataset, SampleFormat, TablePlan
+from riemaug.data import Dataset, SampleFormat
 from riemaug.data.arrays import dataset_of_arrays
 from riemaug.data.table_fit import level_column
 from riemaug.data.table_layout import TableLayout
 from riemaug.errors import InvalidInputError
+from riemaug.estimator_frames import FramePlan, plain_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,30 +23,30 @@ class Containers:
 
     Attributes
     ----------
-    plan : TablePlan, optional
+    frame : FramePlan, optional
         How the columns of a DataFrame become numbers; None for arrays and lists.
     label_name, label_dtype : optional
         Of labels in a pandas Series; a dtype of None stands for arrays and lists.
     """
 
-    plan: TablePlan | None = None
+    frame: FramePlan | None = None
     label_name: Any = None
     label_dtype: Any = None
 
     @classmethod
     def of(cls, X: Any, y: Any) -> "Containers":
         """Return the containers of both; InvalidInputError where a column cannot be modelled."""
-        plan = TablePlan.fit(X) if is_frame(X) else None
-        return cls(plan, y.name, y.dtype) if _is_series(y) else cls(plan)
+        frame = FramePlan.fit(X) if is_frame(X) else None
+        return cls(frame, y.name, y.dtype) if _is_series(y) else cls(frame)
 
     @classmethod
     def of_format(cls, fmt: SampleFormat) -> "Containers":
         """Return the containers of samples of a model that was saved."""
-        return cls(None if fmt.table is None else fmt.table.plan)
+        return cls(None if fmt.table is None else FramePlan(fmt.table.plan))
 
     def numbers_of(self, X: Any) -> Shaped[np.ndarray, "..."]:
         """Return samples as the array that is modelled."""
-        return self.plan.to_numbers(X) if self.plan is not None and is_frame(X) else array_of_samples(X)
+        return self.frame.to_numbers(X) if self.frame is not None and is_frame(X) else array_of_samples(X)
 
     def dataset(self, X: Any, y: Any, num_sides: int | None = None) -> Dataset:
         """Return samples and labels as a data set.
@@ -67,18 +68,19 @@ class Containers:
         dataset = dataset_of_arrays(samples, labels)
         if num_sides is not None:
             return replace(dataset, format=replace(dataset.format, array_sides=int(num_sides)))
-        if self.plan is None:
+        if self.frame is None:
             return dataset
-        name = "label" if self.label_name is None or self.label_name in self.plan.names else self.label_name
+        plan, name = self.frame.plan, "label" if self.label_name is None else plain_name(self.label_name)
+        name = "label" if name in plan.names else name
         column = level_column(sys.modules["pandas"].Series(labels.reshape(-1), name=name), name)
-        layout = TableLayout(self.plan, column, len(self.plan.columns))
+        layout = TableLayout(plan, column, len(plan.columns))
         # a saved model gives, and the command line writes, such tables
         fmt = SampleFormat("table", samples.shape[1:], "float64", ".csv", None, False, table=layout)
-        return replace(dataset, format=fmt, notes=(*self.plan.notes, *dataset.notes))
+        return replace(dataset, format=fmt, notes=(*self.frame.notes, *dataset.notes))
 
     def restore(self, X: Shaped[np.ndarray, "n ..."], y: Shaped[np.ndarray, " n"]) -> tuple[Any, Any]:
         """Return samples and labels in such containers; the rows of pandas are numbered from 0."""
-        samples = X if self.plan is None else self.plan.to_table(X)
+        samples = X if self.frame is None else self.frame.to_table(X)
         if self.label_dtype is None:
             return samples, y
         return samples, sys.modules["pandas"].Series(y, name=self.label_name, dtype=self.label_dtype)

@@ -11,10 +11,10 @@ from scipy.sparse import issparse, vstack
 
 from riemaug.augmentor import Augmentor
 from riemaug.config import GeneratorConfig
-from riemaug.data import TablePlan
 from riemaug.data.checks import MIN_PER_CLASS, check_memory
 from riemaug.data.table_dtypes import dtype_kind
 from riemaug.errors import InvalidInputError
+from riemaug.estimator_frames import FramePlan
 from riemaug.estimator_input import check_sides, is_frame, whole_columns
 from riemaug.estimator_parameters import RandomStateLike, seed_of, validated
 
@@ -75,13 +75,14 @@ class ManifoldOverSampler(BaseOverSampler):
 
     Notes
     -----
-    X may be an array of two axes; a DataFrame, also with categories, text of few values and points in time,
-    which becomes numbers and comes back, rounded, by a `riemaug.data.TablePlan` of all its rows; a list of
-    rows; a sparse matrix, which is filled in while it is modelled, so that it must fit the memory; or
-    images and volumes as they are: n x H x W, n x C x H x W, n x H x W x C or n x D x H x W. Of three or
-    four axes of a sample, the last one, or else the first, holds channels if it is at most 4 long, unless
-    `num_sides` says otherwise; the same holds for `image_shape`. What comes back has the container, dtype and
-    shape of what was given; integers are rounded.
+    X may be an array of two axes; a DataFrame, also with categories, text and points in time, which becomes
+    numbers and comes back, rounded, by a `riemaug.data.TablePlan` of all its rows (columns that identify
+    rows or hold many categories are warned of, as of `Augmentor.fit`); a list of rows; a sparse matrix,
+    which is filled in while it is modelled, so that it must fit the memory; or images and volumes as they
+    are: n x H x W, n x C x H x W, n x H x W x C or n x D x H x W. Of three or four axes of a sample, the
+    last one, or else the first, holds channels if it is at most 4 long, unless `num_sides` says otherwise;
+    the same holds for `image_shape`. What comes back has the container, dtype and shape of what was given;
+    integers are rounded.
 
     Over-sample within cross-validation, by a pipeline of `imblearn.pipeline`, never before it: otherwise
     test samples have helped to make training samples.
@@ -93,7 +94,7 @@ class ManifoldOverSampler(BaseOverSampler):
     """
 
     _whole_columns: np.ndarray | None = None
-    _plan: TablePlan | None = None
+    _plan: FramePlan | None = None
 
     def __init__(
         self,
@@ -170,10 +171,11 @@ class ManifoldOverSampler(BaseOverSampler):
 
     def _check_table(self, X: Any, y: Any) -> tuple[Any, Any, bool]:
         """Return a DataFrame as it is, y as an array, and whether it was one column a class."""
-        self._plan = TablePlan.fit(X)
-        self.sample_shape_ = (self._plan.num_numbers,)
-        # what the base class learns of X is the number and the names of its columns
-        stand_in = sys.modules["pandas"].DataFrame(np.zeros(X.shape), columns=X.columns)
+        self._plan = FramePlan.fit(X)
+        self.sample_shape_ = (self._plan.plan.num_numbers,)
+        # what the base class learns of X is the number of its columns, and their names if these are text
+        names = X.columns if all(isinstance(name, str) for name in X.columns) else None
+        stand_in = sys.modules["pandas"].DataFrame(np.zeros(X.shape), columns=names)
         try:
             _, labels, is_one_hot = super()._check_X_y(stand_in, y)
         except ValueError as error:

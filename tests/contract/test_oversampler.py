@@ -234,9 +234,10 @@ def bad_input() -> dict[str, tuple[dict[str, Any], Any, Any, str]]:
     return {
         "gap": ({}, holes, labels, "complete and finite"),
         "infinite": ({}, np.where(np.isnan(holes), np.inf, holes), labels, "complete and finite"),
-        "gap in a frame": ({}, pd.DataFrame(holes), labels, "no missing cells"),
-        "names": ({}, frame.assign(town=[f"x{i}" for i in range(20)]), state, "'town' holds another text"),
+        "gap in a frame": ({}, pd.DataFrame(holes), labels, "no missing cells.*drop these columns from X$"),
         "durations": ({}, frame.assign(wait=pd.to_timedelta([1, 2] * 10, "h")), state, "'wait' holds"),
+        "infinite in a frame": ({}, frame.assign(dose=np.inf), state, "drop the rows, or drop it from X$"),
+        "a name twice": ({}, pd.concat([frame, frame[["age"]]], axis=1), state, "'age' is there twice"),
         "labels of a frame too few": ({}, frame, state[:-1], "inconsistent numbers of samples"),
         "one side": ({"image_shape": 64}, rows, labels, r"two to four whole numbers .* got 64"),
         "sides as text": ({"image_shape": "88"}, rows, labels, "two to four whole numbers .* got '88'"),

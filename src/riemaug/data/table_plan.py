@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
+from riemaug.data.column_rules import COMMAND_LINE, ColumnRules
 from riemaug.data.listing import quote_some
 from riemaug.data.table_columns import Column, NumberColumn, TimeColumn, column_from_dict
 from riemaug.data.table_dtypes import Frame, load_pandas
@@ -46,27 +47,30 @@ class TablePlan:
     columns: tuple[Column, ...]
 
     @classmethod
-    def fit(cls, frame: Frame) -> "TablePlan":
+    def fit(cls, frame: Frame, rules: ColumnRules = COMMAND_LINE) -> "TablePlan":
         """Learn the columns of a table.
 
         Parameters
         ----------
         frame : pandas.DataFrame (n, columns)
             At least one row. The index plays no part.
+        rules : ColumnRules
+            What becomes of columns that identify the rows, or hold too many categories: by default they are
+            refused, as on the command line.
 
         Raises
         ------
         InvalidInputError
-            Missing cells, two columns of one name, or a column that cannot be modelled or identifies the
-            rows; the message names it.
+            Missing cells, two columns of one name, or a column that cannot be modelled or that the rules
+            refuse; the message names it.
         """
         check_names(frame)
         if not len(frame) or not len(frame.columns):
             raise InvalidInputError(
                 f"a table needs rows and columns, this one has {frame.shape}: check the export"
             )
-        check_complete(frame)
-        plan = cls(tuple(column_of(frame[name], name) for name in frame.columns))
+        check_complete(frame, rules=rules)
+        plan = cls(tuple(column_of(frame[name], name, rules) for name in frame.columns))
         if not plan.num_numbers:
             raise InvalidInputError(
                 f"rows must differ, all {len(frame)} of this table are the same in each of its"
