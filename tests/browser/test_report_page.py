@@ -133,6 +133,25 @@ def test_slices_are_as_wide_and_high_as_in_the_body(visit, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("axis", [0, 1])
+def test_volumes_of_one_slice_are_shown_across_it(visit, tmp_path, axis):
+    one = records.volume_class()
+    shown = one.volumes.synthetic.take([3], axis + 1)
+    volumes = replace(one.volumes, synthetic=shown, nearest=shown)
+    write_report(records.report(replace(one, volumes=volumes)), tmp_path / "report.html")
+    opened = visit(tmp_path / "report.html")
+    opened.page.wait_for_selector(".volumes:not([hidden])")
+    canvas = opened.page.locator(".volume").first.locator("canvas")
+    assert canvas.count() == 1
+    sides = tuple(canvas.evaluate("canvas => [canvas.width, canvas.height]"))
+    assert sides == ((16, 24), (16, 20))[axis]
+    column = "canvas => Array.from(canvas.getContext('2d').getImageData(5, 0, 1, canvas.height).data)"
+    greys = np.array(canvas.evaluate(column)).reshape(-1, 4)[:, 0]
+    np.testing.assert_allclose(greys, np.full(24, 15) if axis == 0 else 5 * np.arange(20), atol=3)
+    opened.assert_quiet()
+
+
+@pytest.mark.slow
 def test_columns_scroll_in_a_box_of_their_own_on_a_phone(visit, report_page):
     page = visit(report_page, 375).page
     page.evaluate(OPEN_ALL)

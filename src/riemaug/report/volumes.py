@@ -54,10 +54,22 @@ class VolumesView:
     pairs: tuple[tuple[VolumeSheet, ...], ...]
 
     @property
+    def shown(self) -> tuple[int, ...]:
+        """Axes across which slices are shown: all, or the one along which there is a single slice."""
+        flat = tuple(axis for axis, side in enumerate(self.shape) if side == 1)
+        return flat[:1] or tuple(range(len(self.shape)))
+
+    @property
+    def can_be_moved(self) -> bool:
+        """Whether there is more than one slice to choose from."""
+        return 1 not in self.shape
+
+    @property
     def facts(self) -> str:
         """What the script reads."""
         columns = self.pairs[0][0].sheet.columns
-        return json.dumps({"shape": self.shape, "columns": columns, "spacing": self.spacing})
+        facts = {"shape": self.shape, "shown": self.shown, "columns": columns, "spacing": self.spacing}
+        return json.dumps(facts)
 
 
 def volumes_view(report: ClassReport, shown: list[int], show_real: bool, budget: int) -> VolumesView | None:

@@ -264,6 +264,22 @@ def test_volumes_have_labelled_sliders_and_slices(report):
     assert len(without.all("canvas")) == 6
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_volumes_of_one_slice_have_no_slider(report, axis):
+    several = volume_class()
+    flat = replace(
+        several.volumes,
+        synthetic=several.volumes.synthetic.take([3], axis + 1),
+        nearest=several.volumes.nearest.take([3], axis + 1),
+    )
+    page = Page(html.render(replace(report, classes=(replace(several, volumes=flat),))))
+    assert not page.all("input")
+    assert "Each slider" not in page.text
+    slices = page.all("canvas")
+    assert len(slices) == 4
+    assert all(item["aria-label"].endswith(flat.axes[axis]) for item in slices)
+
+
 def test_a_plane_of_a_larger_space_is_called_one(report, image_class, latent):
     above = replace(image_class, latent=replace(latent, latent_dim=5, plane_share=0.834))
     page = Page(html.render(replace(report, classes=(above,))))

@@ -46,10 +46,11 @@
       context.putImageData(slice, 0, 0);
     }
 
-    function draw(axis) {
-      var place = Number(sliders[axis].value);
-      values[axis].textContent = place + 1 + " of " + shape[axis];
-      volumes.forEach(function (volume) { cut(volume.grey, axis, place, volume.canvases[axis]); });
+    // a volume of one slice has no slider, and is shown across that axis alone
+    function draw(number) {
+      var axis = facts.shown[number], slider = sliders[number], place = slider ? Number(slider.value) : 0;
+      if (slider) { values[number].textContent = place + 1 + " of " + shape[axis]; }
+      volumes.forEach(function (volume) { cut(volume.grey, axis, place, volume.canvases[number]); });
     }
 
     function begin() {
@@ -61,9 +62,9 @@
           volumes.push({ grey: values_of(image), canvases: figure.querySelectorAll("canvas") });
         });
       })).then(function () {
-        sliders.forEach(function (slider, axis) {
-          slider.addEventListener("input", function () { draw(axis); });
-          draw(axis);
+        facts.shown.forEach(function (axis, number) {
+          if (sliders[number]) { sliders[number].addEventListener("input", function () { draw(number); }); }
+          draw(number);
         });
         viewer.hidden = false;
       });
