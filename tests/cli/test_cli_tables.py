@@ -276,3 +276,65 @@ def test_a_table_is_cross_validated(cli: Command, tmp_path: Path) -> None:
     done = cli("evaluate", tmp_path / "wine.csv", *options, "--out", tmp_path / "result")
     assert done.code == 0, done.err
     assert done.document["verdicts"]
+
+
+@pytest.fixture(scope="module")
+def named_none(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table without missing cells, but with a class None and a country NA."""
+    path = tmp_path_factory.mktemp("none") / "in.csv"
+    table = breast_cancer()[["mean radius", "mean texture", "diagnosis"]]
+    table["diagnosis"] = table["diagnosis"].replace("benign", "None")
+    table["country"] = [("DE", "NA", "FR")[row % 3] for row in range(len(table))]
+    table.to_csv(path, index=False)
+    return path
+
+
+def test_cells_called_none_can_be_data(cli: Command, named_none: Path, tmp_path: Path) -> None:
+    parts, out = tmp_path / "parts", tmp_path / "out"
+    label = ("--label-from", "diagnosis")
+    refused = cli("split", named_none, parts, *label)
+    assert refused.code == 2
+    assert "'None', 'NA' count as missing: if that is data, give --missing ''" in refused.message
+    done = cli("split", named_none, parts, *label, "--val", 0, "--missing", "")
+    assert done.code == 0, done.err
+    assert "NEW --label-from diagnosis --missing ''" in " ".join(done.err.split())
+    (tmp_path / "options.toml").write_text('missing = ""\n')
+    config = ("--config", tmp_path / "options.toml")
+    made = cli("augment", parts / "train.csv", out, "--per-class", 20, *label, *config, *QUICK)
+    assert made.code == 0, made.err
+    table = pd.read_csv(out / "synthetic.csv", keep_default_na=False)
+    assert table["diagnosis"].value_counts().to_dict() == {"None": 20, "malignant": 20}
+    assert set(table["country"]) <= {"DE", "NA", "FR"}
+    evaluated = cli("evaluate", parts / "train.csv", out, "--test", parts / "test.csv", "--dry-run")
+    assert evaluated.code == 0, evaluated.err
+    assert "--label-from diagnosis --missing ''" in " ".join(evaluated.err.split())
+    assert cli("report", out, "--real", parts / "train.csv").code == 0
+    compared = cli(
+        *("sample", out, tmp_path / "more", "--per-class", 3, "--real", parts / "train.csv"),
+        *(*label, "--missing", ""),
+    )
+    assert compared.code == 0, compared.err
+
+
+def test_texts_of_missing_cells_are_given_one_by_one(cli: Command, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("x,y\n1.5,0\n-,0\n2.5,1\n?,1\n-,1\n")
+    told = cli("inspect", tmp_path / "in.csv", "--missing", "-", "--missing", "?").message
+    assert "3 are missing or NaN in 'x' (3)" in told
+
+
+def test_a_column_of_subjects_keeps_them_on_one_side(cli: Command, tmp_path: Path) -> None:
+    table = breast_cancer()[["mean radius", "mean texture", "diagnosis"]]
+    table["patient_id"] = [f"P{row // 2}" for row in range(len(table))]
+    table.to_csv(tmp_path / "in.csv", index=False)
+    command = ("split", tmp_path / "in.csv", tmp_path / "parts", "--label-from", "diagnosis")
+    told = cli(*command).message
+    assert "give --group-from patient_id" in told
+    assert "--drop-columns" not in told
+    dropped = cli(*command, "--drop-columns", "patient_id", "--dry-run")
+    assert "'patient_id' was left out, but may name subjects (72 in 143 rows)" in " ".join(
+        dropped.err.split()
+    )
+    done = cli(*command, "--group-from", "patient_id")
+    assert done.code == 0, done.err
+    sides = [set(pd.read_csv(tmp_path / "parts" / f"{part}.csv")["patient_id"]) for part in ("train", "test")]
+    assert not sides[0] & sides[1]

@@ -160,7 +160,8 @@ def delimiter_of(path: Path) -> str:
             header = file.readline(_LONGEST_LINE)
     except (UnicodeDecodeError, OSError) as error:
         raise csv_fault(path, error) from None
-    return max(DELIMITERS, key=header.count)
+    # of as many of two kinds commas may belong to names such as 400,5
+    return max(DELIMITERS, key=lambda sign: (header.count(sign), DELIMITERS.index(sign)))
 
 
 def read_header(path: Path, delimiter: str) -> list[str]:
