@@ -15,7 +15,13 @@ RUN: dict[str, Any] = {
     "request": {
         "data": "nowhere",
         "command": "riemaug augment",
-        "reading": {"resize": [8, 8], "pad": False, "drop_columns": [], "limits": {"pixels": 2**60}},
+        "reading": {
+            "resize": [8, 8],
+            "pad": False,
+            "drop_columns": [],
+            "missing": [""],
+            "limits": {"pixels": 2**60},
+        },
         "sampling": {"sampler": "mixture", "inverse_temperature": 1.0, "seed": 0},
         "real_in_report": True,
     },

@@ -283,7 +283,7 @@ def named_none(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A table without missing cells, but with a class None and a country NA."""
     path = tmp_path_factory.mktemp("none") / "in.csv"
     table = breast_cancer()[["mean radius", "mean texture", "diagnosis"]]
-    table["diagnosis"] = table["diagnosis"].replace("benign", "None")
+    table["diagnosis"] = ["None" if name == "benign" else name for name in table["diagnosis"]]
     table["country"] = [("DE", "NA", "FR")[row % 3] for row in range(len(table))]
     table.to_csv(path, index=False)
     return path
