@@ -142,6 +142,65 @@ def test_real_subjects_beside_new_ones(cli: Command, bids: Path, tmp_path: Path)
     assert "4 real samples" in judged.err
 
 
+def derivative(root: Path, participants: Path) -> Path:
+    """Write eight subjects with a scan in two spaces, NaN around it; their classes are told elsewhere."""
+    rows = ["participant_id\tage\tdx"]
+    for number in range(8):
+        subject = f"sub-{number:02d}"
+        folder = root / subject / "anat"
+        folder.mkdir(parents=True)
+        for space in ("", "_space-MNI"):
+            voxels = blob(number).astype(np.float32)
+            voxels[0] = np.nan
+            name = f"{subject}{space}_desc-preproc_T1w.nii.gz"
+            nibabel.Nifti1Image(voxels, AFFINE).to_filename(folder / name)
+        (folder / f"{subject}_desc-preproc_T1w.json").write_text('{"SkullStripped": true}')
+        rows.append(f"{subject}\t{60 + number}\t{NAMES[number % 2]}")
+    participants.write_text("\n".join(rows) + "\n")
+    return root
+
+
+def test_a_derivative_whose_classes_are_told_elsewhere(cli: Command, tmp_path: Path):
+    data, parts, out = derivative(tmp_path / "in", tmp_path / "raw.tsv"), tmp_path / "parts", tmp_path / "out"
+    assert "--participants PATH" in cli("augment", data, out, "--dry-run").message
+    told = ("--participants", tmp_path / "raw.tsv")
+    assert "one version is read" in cli("inspect", data, *told).message
+    reading = ("--bids-suffix", "desc-preproc_T1w", "--nan", 0)
+    assert "--nan VALUE" in cli("inspect", data, *told, *reading[:2]).message
+    done = cli("split", data, parts, "--val", 0, "--test", 0.5, *told, *reading)
+    assert done.code == 0, done.err
+    assert f"{parts / 'train'} NEW --bids-suffix desc-preproc_T1w --nan 0.0" in done.err
+    found = cli("inspect", parts / "train", *reading, "--json").document
+    assert found["samples"] == 4
+    (tmp_path / "options.toml").write_text(
+        f"participants = {json.dumps(str(told[1]))}\nbids-suffix = 'desc-preproc_T1w'\nnan = 0\n"
+    )
+    options = ("--config", tmp_path / "options.toml")
+    done = cli("augment", data, out, *options, "--include-real", "copy", *QUICK)
+    assert done.code == 0, done.err
+    with (out / "participants.tsv").open(newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    assert [row["age"] for row in rows] == ["n/a"] * 4 + [str(60 + number) for number in range(8)]
+    files = sorted(out.glob("sub-*/anat/*.nii.gz"))
+    assert len(files) == 12
+    assert all(np.isfinite(nibabel.load(file).get_fdata()).all() for file in files)
+    assert len(list(out.glob("sub-0*/anat/*_desc-preproc_T1w.json"))) == 8
+    again = cli("report", out)
+    assert again.code == 0, again.err
+    assert "no longer" not in again.err + (out / "report.html").read_text()
+
+
+def test_localizers_are_left_out_if_asked(cli: Command, tmp_path: Path):
+    for number in range(4):
+        folder = class_folder(tmp_path / "in", number) / f"{number}"
+        save_dicom(folder, blob(number))
+        save_dicom(folder / "scout", blob(number, (8, 8, 1)))
+    assert "--min-slices 2" in cli("augment", tmp_path / "in", tmp_path / "out", "--resample").message
+    assert "greater than or equal to 1" in cli("fit", tmp_path / "in", tmp_path, "--min-slices", 0).message
+    found = cli("inspect", tmp_path / "in", "--min-slices", 2, "--json").document
+    assert (found["samples"], found["shape"]) == (4, "6x7x5")
+
+
 def test_what_cannot_be_included_is_said_before_anything_is_done(cli: Command, tmp_path: Path):
     for number in range(4):
         save_dicom(class_folder(tmp_path / "in", number) / f"{number}", blob(number))

@@ -9,7 +9,14 @@ from riemaug.config import SamplingConfig
 from riemaug.data import prepare_output
 from riemaug.errors import InvalidInputError
 from riemaug.run.lock import is_locked, only_run
-from riemaug.run.request import AugmentRequest, FitRequest, RunOptions, SampleRequest, identity_of
+from riemaug.run.request import (
+    AugmentRequest,
+    FitRequest,
+    ReadOptions,
+    RunOptions,
+    SampleRequest,
+    identity_of,
+)
 from riemaug.run.workdir import (
     IDENTITY_KEY,
     WorkDir,
@@ -118,6 +125,10 @@ def test_an_identity_survives_its_file_and_leaves_out_what_changes_no_byte(tmp_p
     assert identity_of(other, "abc", "0.2", "cuda") != identity
     seeded = other.model_copy(update={"sampling": SamplingConfig(seed=1)})
     assert identity_of(seeded, "abc", "0.1", "cuda") != identity
+    elsewhere = other.model_copy(update={"reading": ReadOptions(participants=tmp_path / "raw.tsv")})
+    assert identity_of(elsewhere, "abc", "0.1", "cuda") == identity
+    filled = other.model_copy(update={"reading": ReadOptions(nan=0.0)})
+    assert identity_of(filled, "abc", "0.1", "cuda") != identity
 
 
 def test_the_jobs_have_identities_of_their_own(tmp_path):
