@@ -19,6 +19,8 @@ def fit(
     fit_shape: options.FitShape = None,
     resample: options.Resample = False,
     skip_bad: options.SkipBad = False,
+    include: options.Include = None,
+    exclude: options.Exclude = None,
     limit: options.Limit = None,
     follow_links: options.FollowLinks = False,
     group_from: options.GroupFrom = None,

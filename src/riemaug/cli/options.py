@@ -120,11 +120,32 @@ Crop = Annotated[
 SkipBad = Annotated[
     bool, typer.Option("--skip-bad", help="Leave out files that cannot be read.", rich_help_panel=_DATA)
 ]
+Include = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--include",
+        help="Of a folder: read only files that PATTERN fits, e.g. '*_t1.nii.gz', or with a slash their "
+        "paths, e.g. 'cat/*'; repeatable.",
+        metavar="PATTERN",
+        rich_help_panel=_DATA,
+        show_default=False,
+    ),
+]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--exclude",
+        help="Of a folder: leave out files that PATTERN fits, e.g. '*_mask.png'; repeatable.",
+        metavar="PATTERN",
+        rich_help_panel=_DATA,
+        show_default=False,
+    ),
+]
 GroupFrom = Annotated[
     str | None,
     typer.Option(
-        help="How to tell the subject of an image: folder, column (group of metadata.csv), the name of another "
-        "column of it, or a REGEX with one group, searched in the path; written to metadata.csv with "
+        help="How to tell the subject of an image: folder, column (group of metadata.csv), another COLUMN "
+        "of it by its name, or a REGEX with one group, searched in the path; written to metadata.csv with "
         "--include-real. Of a table: the name of a column, which is not modelled.",
         metavar="folder|COLUMN|REGEX",
         rich_help_panel=_DATA,
@@ -133,9 +154,9 @@ GroupFrom = Annotated[
 LabelFrom = Annotated[
     str | None,
     typer.Option(
-        help="Column of a table, a metadata.csv or a BIDS folder's participants.tsv that holds the labels; by "
-        "default of a table the one called label, class, target or y, of metadata.csv label, of BIDS group, "
-        "diagnosis, label, class or dx.",
+        help="Column of a table, a metadata.csv or a BIDS folder's participants.tsv that holds the labels; "
+        "by default of a table the one called label, class, target or y, of metadata.csv label, of BIDS "
+        "group, diagnosis, label, class or dx.",
         metavar="COLUMN",
         rich_help_panel=_DATA,
         show_default=False,

@@ -47,7 +47,9 @@ def request(kind: type, chosen: Mapping[str, Any], **more: Any) -> Any:
         "drop_columns": parsing.parse_columns,
     }
     parsed = {name: parsers[name](value) if name in parsers else value for name, value in chosen.items()}
-    parsed["missing"] = chosen.get("missing") or None  # options that may be repeated are lists
+    # options that may be repeated are lists
+    parsed |= {name: chosen.get(name) or () for name in ("include", "exclude")}
+    parsed["missing"] = chosen.get("missing") or None
     parsed["limits"] = parse_limits(chosen.get("limit") or (), chosen.get("follow_links", False))
     made = {name: _part(part, parsed) for name, part in parts.items() if name in kind.model_fields}  # type: ignore[attr-defined]
     return parsing.build(kind, **made, command=command_line(), **more)

@@ -33,6 +33,8 @@ def sample(
     fit_shape: options.FitShape = None,
     resample: options.Resample = False,
     skip_bad: options.SkipBad = False,
+    include: options.Include = None,
+    exclude: options.Exclude = None,
     limit: options.Limit = None,
     follow_links: options.FollowLinks = False,
     group_from: options.GroupFrom = None,

@@ -18,6 +18,7 @@ from riemaug.data.bids_participants import (
     synthetic_subjects,
 )
 from riemaug.data.bids_versions import choose_volumes, mixed_spaces
+from riemaug.data.file_choice import EVERY_FILE, FileChoice
 from riemaug.data.listing import ListedFile, Listing, list_samples, quote_some, sort_key
 from riemaug.data.metadata_table import METADATA_NAME
 from riemaug.errors import InvalidInputError
@@ -120,7 +121,12 @@ def _is_of_subject(folder: Path) -> bool:
         )
 
 
-def list_bids(root: Path, options: BidsOptions, limits: Limits = DEFAULT_LIMITS) -> Listing:
+def list_bids(
+    root: Path,
+    options: BidsOptions,
+    limits: Limits = DEFAULT_LIMITS,
+    chosen: FileChoice = EVERY_FILE,
+) -> Listing:
     """List the volumes of one kind of all subjects that have a class.
 
     Parameters
@@ -129,6 +135,8 @@ def list_bids(root: Path, options: BidsOptions, limits: Limits = DEFAULT_LIMITS)
         The data set. Sessions and runs are samples of their own, of one group: the subject.
     options : BidsOptions
     limits : Limits
+    chosen : FileChoice
+        Which volumes are looked at.
 
     Raises
     ------
@@ -139,21 +147,22 @@ def list_bids(root: Path, options: BidsOptions, limits: Limits = DEFAULT_LIMITS)
     rows = read_participants(options.participants_of(root), limits)
     column = label_column(rows, options.label_from)
     label_of = {row[SUBJECT_COLUMN]: row[column] for row in rows if row[column] not in _MISSING}
-    volumes = [name for name in list_samples(root, limits) if name.casefold().endswith(_EXTENSIONS)]
+    found = [name for name in list_samples(root, limits) if name.casefold().endswith(_EXTENSIONS)]
+    volumes, left_out_notes = chosen.sift(found)
     of_subjects = [name for name in volumes if PurePosixPath(name).parts[0] in label_of]
     if not of_subjects:
         raise InvalidInputError(
             f"{str(root)!r} holds no NIfTI volumes of the subjects that participants.tsv gives a class: check"
             " the names of their folders (sub-...)"
         )
-    suffix, chosen = choose_volumes(of_subjects, options.suffix)
+    suffix, meant = choose_volumes(of_subjects, options.suffix)
     files = [
         ListedFile(name, label_of[subject], subject)
-        for name in sorted(chosen, key=sort_key)
+        for name in sorted(meant, key=sort_key)
         for subject in [PurePosixPath(name).parts[0]]
     ]
     names = BidsNames(column, suffix.rpartition("_")[2], _datatype(files))
-    notes = _notes(rows, label_of, column, files, volumes)
+    notes = [*_notes(rows, label_of, column, files, volumes), *left_out_notes]
     return Listing(tuple(files), "volumes", True, tuple(notes), bids=names)
 
 

@@ -4,6 +4,7 @@ import unicodedata
 from collections import Counter
 from pathlib import Path
 
+from riemaug.data.file_choice import EVERY_FILE, FileChoice
 from riemaug.data.listing import (
     SPLIT_NAMES,
     TRAIN_NAMES,
@@ -27,7 +28,9 @@ _WHOLE_SUFFIXES = (".npz", ".csv", ".tsv", ".parquet")
 """Of files that are a data set each."""
 
 
-def list_class_folders(root: Path, limits: Limits = DEFAULT_LIMITS) -> Listing:
+def list_class_folders(
+    root: Path, limits: Limits = DEFAULT_LIMITS, chosen: FileChoice = EVERY_FILE
+) -> Listing:
     """List a folder with one sub-folder per class.
 
     Parameters
@@ -36,6 +39,8 @@ def list_class_folders(root: Path, limits: Limits = DEFAULT_LIMITS) -> Listing:
         The data folder.
     limits : Limits
         Whether links to folders outside are followed.
+    chosen : FileChoice
+        Which files are read. A folder of which none is left is no class.
 
     Raises
     ------
@@ -55,6 +60,8 @@ def list_class_folders(root: Path, limits: Limits = DEFAULT_LIMITS) -> Listing:
             top_samples.append(entry.name)
         else:
             others.append(entry.name)
+    samples_of, left_out_notes = _sifted(samples_of, chosen)
+    top_samples, others = ([name for name in names if chosen.takes(name)] for names in (top_samples, others))
     _check_layout(root, samples_of, top_samples, others)
     kind = common_kind_of(root, (name for names in samples_of.values() for name in names))
     _check_class_folders(samples_of, kind)
@@ -63,7 +70,16 @@ def list_class_folders(root: Path, limits: Limits = DEFAULT_LIMITS) -> Listing:
         for folder, names in samples_of.items()
         for name in sorted(names, key=sort_key)
     ]
-    return Listing(tuple(files), kind, False, tuple(_listing_notes(samples_of, kind, top_samples, others)))
+    notes = (*_listing_notes(samples_of, kind, top_samples, others), *left_out_notes)
+    return Listing(tuple(files), kind, False, notes)
+
+
+def _sifted(samples_of: dict[str, list[str]], chosen: FileChoice) -> tuple[dict[str, list[str]], list[str]]:
+    """Return the samples that are to be read, by their folder, and notes on the others."""
+    taken, notes = chosen.sift(name for names in samples_of.values() for name in names)
+    kept = set(taken)
+    sifted = {folder: [name for name in names if name in kept] for folder, names in samples_of.items()}
+    return {folder: names for folder, names in sifted.items() if names or not samples_of[folder]}, notes
 
 
 def _check_layout(

@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from riemaug.data.array_files import read_array_files
@@ -15,6 +15,7 @@ from riemaug.data.class_folders import list_class_folders
 from riemaug.data.dataset import Dataset, SampleFormat
 from riemaug.data.dicom_files import read_series_files
 from riemaug.data.dicom_series import list_series
+from riemaug.data.file_choice import EVERY_FILE, FileChoice
 from riemaug.data.file_samples import FileSamples, class_names_of, labels_of
 from riemaug.data.groups import find_groups
 from riemaug.data.image_files import read_image_files
@@ -36,15 +37,41 @@ _READERS: dict[SampleKind, Callable[[Path, Listing, SizeOptions, bool], FileSamp
 }
 
 
+@dataclass(frozen=True)
+class FolderOptions:
+    """What the user wishes of a folder: which files are samples, and of what.
+
+    Parameters
+    ----------
+    bids : BidsOptions
+        Its `label_from` may be a column of metadata.csv, too.
+    group_from : str, optional
+        See `riemaug.data.groups.find_groups`.
+    chosen : FileChoice
+        Which files are read.
+    layout : {"folders", "bids"}, optional
+        Of what is written.
+    min_slices : int, optional
+        Of DICOM: the fewest of a series.
+    """
+
+    bids: BidsOptions = NO_BIDS
+    group_from: str | None = None
+    chosen: FileChoice = EVERY_FILE
+    layout: Layout | None = None
+    min_slices: int | None = None
+
+    def check_no_series(self) -> None:
+        """Raise InvalidInputError for wishes that only DICOM series can meet."""
+        if self.min_slices is not None:
+            raise InvalidInputError("--min-slices is for DICOM series, there are none here: leave it out")
+
+
+NO_WISHES = FolderOptions()
+
+
 def read_folder(
-    root: Path,
-    size: SizeOptions,
-    *,
-    skip_bad: bool = False,
-    group_from: str | None = None,
-    bids: BidsOptions = NO_BIDS,
-    layout: Layout | None = None,
-    min_slices: int | None = None,
+    root: Path, size: SizeOptions, options: FolderOptions = NO_WISHES, skip_bad: bool = False
 ) -> Dataset:
     """Read a folder of images or volumes; see `riemaug.data.read_dataset` for the rules and errors.
 
@@ -52,15 +79,15 @@ def read_folder(
     stay on the disk; see `riemaug.data.scratch`.
     """
     size.check()
-    listing = list_folder(root, bids, layout, size.limits, min_slices, group_from=group_from)
+    listing, layout = list_folder(root, options, size.limits), options.layout
     class_names = class_names_of(listing)
     if layout == "folders" or (layout is None and listing.bids is None):
         check_class_names(class_names)
     labels_of(listing.files, class_names, listing.kind)
-    groups, group_notes = groups_of(listing, group_from)
+    groups, group_notes = groups_of(listing, options.group_from)
     found = _READERS[listing.kind](root, listing, size, skip_bad)
     _check_written_size(found.format)
-    fmt = laid_out(found.format, layout, listing.bids, bids.suffix)
+    fmt = laid_out(found.format, layout, listing.bids, options.bids.suffix)
     files = [listing.files[row] for row in found.rows]
     labels = labels_of(files, class_names, listing.kind)
     names = tuple(file.name for file in files)
@@ -89,18 +116,10 @@ def _check_written_size(fmt: SampleFormat) -> None:
         )
 
 
-def list_folder(
-    root: Path,
-    bids: BidsOptions = NO_BIDS,
-    layout: Layout | None = None,
-    limits: Limits = DEFAULT_LIMITS,
-    min_slices: int | None = None,
-    group_from: str | None = None,
-) -> Listing:
+def list_folder(root: Path, options: FolderOptions = NO_WISHES, limits: Limits = DEFAULT_LIMITS) -> Listing:
     """List the samples of a data folder: of a BIDS data set, by a metadata.csv, or by class folders.
 
-    Files that together are one sample (DICOM) are one entry. `bids.label_from` may name the column of
-    metadata.csv that holds the class, `group_from` that of the subjects.
+    Files that together are one sample (DICOM) are one entry.
 
     Raises
     ------
@@ -108,26 +127,22 @@ def list_folder(
         See `riemaug.data.bids`, `riemaug.data.metadata_table`, `riemaug.data.class_folders` and
         `riemaug.data.dicom_series`; or options for BIDS or DICOM where there is none.
     """
+    bids, chosen = options.bids, options.chosen
     if is_bids(root):
-        _check_no_series(min_slices)
-        return list_bids(root, bids, limits)
+        options.check_no_series()
+        return list_bids(root, bids, limits, chosen)
     if os.path.isfile(root / METADATA_NAME):
-        replace(bids, label_from=None).check_unused(layout)
-        listing = list_metadata(root, limits, bids.label_from, group_from)
+        replace(bids, label_from=None).check_unused(options.layout)
+        listing = list_metadata(root, limits, bids.label_from, options.group_from, chosen)
     else:
-        bids.check_unused(layout)
-        listing = list_class_folders(root, limits)
+        bids.check_unused(options.layout)
+        listing = list_class_folders(root, limits, chosen)
     if listing.kind == "series":
-        return list_series(root, listing, min_slices)
-    _check_no_series(min_slices)
+        return list_series(root, listing, options.min_slices)
+    options.check_no_series()
     if listing.kind == "images" and are_stacks(root, listing, limits):
         return replace(listing, kind="stacks")
     return listing
-
-
-def _check_no_series(min_slices: int | None) -> None:
-    if min_slices is not None:
-        raise InvalidInputError("--min-slices is for DICOM series, there are none here: leave it out")
 
 
 def groups_of(listing: Listing, group_from: str | None) -> tuple[tuple[str, ...] | None, list[str]]:

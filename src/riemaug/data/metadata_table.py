@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from riemaug.data.cells import unescape_cell
+from riemaug.data.file_choice import EVERY_FILE, FileChoice
 from riemaug.data.listing import (
     TRAIN_NAMES,
     ListedFile,
@@ -39,7 +40,11 @@ class _Roles:
 
 
 def list_metadata(
-    root: Path, limits: Limits = DEFAULT_LIMITS, label_from: str | None = None, group_from: str | None = None
+    root: Path,
+    limits: Limits = DEFAULT_LIMITS,
+    label_from: str | None = None,
+    group_from: str | None = None,
+    chosen: FileChoice = EVERY_FILE,
 ) -> Listing:
     """List the images or volumes that `root`/metadata.csv names.
 
@@ -55,6 +60,8 @@ def list_metadata(
         The column that says the class, if not label.
     group_from : str, optional
         The column that says the subject, if it is one, else group; see `riemaug.data.groups`.
+    chosen : FileChoice
+        Which files are read; rows of others play no part.
 
     Raises
     ------
@@ -66,6 +73,8 @@ def list_metadata(
     columns = tuple(name for name in rows[0] if name)
     roles = _roles(columns, label_from, group_from)
     rows, notes = _training_rows(rows)
+    rows, left_out_notes = _chosen_rows(root, rows, chosen, limits)
+    notes += left_out_notes
     files = _files_of(root, rows, roles, limits)
     kind = common_kind_of(root, files)
     synthetic = sum(row.get("synthetic", "").casefold() in ("true", "1") for row in rows)
@@ -73,13 +82,25 @@ def list_metadata(
         notes.append(f"{synthetic} of the {len(rows)} {kind} are marked as synthetic in metadata.csv.")
     if len(files) < len(rows):
         notes.append(f"{len(rows) - len(files)} rows of metadata.csv repeat others and were dropped.")
-    unlisted = [name for name in list_samples(root, limits, skip_outside=True) if name not in files]
+    found = list_samples(root, limits, skip_outside=True)
+    unlisted = [name for name in found if name not in files and chosen.takes(name)]
     if unlisted and "split" not in columns:
         notes.append(
             f"{len(unlisted)} files that metadata.csv does not name were not read: {quote_some(unlisted)}."
         )
     ordered = sorted(files.values(), key=lambda file: sort_key(file.name))
     return Listing(tuple(ordered), kind, True, tuple(notes), columns=columns, group_column=roles.group)
+
+
+def _chosen_rows(
+    root: Path, rows: list[Row], chosen: FileChoice, limits: Limits
+) -> tuple[list[Row], list[str]]:
+    if chosen == EVERY_FILE:
+        return rows, []
+    names = [_file_name(root, row, limits) for row in rows]
+    taken, notes = chosen.sift(dict.fromkeys(names))
+    kept = set(taken)
+    return [row for row, name in zip(rows, names, strict=True) if name in kept], notes
 
 
 def _roles(columns: Sequence[str], label_from: str | None, group_from: str | None) -> _Roles:

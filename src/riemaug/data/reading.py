@@ -8,9 +8,10 @@ from riemaug.data.arrays import read_arrays
 from riemaug.data.bids import BidsOptions
 from riemaug.data.bids_names import Layout
 from riemaug.data.dataset import Dataset, SampleFormat
-from riemaug.data.folder import read_folder
+from riemaug.data.file_choice import FileChoice
+from riemaug.data.folder import FolderOptions, read_folder
 from riemaug.data.sizes import SizeOptions
-from riemaug.data.source_kind import check_column_options, check_no_volumes, source_kind
+from riemaug.data.source_kind import check_column_options, check_no_choice, check_no_volumes, source_kind
 from riemaug.data.tables import read_table
 from riemaug.errors import InvalidInputError
 from riemaug.limits import DEFAULT_LIMITS, Limits
@@ -25,6 +26,8 @@ def read_dataset(
     fit_shape: tuple[int, ...] | None = None,
     resample: bool = False,
     skip_bad: bool = False,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
     group_from: str | None = None,
     label_from: str | None = None,
     drop_columns: Sequence[str] = (),
@@ -58,6 +61,9 @@ def read_dataset(
         Bring volumes of different grids to the one that most of them have.
     skip_bad : bool
         Leave out images and volumes that cannot be read, and name them in the notes.
+    include, exclude : sequence of str
+        Of a folder: patterns of the files to read alone, and of those to leave out, such as "*_mask.nii.gz";
+        see `riemaug.data.file_choice`.
     group_from : str, optional
         How to tell the subject of a sample: "folder" (first sub-folder below the class), "column"
         (the column group, or the array groups), the name of another column of a table or of metadata.csv,
@@ -104,15 +110,12 @@ def read_dataset(
     check_column_options(source, kind, label_from, drop_columns, missing)
     if kind == "folder":
         size = SizeOptions(resize, pad, crop, fit_shape, resample, limits, nan)
-        return read_folder(
-            source,
-            size,
-            skip_bad=skip_bad,
-            group_from=group_from,
-            bids=BidsOptions(label_from, bids_suffix, None if participants is None else Path(participants)),
-            layout=layout,
-            min_slices=min_slices,
-        )
+        told = None if participants is None else Path(participants)
+        chosen = FileChoice(tuple(include), tuple(exclude))
+        bids = BidsOptions(label_from, bids_suffix, told)
+        options = FolderOptions(bids, group_from, chosen, layout, min_slices)
+        return read_folder(source, size, options, skip_bad)
+    check_no_choice(include, exclude)
     _check_no_sizes(resize, pad, crop, fit_shape)
     check_no_volumes(
         {

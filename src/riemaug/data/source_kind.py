@@ -69,14 +69,20 @@ def check_column_options(
         )
     if missing is not None and not (kind == "table" and is_csv(path)):
         raise InvalidInputError(
-            f"--missing is for tables as .csv or .tsv, {str(path)!r} is none: leave it out (Parquet files mark"
-            " missing cells themselves)"
+            f"--missing is for tables as .csv or .tsv, {str(path)!r} is none: leave it out (Parquet files"
+            " mark missing cells themselves)"
         )
     if label_from is not None and kind == "npz":
         raise InvalidInputError(
             "--label-from is for tables, metadata.csv and BIDS data sets, the labels of an npz file are its"
             " array y or labels: leave it out"
         )
+
+
+def check_no_choice(include: Sequence[str], exclude: Sequence[str]) -> None:
+    """Raise InvalidInputError for patterns of files where there is one file."""
+    if include or exclude:
+        raise InvalidInputError("--include and --exclude are for folders, DATA is one file: leave them out")
 
 
 def check_no_volumes(given: Mapping[str, object]) -> None:

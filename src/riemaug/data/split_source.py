@@ -15,8 +15,9 @@ from riemaug.data.bids import BidsOptions
 from riemaug.data.bids_split import BidsFrame, with_sidecars
 from riemaug.data.dicom import exact_dtype
 from riemaug.data.dicom_files import read_series, read_series_voxels
+from riemaug.data.file_choice import FileChoice
 from riemaug.data.file_samples import class_names_of, labels_of, of_each, sort_out
-from riemaug.data.folder import groups_of, list_folder
+from riemaug.data.folder import FolderOptions, groups_of, list_folder
 from riemaug.data.images import decode_image
 from riemaug.data.likeness import Signature, Signatures, signature
 from riemaug.data.listing import Listing, SampleKind
@@ -25,7 +26,7 @@ from riemaug.data.names import check_class_names
 from riemaug.data.nifti import read_filled_voxels, read_volume_header
 from riemaug.data.npz_file import read_every_array
 from riemaug.data.sizes import SizeOptions
-from riemaug.data.source_kind import check_column_options, check_no_volumes, source_kind
+from riemaug.data.source_kind import check_column_options, check_no_choice, check_no_volumes, source_kind
 from riemaug.data.stack_files import read_stack
 from riemaug.data.table_rows import TableRows
 from riemaug.data.tables import read_table
@@ -93,6 +94,8 @@ def read_split_source(
     path: Path,
     *,
     skip_bad: bool = False,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
     group_from: str | None = None,
     label_from: str | None = None,
     drop_columns: Sequence[str] = (),
@@ -110,7 +113,9 @@ def read_split_source(
     path : Path
     skip_bad : bool
         Leave out files that cannot be read.
-    group_from, label_from, drop_columns, missing, bids_suffix, participants, min_slices, nan, limits
+    include, exclude, group_from, label_from, drop_columns, missing
+        See `riemaug.data.read_dataset`.
+    bids_suffix, participants, min_slices, nan, limits
         See `riemaug.data.read_dataset`.
 
     Raises
@@ -122,8 +127,10 @@ def read_split_source(
     check_column_options(path, kind, label_from, drop_columns, missing)
     if kind == "folder":
         bids = BidsOptions(label_from, bids_suffix, participants)
-        size = SizeOptions(limits=limits, nan=nan)
-        return _read_folder(path, skip_bad, group_from, bids, size, min_slices)
+        chosen = FileChoice(tuple(include), tuple(exclude))
+        options = FolderOptions(bids, group_from, chosen, min_slices=min_slices)
+        return _read_folder(path, skip_bad, options, SizeOptions(limits=limits, nan=nan))
+    check_no_choice(include, exclude)
     check_no_volumes(
         {
             "--bids-suffix": bids_suffix,
@@ -153,14 +160,7 @@ def read_split_source(
     return _read_npz(path, group_from, limits)
 
 
-def _read_folder(
-    root: Path,
-    skip_bad: bool,
-    group_from: str | None,
-    bids: BidsOptions,
-    size: SizeOptions,
-    min_slices: int | None,
-) -> SplitSource:
+def _read_folder(root: Path, skip_bad: bool, options: FolderOptions, size: SizeOptions) -> SplitSource:
     size.check()
     limits = size.limits
     table = read_plain_table(root, limits) if os.path.isfile(root / METADATA_NAME) else None
@@ -169,12 +169,12 @@ def _read_folder(
             f"{str(root / METADATA_NAME)!r} has a column split, so these data are split already: remove the"
             " column to split them anew"
         )
-    listing = list_folder(root, bids, limits=limits, min_slices=min_slices, group_from=group_from)
+    listing = list_folder(root, options, limits)
     class_names = class_names_of(listing)
     if listing.bids is None:
         check_class_names(class_names)
     labels_of(listing.files, class_names, listing.kind)
-    groups, group_notes = groups_of(listing, group_from)
+    groups, group_notes = groups_of(listing, options.group_from)
     items, rows, skip_notes = _sign(root, listing, skip_bad, size)
     files = [listing.files[row] for row in rows]
     signatures = Signatures(
@@ -187,7 +187,7 @@ def _read_folder(
     source = SplitSource(root, listing.kind, labels, class_names, signatures, notes, table)
     if listing.bids is None:
         return replace(source, members=listing.members)
-    frame = BidsFrame.read(root, bids.participants_of(root), limits)
+    frame = BidsFrame.read(root, options.bids.participants_of(root), limits)
     return replace(source, members=with_sidecars(root, signatures.names), bids=frame)
 
 

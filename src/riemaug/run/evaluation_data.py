@@ -61,6 +61,7 @@ def read_synthetic(path: Path, reading: ReadOptions, like: SampleFormat) -> Sour
         return Source(read_shard_set(path, like, reading.limits), repr(str(path)))
     # synthetic samples say their classes themselves, and are never DICOM
     options: dict[str, Any] = dict(reading) | {"group_from": None, "participants": None, "min_slices": None}
+    options |= {"include": (), "exclude": ()}
     if not is_bids(path):  # the options of a BIDS folder are those of the real samples
         options |= {"bids_suffix": None}
         if os.path.isdir(path):

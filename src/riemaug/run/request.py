@@ -23,6 +23,8 @@ class ReadOptions(BaseModel):
     fit_shape: tuple[int, ...] | None = None
     resample: bool = False
     skip_bad: bool = False
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
     group_from: str | None = None
     label_from: str | None = None
     drop_columns: tuple[str, ...] = ()

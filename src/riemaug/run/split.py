@@ -30,7 +30,9 @@ class SplitRequest(BaseModel):
     data, out : Path
     train, val, test : float, int or None
         See `riemaug.data.Shares`.
-    group_from, label_from, drop_columns, missing, bids_suffix, participants, min_slices, nan
+    include, exclude, group_from, label_from, drop_columns, missing
+        See `riemaug.data.read_dataset`.
+    bids_suffix, participants, min_slices, nan
         See `riemaug.data.read_dataset`. Columns to drop play no part, but are written.
     near_duplicates : "together" or "ignore"
         Whether samples that are nearly the same stay in one part. Exact copies always do.
@@ -49,6 +51,8 @@ class SplitRequest(BaseModel):
     train: float | int | None = None
     val: float | int = 0.1
     test: float | int = 0.2
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
     group_from: str | None = None
     label_from: str | None = None
     drop_columns: tuple[str, ...] = ()
@@ -122,6 +126,8 @@ def _read(request: SplitRequest) -> SplitSource:
     source = read_split_source(
         request.data,
         skip_bad=request.skip_bad,
+        include=request.include,
+        exclude=request.exclude,
         group_from=request.group_from,
         label_from=request.label_from,
         drop_columns=request.drop_columns,

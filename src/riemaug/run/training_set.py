@@ -8,8 +8,8 @@ from riemaug.run.request import ReadOptions
 from riemaug.serialization import FittedGenerators
 
 REREAD = (
-    "name that data, with --resize, --pad, --crop, --fit-shape, --skip-bad, --label-from, --group-from, "
-    "--drop-columns and --missing as they were given to the fit"
+    "name that data, with --resize, --pad, --crop, --fit-shape, --skip-bad, --include, --exclude, "
+    "--label-from, --group-from, --drop-columns and --missing as they were given to the fit"
 )
 """What to do about other data, where the options of the fit can be given."""
 
