@@ -1,9 +1,14 @@
 """What a column of a CSV file holds is told by all of its cells, wherever they stand."""
 
+import csv
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from riemaug.data import read_dataset, table_cells, write_table
 from riemaug.data.table_files import read_table_file
@@ -112,3 +117,57 @@ def test_truth_values_far_down_stay_as_they_were_typed(tmp_path: Path) -> None:
         tmp_path / "t.csv", "on,x", [f"{truth},{n % 5}" for n, truth in enumerate(truths)], "true,1"
     )
     assert read_table_file(path).frame["on"].iloc[-1] == "true"
+
+
+CELLS = st.sampled_from(
+    [
+        "1",
+        "10",
+        "05",
+        "-07",
+        "+01",
+        " 3",
+        "0",
+        "0.5",
+        "00.5",
+        "2,5",
+        "-,5",
+        "1,5e3",
+        "1.5",
+        "a",
+        "a05",
+        "2024-01-05",
+    ]
+)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    rows=st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=12),
+    delimiter=st.sampled_from([",", ";", "\t"]),
+    end=st.sampled_from(["\n", "\r\n"]),
+    quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+    size=st.integers(1, 40),
+)
+def test_the_bytes_tell_what_the_cells_do(
+    rows: list[tuple[str, str]],
+    delimiter: str,
+    end: str,
+    quoting: Any,
+    size: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = tmp_path / "t.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter=delimiter, lineterminator=end, quoting=quoting)
+        writer.writerows([("1,5", "2.5"), *rows])
+    monkeypatch.setattr(table_cells, "_BYTES_AT_ONCE", size)
+    cells = [cell for row in rows for cell in row]
+    with_sign = {
+        sign: any(re.fullmatch(rf" *[+-]?\d*\{sign}\d+(e\d)?", cell) for cell in cells) for sign in ",."
+    }
+    expected = "," if delimiter != "," and with_sign[","] and not with_sign["."] else "."
+    assert table_cells.decimal_sign(path, delimiter) == expected
+    if any(re.fullmatch(r" *[+-]?0\d+", cell) for cell in cells):
+        assert table_cells.may_hold_codes(path, delimiter)
