@@ -53,6 +53,27 @@ def test_a_factor_too_small_for_the_classes_has_nothing_to_make(cli, digits, tmp
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
+def test_every_command_leaves_out_the_files_that_are_not_wanted(cli, tmp_path):
+    data, out = write_digits(tmp_path / "data", {"a": 6, "b": 6}), tmp_path / "out"
+    for path in sorted(data.rglob("*.png")):
+        np.save(path.with_name(f"{path.stem}_mask.npy"), np.eye(4))
+    assert "a data set holds" in cli("inspect", data).message
+    choice = ("--exclude", "*_mask.npy", "--include", "*.npy", "--include", "*/*.png")
+    assert cli("augment", data, out, *VAE, "--per-class", 2, *choice).code == 0
+    (tmp_path / "job.toml").write_text('exclude = ["*_mask.npy"]\ninclude = "*.png"\n')
+    for command in (
+        ("inspect", data),
+        ("fit", data, tmp_path / "more", *VAE, "--dry-run"),
+        ("split", data, tmp_path / "more", "--val", 0, "--test", 0.5, "--dry-run"),
+        ("sample", out, tmp_path / "more", "--per-class", 1, "--real", data, "--dry-run"),
+        ("evaluate", data, out, "--no-gain", "--dry-run"),
+    ):
+        assert cli(*command, "--exclude", "*_mask.npy").code == 0, command
+        if command[0] != "inspect":
+            assert cli(*command, "--config", tmp_path / "job.toml").code == 0, command
+
+
 @pytest.mark.parametrize("how", ["copy", "link"])
 def test_real_images_beside_the_new_ones(cli, digits, tmp_path, how):
     out = tmp_path / "out"
