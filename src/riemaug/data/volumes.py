@@ -1,7 +1,7 @@
 """Rules that the volumes of one data set keep together: one grid, one kind of number."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -83,7 +83,10 @@ def common_grid(
     notes = []
     if elsewhere:
         own = names[chosen]
-        notes.append(f"{len(elsewhere)} volumes on other grids were resampled (linearly) to that of {own!r}.")
+        notes.append(
+            f"{len(elsewhere)} volumes on other grids were resampled (linearly) to that of {own!r}"
+            f"{_smallest(headers, names, elsewhere, first)}."
+        )
     if not alike:
         notes.append(_SCALES_DIFFER)
     grid = first.grid if alike else replace(first.grid, scale=(0.0, 0.0))
@@ -97,6 +100,20 @@ def _most_common_grid(headers: Sequence[VolumeHeader]) -> int:
         own = next((first for first in members if not _grid_difference(headers[first], header)), row)
         members[own] = members.get(own, 0) + 1
     return max(members, key=lambda first: (members[first], -first))
+
+
+def _smallest(
+    headers: Sequence[VolumeHeader], names: Sequence[str], rows: Collection[int], common: VolumeHeader
+) -> str:
+    """Return which of the resampled volumes has the fewest voxels, if they are fewer than the grid's own.
+
+    What is far smaller is likely no image of the same kind, but a localizer.
+    """
+    row = min(rows, key=lambda row: (math.prod(headers[row].shape), row))
+    if math.prod(headers[row].shape) >= math.prod(common.shape):
+        return ""
+    sides, own = ("x".join(map(str, header.shape)) for header in (headers[row], common))
+    return f", the smallest, {names[row]!r}, from {sides} to {own} voxels"
 
 
 def _grid_difference(first: VolumeHeader, other: VolumeHeader, first_name: str = "", name: str = "") -> str:

@@ -107,6 +107,18 @@ def test_the_grid_that_most_have_is_taken(mixed):
     assert (small.samples.shape, small.format.shape) == ((6, 4, 5, 4), SHAPE)
 
 
+def test_what_is_smaller_than_the_grid_is_named(tmp_path):
+    volume_folder(tmp_path)
+    save_volume(tmp_path / "a" / "few.nii", blob(8, (9, 11, 2)))
+    save_volume(tmp_path / "a" / "many.nii", blob(9, (9, 11, 20)))
+    told = "2 volumes on other grids were resampled (linearly) to that of 'a/scan0.nii.gz'"
+    smallest = ", the smallest, 'a/few.nii', from 9x11x2 to 9x11x8 voxels."
+    assert told + smallest in read_dataset(tmp_path, resample=True).notes
+    (tmp_path / "a" / "few.nii").unlink()
+    (note,) = (note for note in read_dataset(tmp_path, resample=True).notes if "resampled" in note)
+    assert note == told.replace("2 vol", "1 vol") + "."
+
+
 def test_one_grid_is_left_alone(tmp_path):
     volume_folder(tmp_path)
     plain, asked = read_dataset(tmp_path), read_dataset(tmp_path, resample=True)
