@@ -10,20 +10,22 @@ class ColumnRules:
     leave_all_out = "leave the columns out with --drop-columns"
     """Of one column, and of several that a message names."""
 
-    def doubt(self, found: str, fix: str) -> None:
+    def doubt(self, found: str, mend: str, leave_out: str) -> None:
         """Decide on a column that could be modelled, but that hardly should be.
 
         Parameters
         ----------
-        found, fix : str
-            The rule with what was found, and the way out on the command line.
+        found : str
+            The rule, and what was found.
+        mend, leave_out : str
+            What can be done about it anywhere, and on the command line; one may be empty.
 
         Raises
         ------
         InvalidInputError
             Here: always.
         """
-        raise InvalidInputError(f"{found}: {fix}")
+        raise InvalidInputError(f"{found}: {'; or '.join(filter(None, (mend, leave_out)))}")
 
 
 class EstimatorRules(ColumnRules):
@@ -44,9 +46,10 @@ class EstimatorRules(ColumnRules):
     def __init__(self) -> None:
         self.doubts: list[str] = []
 
-    def doubt(self, found: str, fix: str) -> None:
+    def doubt(self, found: str, mend: str, leave_out: str) -> None:
         """Note what was found."""
-        self.doubts.append(f"{found}: it is modelled all the same, drop it from X if that is not meant")
+        fix = f"{mend}, or drop it from X," if mend else "drop it from X"
+        self.doubts.append(f"{found}: it is modelled all the same; {fix} if that is not meant")
 
 
 COMMAND_LINE = ColumnRules()

@@ -183,7 +183,7 @@ def _integer_column(series: Series, name: str | int, dtype: str, rules: ColumnRu
     counts_rows = len(values) > 2 and bool((np.diff(values) == 1).all())
     if counts_rows or (may_identify(name) and len(np.unique(values)) == len(values) > 2):
         found = f"columns must describe the rows, {name!r} only numbers them"
-        rules.doubt(found, f"leave it out with {_drop_option(name)}")
+        rules.doubt(found, "", f"leave it out with {_drop_option(name)}")
     return NumberColumn(name, dtype, low, high, 0)
 
 
@@ -208,6 +208,7 @@ def _check_separators(series: Series, name: str | int, rules: ColumnRules) -> No
             rules.doubt(
                 f"numbers must be written without thousands separators, {name!r} holds {separated[0]!r}",
                 "remove the separators",
+                "",
             )
             return
 
@@ -224,15 +225,15 @@ def _category_column(series: Series, name: str | int, dtype: str, rules: ColumnR
     if alike is not None:
         # of texts most of which look like numbers or dates, advice on categories would mislead
         found = f"a column must hold {alike.kind} alone or few categories, {name!r} {alike.found}"
-        rules.doubt(found, f"{alike.fix}; or {leave_out}")
+        rules.doubt(found, alike.fix, leave_out)
     elif identifies:
         example = quote_some([str(level) for level in column.levels[:2]])
         found = f"{name!r} holds another text in each (such as {example}), so it identifies them"
-        rules.doubt(f"columns must describe the rows, {found}", leave_out)
+        rules.doubt(f"columns must describe the rows, {found}", "", leave_out)
     else:
         found = f"{name!r} has {count} (such as {str(column.levels[0])!r})"
         more, fix = _advice_on_many(name)
-        rules.doubt(f"a column may have {most} categories in {rows} rows, {found}{more}", fix)
+        rules.doubt(f"a column may have {most} categories in {rows} rows, {found}{more}", "", fix)
     return column
 
 
