@@ -161,7 +161,8 @@ def delimiter_of(path: Path) -> str:
     except (UnicodeDecodeError, OSError) as error:
         raise csv_fault(path, error) from None
     # of as many of two kinds commas may belong to names such as 400,5
-    return max(DELIMITERS, key=lambda sign: (header.count(sign), DELIMITERS.index(sign)))
+    found = [sign for sign in reversed(DELIMITERS) if sign in header]
+    return max(found, key=header.count, default=DELIMITERS[0])
 
 
 def read_header(path: Path, delimiter: str) -> list[str]:

@@ -278,6 +278,7 @@ def test_many_rows_are_written_in_blocks(tmp_path: Path, monkeypatch: pytest.Mon
         (PLAIN.replace(",0\n", ",\n", 1), {}, r"1 are missing or NaN in 'y' \(1\)"),
         (PLAIN.replace("1.5", "NA"), {}, r"1 are missing or NaN in 'dose' \(1\)"),
         (PLAIN.replace("2.25,b", "2.25"), {}, r"line 3 of .* has 2 and the header 3: fill it up"),
+        ("y\n1,5\n2,6\n", {}, r"line 2 of .* has 2 and the header 1"),
         ("x,y\n\n1.5,'a\n'\n", {}, r"line 4 of .* has 1 and the header 2"),
         (PLAIN.replace("1.5,a", "1.5,a,a"), {}, r"line 2 of .* has 4 and the header 3"),
         (PLAIN.replace("3.0,a", "3.0,a,a"), {}, r"line 4 of .* has 4 and the header 3"),
