@@ -1,5 +1,6 @@
 """Which images or volumes a data folder holds, and of which class: read from its sub-folders."""
 
+import re
 import unicodedata
 from collections import Counter
 from pathlib import Path
@@ -26,6 +27,8 @@ from riemaug.limits import DEFAULT_LIMITS, Limits
 
 _WHOLE_SUFFIXES = (".npz", ".csv", ".tsv", ".parquet")
 """Of files that are a data set each."""
+_LIKE_A_MASK = re.compile(r"[-_. ](masks?|seg|segmentation|roi)(?![a-z])", re.IGNORECASE)
+"""In the name of a file: it marks a region of the picture beside it."""
 
 
 def list_class_folders(
@@ -172,8 +175,20 @@ def _listing_notes(
         notes.append(
             f"{len(top_samples)} files outside any class folder were not read: {quote_some(top_samples)}."
         )
+    notes += _notes_on_masks(samples_of, kind)
     folded = Counter(name.casefold() for name in samples_of)
     alike = [name for name in samples_of if folded[name.casefold()] > 1]
     if alike:
         notes.append(f"The classes {quote_some(alike)} differ only in upper and lower case.")
     return notes
+
+
+def _notes_on_masks(samples_of: dict[str, list[str]], kind: SampleKind) -> list[str]:
+    names = [name for names in samples_of.values() for name in names]
+    masks = [name for name in names if _LIKE_A_MASK.search(Path(name).stem)]
+    if not masks or len(masks) == len(names):
+        return []
+    called = _LIKE_A_MASK.search(Path(masks[0]).stem)
+    assert called is not None
+    found = f"{len(masks)} of the {len(names)} {kind} are called like masks, such as {masks[0]!r}"
+    return [f"{found}: if they are masks, give --exclude '*{called[0]}*'."]
