@@ -63,10 +63,8 @@ def test_masks_beside_scans_are_left_out(masked, choice):
 def test_masks_of_the_same_kind_are_told_of_with_what_leaves_them_out(masked):
     for index in range(4):
         save_image(masked / "ill" / f"case ({index})_Mask_1.png", noise(index))
-    told = (
-        "4 of the 12 images are called like masks, such as 'ill/case (0)_Mask_1.png': if they are some, give"
-    )
-    assert note_of(read_dataset(masked, exclude=["*.npy"]), f"{told} --exclude '*_Mask*'")
+    told = "4 of the 12 images are called like masks, such as 'ill/case (0)_Mask_1.png': if they are masks,"
+    assert note_of(read_dataset(masked, exclude=["*.npy"]), f"{told} give --exclude '*_Mask*'.")
     data = read_dataset(masked, exclude=["*.npy", "*_Mask*"])
     assert len(data.samples) == 8
     assert not note_of(data, "like masks")
