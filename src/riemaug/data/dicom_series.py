@@ -120,4 +120,4 @@ def _neighbour_notes(series: Sequence[_SeriesFiles]) -> list[str]:
     if not several:
         return []
     told = f"{len(several)} folders hold several series each ({quote_some(several)})"
-    return [f"{told}: each series is a sample of its own; are they of one kind?"]
+    return [f"{told}: each series is a sample of its own. If they differ in kind, choose with --include."]
