@@ -14,8 +14,8 @@ from riemaug.data.column_rules import EstimatorRules
 from riemaug.data.table_dtypes import Frame
 from riemaug.estimator_warnings import ColumnWarning
 
-_OF_THE_CALLER = 5
-"""Calls from the warning up to the line that called `fit`; more with `fit_resample` and in pipelines."""
+_OF_THE_CALLER = 6
+"""Calls from the warning up to the line that called `fit` or `fit_resample`."""
 
 
 @dataclass(frozen=True, eq=False)
