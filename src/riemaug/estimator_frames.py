@@ -15,7 +15,7 @@ from riemaug.data.table_dtypes import Frame
 from riemaug.estimator_warnings import ColumnWarning
 
 _OF_THE_CALLER = 6
-"""Calls from the warning up to the line that called `fit` or `fit_resample`."""
+"""Calls from the warning up to the line that called `fit`; `fit_resample` has one more."""
 
 
 @dataclass(frozen=True, eq=False)
