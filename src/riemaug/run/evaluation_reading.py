@@ -66,10 +66,8 @@ def reading_as_made(
 
 def _as_typed(key: str, value: str | tuple[str, ...]) -> list[str]:
     """Return an option as it is given on the command line."""
-    if isinstance(value, str):
-        values = [value]
-    else:
-        values = list(value) if key == "missing" else [",".join(value)]
+    repeats = key == "missing"
+    values = value if repeats else [value if isinstance(value, str) else ",".join(value)]
     return [f"--{key.replace('_', '-')} {shlex.quote(each)}" for each in values]
 
 
