@@ -5,9 +5,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from riemaug.data.listing import SPLIT_NAMES, ListedFile, Listing, nearest_name, split_suffix
+from riemaug.data.listing import SPLIT_NAMES, ListedFile, Listing, quote_some, split_suffix
 from riemaug.data.table_names import may_name_subjects, written_option
 from riemaug.errors import InvalidInputError
+from riemaug.nearest import did_you_mean
 
 _LAST_NUMBERED_PART = re.compile(r"[-_. ]+[A-Za-z]*\d+[A-Za-z]?\Z")
 _SUSPICIOUS_SHARE = 0.6
@@ -123,7 +124,8 @@ def _or_a_column(listing: Listing, text: str) -> str:
     """Return what to say of columns where an expression may be the misspelt name of one."""
     if not listing.columns or not re.fullmatch(r"[\w \-]+", text):
         return ""
-    return f"; if it was to be a column, {nearest_name(text.casefold(), listing.columns)}"
+    columns = quote_some(list(listing.columns))
+    return f"; the columns of metadata.csv are {columns}{did_you_mean(text, listing.columns)}"
 
 
 def _captured(pattern: re.Pattern[str], name: str, above: int) -> str:

@@ -1,10 +1,9 @@
 """What a data folder holds: its samples as they are listed, and the files below it by their kind."""
 
-import difflib
 import os
 import stat
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -102,12 +101,6 @@ def quote_some(names: list[str]) -> str:
     """Return up to five of the names, quoted, and how many more there are."""
     shown = ", ".join(repr(name) for name in names[:_SHOWN])
     return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"
-
-
-def nearest_name(wanted: str, names: Sequence[str]) -> str:
-    """Return "did you mean ...?" with the name that is most like the wanted one, or which names there are."""
-    close = difflib.get_close_matches(wanted, names, 1)
-    return f"did you mean {close[0]!r}?" if close else f"there are {quote_some(list(names))}"
 
 
 def sort_key(name: str) -> tuple[str, str]:

@@ -17,12 +17,12 @@ from riemaug.data.listing import (
     check_link,
     common_kind_of,
     list_samples,
-    nearest_name,
     quote_some,
     sort_key,
 )
 from riemaug.errors import InvalidInputError
 from riemaug.limits import DEFAULT_LIMITS, Limits, read_text_table
+from riemaug.nearest import did_you_mean
 
 METADATA_NAME = "metadata.csv"
 _FILE, _LABEL, _GROUP = "file_name", "label", "group"
@@ -112,8 +112,8 @@ def _roles(columns: Sequence[str], label_from: str | None, group_from: str | Non
         )
     if label not in columns:
         raise InvalidInputError(
-            f"--label-from must name a column of metadata.csv, {label_from!r} is none;"
-            f" {nearest_name(label, columns)}"
+            f"--label-from must name a column of metadata.csv, which has {quote_some(list(columns))},"
+            f" got {label_from!r}{did_you_mean(label, columns)}"
         )
     group = _group_column(columns, group_from)
     if group == label:

@@ -237,8 +237,8 @@ def test_a_column_wins_over_an_expression_and_the_words_folder_and_column_over_a
 
 def test_columns_that_are_not_there_are_answered_with_the_nearest(table):
     root = named_subjects(table)
-    refused(root, "one group in brackets", "did you mean 'subject'?", group_from="subjekt")
-    refused(root, "'statr' is none; did you mean 'state'?", label_from="statr")
+    refused(root, "one group in brackets", "did you mean subject?", group_from="subjekt")
+    refused(root, "got 'statr'; did you mean state?", label_from="statr")
     refused(root, "in two columns", "'label' is both", group_from="label")
     root = named_subjects(table, "file_name,kind,subject,state,folder")
     refused(root, "add label, name another one with --label-from COLUMN")
