@@ -149,6 +149,7 @@ OPTIONS = [
     (["--model", "gan"], ["--model", "rhvae", "vae"]),
     (["--device", "tpu"], ["--device", "auto, cpu, cuda"]),
     (["--device", "cuda:"], ["--device", "auto, cpu, cuda"]),
+    (["--engine", "locky"], ["--engine: engine must be loky,", "got 'locky'; did you mean loky?"]),
     (["--device", "gpu"], ["--device", "'gpu'; did you mean cuda?"]),
     (["--device", "Cpus"], ["--device", "'Cpus'; did you mean cpu?"]),
     (["--limit", "pixel=5M"], ["--limit", "'pixel=5M'; did you mean pixels?"]),

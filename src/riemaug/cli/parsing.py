@@ -60,6 +60,8 @@ def build(kind: type, **values: Any) -> Any:
         message = fault["msg"].removeprefix("Value error, ")
         if not fault["loc"]:
             raise InvalidInputError(message) from None
+        if f"got {fault['input']!r}" in message:  # a rule of ours says all
+            raise InvalidInputError(f"{option}: {message}") from None
         expected = re.findall(r"'([^']*)'", fault.get("ctx", {}).get("expected", ""))
         raise InvalidInputError(
             f"{option}: {message[0].lower()}{message[1:]}, got {fault['input']!r}"

@@ -12,6 +12,7 @@ import joblib
 from joblib.parallel import get_active_backend
 
 from riemaug.errors import InvalidInputError
+from riemaug.nearest import did_you_mean
 from riemaug.parallel.cluster import ClusterBackend
 
 REACH_SECONDS = 5.0
@@ -46,7 +47,9 @@ class Engine:
             return cls()
         found = re.fullmatch(r"(dask|ray)://([\w.-]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})", text)
         if found is None or not 0 < int(found[3]) < 2**16:
-            raise InvalidInputError(f"engine must be {FORMS}, got {text!r}")
+            word, known = text.partition(":")[0], ("loky", "dask", "ray")
+            meant = "" if word in known else did_you_mean(word, known)
+            raise InvalidInputError(f"engine must be {FORMS}, got {text!r}{meant}")
         return cls(found[1], found[2], int(found[3]))
 
     def __str__(self) -> str:
