@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from riemaug.cli import options, parsing
+from riemaug.cli import options, parsing, reading_options
 from riemaug.cli.choices import check_value, completing
 from riemaug.errors import InvalidInputError
 
@@ -234,24 +234,24 @@ def evaluate(
     per_class: PerClass = None,
     factor: Factor = None,
     balance: Balance = False,
-    resize: options.Resize = None,
-    pad: options.Pad = False,
-    crop: options.Crop = False,
+    resize: reading_options.Resize = None,
+    pad: reading_options.Pad = False,
+    crop: reading_options.Crop = False,
     fit_shape: FitShape = None,
-    resample: options.Resample = False,
-    bids_suffix: options.BidsSuffix = None,
-    participants: options.Participants = None,
-    min_slices: options.MinSlices = None,
-    nan: options.Nan = None,
-    skip_bad: options.SkipBad = False,
-    include: options.Include = None,
-    exclude: options.Exclude = None,
-    limit: options.Limit = None,
-    follow_links: options.FollowLinks = False,
+    resample: reading_options.Resample = False,
+    bids_suffix: reading_options.BidsSuffix = None,
+    participants: reading_options.Participants = None,
+    min_slices: reading_options.MinSlices = None,
+    nan: reading_options.Nan = None,
+    skip_bad: reading_options.SkipBad = False,
+    include: reading_options.Include = None,
+    exclude: reading_options.Exclude = None,
+    limit: reading_options.Limit = None,
+    follow_links: reading_options.FollowLinks = False,
     group_from: GroupFrom = None,
-    label_from: options.LabelFrom = None,
-    drop_columns: options.DropColumns = None,
-    missing: options.Missing = None,
+    label_from: reading_options.LabelFrom = None,
+    drop_columns: reading_options.DropColumns = None,
+    missing: reading_options.Missing = None,
     out: Out = None,
     jobs: Jobs = None,
     engine: options.Engine = "loky",

@@ -5,32 +5,32 @@ from typing import Annotated
 
 import typer
 
-from riemaug.cli import options
+from riemaug.cli import options, reading_options
 
 
 def fit(
-    data: options.Data,
+    data: reading_options.Data,
     model_folder: Annotated[
         Path, typer.Argument(metavar="MODEL", help="A new or empty folder.", show_default=False)
     ],
-    resize: options.Resize = None,
-    pad: options.Pad = False,
-    crop: options.Crop = False,
-    fit_shape: options.FitShape = None,
-    resample: options.Resample = False,
-    skip_bad: options.SkipBad = False,
-    include: options.Include = None,
-    exclude: options.Exclude = None,
-    limit: options.Limit = None,
-    follow_links: options.FollowLinks = False,
-    group_from: options.GroupFrom = None,
-    label_from: options.LabelFrom = None,
-    drop_columns: options.DropColumns = None,
-    missing: options.Missing = None,
-    bids_suffix: options.BidsSuffix = None,
-    participants: options.Participants = None,
-    min_slices: options.MinSlices = None,
-    nan: options.Nan = None,
+    resize: reading_options.Resize = None,
+    pad: reading_options.Pad = False,
+    crop: reading_options.Crop = False,
+    fit_shape: reading_options.FitShape = None,
+    resample: reading_options.Resample = False,
+    skip_bad: reading_options.SkipBad = False,
+    include: reading_options.Include = None,
+    exclude: reading_options.Exclude = None,
+    limit: reading_options.Limit = None,
+    follow_links: reading_options.FollowLinks = False,
+    group_from: reading_options.GroupFrom = None,
+    label_from: reading_options.LabelFrom = None,
+    drop_columns: reading_options.DropColumns = None,
+    missing: reading_options.Missing = None,
+    bids_suffix: reading_options.BidsSuffix = None,
+    participants: reading_options.Participants = None,
+    min_slices: reading_options.MinSlices = None,
+    nan: reading_options.Nan = None,
     layout: options.Layout = None,
     preset: options.Preset = "auto",
     sharing: options.Sharing = "measured",

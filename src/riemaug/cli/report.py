@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from riemaug.cli import options, parsing
+from riemaug.cli import options, parsing, reading_options
 from riemaug.cli.text import printable
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ def report(
             show_default=False,
         ),
     ] = None,
-    limit: options.Limit = None,
-    follow_links: options.FollowLinks = False,
+    limit: reading_options.Limit = None,
+    follow_links: reading_options.FollowLinks = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
     log_level: options.LogLevel = "info",

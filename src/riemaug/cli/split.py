@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from riemaug.cli import options, parsing
+from riemaug.cli import options, parsing, reading_options
 from riemaug.cli.choices import completing
 from riemaug.errors import InvalidInputError
 
@@ -62,25 +62,25 @@ DryRun = Annotated[
 
 
 def split(
-    data: options.Data,
+    data: reading_options.Data,
     out: Annotated[Path, typer.Argument(help="A new or empty folder.", show_default=False)],
     train: Train = None,
     val: Val = "0.1",
     test: Test = "0.2",
     group_from: GroupFrom = None,
-    label_from: options.LabelFrom = None,
-    drop_columns: options.DropColumns = None,
-    missing: options.Missing = None,
-    bids_suffix: options.BidsSuffix = None,
-    participants: options.Participants = None,
-    min_slices: options.MinSlices = None,
-    nan: options.Nan = None,
+    label_from: reading_options.LabelFrom = None,
+    drop_columns: reading_options.DropColumns = None,
+    missing: reading_options.Missing = None,
+    bids_suffix: reading_options.BidsSuffix = None,
+    participants: reading_options.Participants = None,
+    min_slices: reading_options.MinSlices = None,
+    nan: reading_options.Nan = None,
     near_duplicates: NearDuplicates = "together",
-    skip_bad: options.SkipBad = False,
-    include: options.Include = None,
-    exclude: options.Exclude = None,
-    limit: options.Limit = None,
-    follow_links: options.FollowLinks = False,
+    skip_bad: reading_options.SkipBad = False,
+    include: reading_options.Include = None,
+    exclude: reading_options.Exclude = None,
+    limit: reading_options.Limit = None,
+    follow_links: reading_options.FollowLinks = False,
     link: Link = False,
     seed: Seed = 0,
     dry_run: DryRun = False,
