@@ -1,4 +1,4 @@
-"""The options that commands share, each worded once; for those of reading see `riemaug.cli.reading_options`."""
+"""The options that commands share, each worded once; of reading see `riemaug.cli.reading_options`."""
 
 from pathlib import Path
 from typing import Annotated
