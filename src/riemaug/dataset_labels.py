@@ -23,7 +23,8 @@ def numbered_labels(real: Any, made: Any) -> tuple[Tensor, Tensor, tuple[str, ..
     Raises
     ------
     InvalidInputError
-        They are text in one part and numbers in the other, or neither.
+        They are text in one part and numbers in the other, or neither; or numbers that are not finite or
+        beyond 64-bit integers.
     """
     first, second = (
         (y.detach().cpu().numpy() if isinstance(y, Tensor) else array_of_labels(y)).reshape(-1)
@@ -48,6 +49,12 @@ def _numbers(labels: np.ndarray) -> Tensor:
     """Return labels that are numbers: whole ones as int64, which losses of classifiers take."""
     if labels.dtype.kind not in _NUMBERS:
         raise InvalidInputError(f"labels must be numbers or text, they are {labels.dtype}: convert them")
+    odd = labels[~((labels >= -(2.0**63)) & (labels < 2.0**63))] if labels.dtype.kind in "fu" else labels[:0]
+    if len(odd):
+        raise InvalidInputError(
+            f"labels that are numbers must be finite and within the 64-bit integers, {odd[0]} is not:"
+            " renumber the classes or leave such samples out"
+        )
     whole = labels.dtype.kind != "f" or bool((labels == np.rint(labels)).all())
     return torch.from_numpy(labels.astype(np.int64 if whole else np.float32))
 

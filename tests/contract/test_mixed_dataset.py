@@ -271,6 +271,16 @@ class _Stream(IterableDataset[int]):
         (lambda: MixedDataset(np.zeros((2, 3)), [0, 1], np.zeros((2, 3), "u1"), [0, 1]), "one dtype"),
         (lambda: MixedDataset(np.zeros((2, 3)), [0, 1], np.zeros((2, 3)), [0]), "synthetic .* as many"),
         (lambda: MixedDataset(np.zeros((2, 3)), [0, 1], np.zeros((2, 3)), ["a", "b"]), "numbers in both"),
+        (lambda: MixedDataset(np.zeros((2, 3)), [0, np.inf], np.zeros((1, 3)), [1]), "finite .* inf is not"),
+        (
+            lambda: MixedDataset(np.zeros((2, 3)), [0.5, np.nan], np.zeros((1, 3)), [1]),
+            "finite .* nan is not",
+        ),
+        (lambda: MixedDataset(np.zeros((1, 3)), [0], np.zeros((1, 3)), [-1e19]), "-1e.19 is not"),
+        (
+            lambda: MixedDataset(np.zeros((1, 3)), np.uint64([2**63]), np.zeros((1, 3)), np.uint64([1])),
+            "9223372036854775808 is not",
+        ),
         (lambda: MixedDataset.from_datasets(_Stream(), _Stream()), "map-style"),
         (lambda: MixedDataset.from_datasets(_Folder("a"), _Folder()), "the synthetic data set .* empty"),
         (lambda: MixedDataset.from_datasets(_Folder(), _Folder("a")), "the real data set .* empty"),

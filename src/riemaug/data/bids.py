@@ -42,7 +42,7 @@ class BidsOptions:
         End of the names of the volumes to read, such as "T1w" or "desc-preproc_T1w", or some of their
         entities and the suffix.
     participants : Path, optional
-        The participants.tsv, where it is not that of the data set.
+        A participants.tsv for a data set that has none of its own.
     """
 
     label_from: str | None = None
@@ -75,13 +75,15 @@ class BidsOptions:
         InvalidInputError
             It has none, and no other was named, or there is no such file.
         """
-        path = root / PARTICIPANTS_NAME if self.participants is None else self.participants
-        if os.path.isfile(path):
-            return path
-        if self.participants is not None:
+        own, other = root / PARTICIPANTS_NAME, self.participants
+        if other is not None and not os.path.isfile(other):
             raise InvalidInputError(
-                f"--participants must be a participants.tsv, {str(path)!r} is no file: check the path"
+                f"--participants must be a participants.tsv, {str(other)!r} is no file: check the path"
             )
+        if os.path.isfile(own):
+            return own
+        if other is not None:
+            return other
         raise InvalidInputError(
             f"participants.tsv says the class of each subject of a BIDS data set, {str(root)!r} has none:"
             " give --participants PATH, such as that of the raw data, or name volumes and classes in a"
@@ -144,7 +146,8 @@ def list_bids(
         A participants.tsv that is not there, cannot be read or has no clear column of classes; no volumes;
         or volumes of several kinds or versions and no word which.
     """
-    rows = read_participants(options.participants_of(root), limits)
+    told = options.participants_of(root)
+    rows = read_participants(told, limits)
     column = label_column(rows, options.label_from)
     label_of = {row[SUBJECT_COLUMN]: row[column] for row in rows if row[column] not in _MISSING}
     found = [name for name in list_samples(root, limits) if name.casefold().endswith(_EXTENSIONS)]
@@ -163,6 +166,8 @@ def list_bids(
     ]
     names = BidsNames(column, suffix.rpartition("_")[2], _datatype(files))
     notes = [*_notes(rows, label_of, column, files, volumes), *left_out_notes]
+    if options.participants not in (None, told):
+        notes.append("The data set has a participants.tsv of its own: that of --participants was not read.")
     return Listing(tuple(files), "volumes", True, tuple(notes), bids=names)
 
 

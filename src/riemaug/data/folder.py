@@ -53,6 +53,9 @@ class FolderOptions:
         Of what is written.
     min_slices : int, optional
         Of DICOM: the fewest of a series.
+    for_others : bool
+        These are the wishes for other data that the folder is compared with: those that it has no use for are
+        ignored.
     """
 
     bids: BidsOptions = NO_BIDS
@@ -60,10 +63,16 @@ class FolderOptions:
     chosen: FileChoice = EVERY_FILE
     layout: Layout | None = None
     min_slices: int | None = None
+    for_others: bool = False
+
+    def check_no_bids(self, bids: BidsOptions) -> None:
+        """Raise InvalidInputError for some of the wishes that only a BIDS data set can meet."""
+        if not self.for_others:
+            bids.check_unused(self.layout)
 
     def check_no_series(self) -> None:
         """Raise InvalidInputError for wishes that only DICOM series can meet."""
-        if self.min_slices is not None:
+        if self.min_slices is not None and not self.for_others:
             raise InvalidInputError("--min-slices is for DICOM series, there are none here: leave it out")
 
 
@@ -80,6 +89,7 @@ def read_folder(
     """
     size.check()
     listing, layout = list_folder(root, options, size.limits), options.layout
+    size = size.of_use_to(listing.kind) if options.for_others else size
     class_names = class_names_of(listing)
     if layout == "folders" or (layout is None and listing.bids is None):
         check_class_names(class_names)
@@ -132,10 +142,10 @@ def list_folder(root: Path, options: FolderOptions = NO_WISHES, limits: Limits =
         options.check_no_series()
         return list_bids(root, bids, limits, chosen)
     if os.path.isfile(root / METADATA_NAME):
-        replace(bids, label_from=None).check_unused(options.layout)
+        options.check_no_bids(replace(bids, label_from=None))
         listing = list_metadata(root, limits, bids.label_from, options.group_from, chosen)
     else:
-        bids.check_unused(options.layout)
+        options.check_no_bids(bids)
         listing = list_class_folders(root, limits, chosen)
     if listing.kind == "series":
         return list_series(root, listing, options.min_slices)

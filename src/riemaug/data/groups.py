@@ -55,11 +55,10 @@ def _asked_groups(listing: Listing, group_from: str) -> tuple[str, ...]:
             "--group-from column needs a metadata.csv with a column group, there is none: add it, name"
             " another column, or use folder or a regular expression"
         )
-    above = _folders_above(listing)
     if group_from == "folder":
-        pairs = zip(listing.files, above, strict=True)
+        pairs = zip(listing.files, _folders_above(listing), strict=True)
         return tuple(_folder_group(file, number) for file, number in pairs)
-    return _pattern_groups(listing, group_from, above)
+    return _pattern_groups(listing, group_from)
 
 
 def _folders_above(listing: Listing) -> list[int]:
@@ -95,7 +94,7 @@ def _folder_group(file: ListedFile, above: int) -> str:
     return folder
 
 
-def _pattern_groups(listing: Listing, text: str, above: Sequence[int]) -> tuple[str, ...]:
+def _pattern_groups(listing: Listing, text: str) -> tuple[str, ...]:
     try:
         pattern = re.compile(text)
     except re.error as error:
@@ -108,9 +107,7 @@ def _pattern_groups(listing: Listing, text: str, above: Sequence[int]) -> tuple[
             f"the expression of --group-from needs one group in brackets, {text!r} has {pattern.groups}:"
             rf" write it like '(sub\d+)_'{_or_a_column(listing, text)}"
         )
-    groups = tuple(
-        _captured(pattern, file.name, number) for file, number in zip(listing.files, above, strict=True)
-    )
+    groups = tuple(_captured(pattern, file.name, _class_span(listing, file)) for file in listing.files)
     without = [file.name for file, group in zip(listing.files, groups, strict=True) if not group]
     if without:
         raise InvalidInputError(
@@ -128,16 +125,31 @@ def _or_a_column(listing: Listing, text: str) -> str:
     return f"; the columns of metadata.csv are {columns}{did_you_mean(text, listing.columns)}"
 
 
-def _captured(pattern: re.Pattern[str], name: str, above: int) -> str:
+def _class_span(listing: Listing, file: ListedFile) -> tuple[int, int]:
+    """Return where in the path of a file the folder of its class begins and ends; (0, 0) if there is none.
+
+    The path and the class of the file alone say it: a file must have the same subject whatever other files
+    are read with it, such as those of a test set of one patient.
+    """
+    folders = PurePosixPath(file.name).parts[:-1]
+    if not listing.from_metadata:
+        return 0, len(folders[0])
+    if file.class_name not in folders:
+        return 0, 0
+    begin = sum(len(folder) + 1 for folder in folders[: folders.index(file.class_name)])
+    return begin, begin + len(file.class_name)
+
+
+def _captured(pattern: re.Pattern[str], name: str, of_class: tuple[int, int]) -> str:
     """Return what the group of an expression finds in a path; the class is no subject.
 
-    The whole path is searched first, so that an expression may begin with the class. If the group then lies
-    in the folders above that of the subject, or nowhere, what is below them is searched alone.
+    The whole path is searched first, so that an expression may begin with the class. If the group then holds
+    a part of the folder of the class, or nothing is found, what is below that folder is searched alone.
     """
-    begin = sum(len(folder) + 1 for folder in PurePosixPath(name).parts[:above])
+    begin, end = of_class
     match = pattern.search(name)
-    if match is None or match.start(1) < begin:
-        match = pattern.search(name[begin:])
+    if match is None or (match.start(1) < end and match.end(1) > begin):
+        match = pattern.search(name[end + 1 :] if end else name)
     return (match.group(1) or "") if match else ""
 
 

@@ -12,6 +12,7 @@ from riemaug.data.file_choice import FileChoice
 from riemaug.data.folder import FolderOptions, read_folder
 from riemaug.data.sizes import SizeOptions
 from riemaug.data.source_kind import check_column_options, check_no_choice, check_no_volumes, source_kind
+from riemaug.data.table_files import is_csv
 from riemaug.data.tables import read_table
 from riemaug.errors import InvalidInputError
 from riemaug.limits import DEFAULT_LIMITS, Limits
@@ -80,7 +81,8 @@ def read_dataset(
         Of a BIDS folder: end of the names of the volumes to read, such as "T1w", or some of their entities
         and the suffix. With layout "bids" also the suffix of those to write.
     participants : path, optional
-        Of a BIDS folder: its participants.tsv, where that lies elsewhere.
+        Of a BIDS folder: its participants.tsv, where that lies elsewhere; not read where it has one of its
+        own.
     layout : {"folders", "bids"}, optional
         How new volumes are to be laid out: in class folders or as a BIDS derivative; None: as the input.
     min_slices : int, optional
@@ -89,7 +91,7 @@ def read_dataset(
         What voxels of NIfTI volumes that are NaN are taken for.
     like : SampleFormat, optional
         Of the data that these are to be compared with: the rows of a table become the same numbers as
-        theirs.
+        theirs, and options that only such other data have a use for are ignored.
     limits : Limits
         How large files may be, and whether links to folders outside `path` are followed.
 
@@ -107,27 +109,30 @@ def read_dataset(
     """
     source = Path(path)
     kind = source_kind(source)
-    check_column_options(source, kind, label_from, drop_columns, missing)
+    if like is None:
+        check_column_options(source, kind, label_from, drop_columns, missing)
     if kind == "folder":
         size = SizeOptions(resize, pad, crop, fit_shape, resample, limits, nan)
         told = None if participants is None else Path(participants)
         chosen = FileChoice(tuple(include), tuple(exclude))
         bids = BidsOptions(label_from, bids_suffix, told)
-        options = FolderOptions(bids, group_from, chosen, layout, min_slices)
+        options = FolderOptions(bids, group_from, chosen, layout, min_slices, for_others=like is not None)
         return read_folder(source, size, options, skip_bad)
-    check_no_choice(include, exclude)
-    _check_no_sizes(resize, pad, crop, fit_shape)
-    check_no_volumes(
-        {
-            "--bids-suffix": bids_suffix,
-            "--participants": participants,
-            "--layout": layout,
-            "--min-slices": min_slices,
-            "--nan": nan,
-        }
-    )
+    if like is None:
+        check_no_choice(include, exclude)
+        _check_no_sizes(resize, pad, crop, fit_shape)
+        check_no_volumes(
+            {
+                "--bids-suffix": bids_suffix,
+                "--participants": participants,
+                "--layout": layout,
+                "--min-slices": min_slices,
+                "--nan": nan,
+            }
+        )
     if kind == "table":
         columns = None if like is None else like.table
+        missing = missing if like is None or is_csv(source) else None
         return read_table(
             source,
             label_from=label_from,

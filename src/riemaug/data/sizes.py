@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Shaped
@@ -12,6 +12,7 @@ from riemaug.data.blocks import FORGOTTEN_AFTER, forget_pages
 from riemaug.data.channels import channel_axis, channel_count, with_channels
 from riemaug.data.checks import check_memory
 from riemaug.data.images import DecodedImage
+from riemaug.data.listing import SampleKind
 from riemaug.data.scratch import SampleRows
 from riemaug.errors import InvalidInputError
 from riemaug.limits import DEFAULT_LIMITS, Limits
@@ -75,6 +76,18 @@ class SizeOptions:
             )
         if self.nan is not None and not math.isfinite(self.nan):
             raise InvalidInputError(f"--nan takes a finite number, such as 0, got {self.nan}")
+
+    def of_use_to(self, kind: SampleKind) -> "SizeOptions":
+        """Return these without those that samples of a kind have no use for."""
+        plain = kind in ("arrays", "stacks")
+        return replace(
+            self,
+            resize=None if plain else self.resize,
+            pad=self.pad and not plain,
+            crop=self.crop and not plain,
+            resample=self.resample and kind in ("volumes", "series"),
+            nan=self.nan if kind == "volumes" else None,
+        )
 
     def check_axes(self, num_axes: int, what: str) -> None:
         """Raise InvalidInputError for wishes that samples of so many sides cannot meet."""

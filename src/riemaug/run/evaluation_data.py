@@ -20,10 +20,13 @@ from riemaug.limits import Limits
 from riemaug.run.collect import SAMPLES_NAMES
 from riemaug.run.request import ReadOptions
 from riemaug.run.shard_sets import holds_shards, read_shard_set
+from riemaug.run.workdir import RUN_NAME
 
 
 def read_real(path: Path, reading: ReadOptions, like: SampleFormat | None = None) -> Source:
     """Read real samples; `like` is the format of those that they are compared with.
+
+    With `like`, options of reading that only those others have a use for are ignored.
 
     Raises
     ------
@@ -61,21 +64,16 @@ def read_synthetic(path: Path, reading: ReadOptions, like: SampleFormat) -> Sour
         return Source(read_shard_set(path, like, reading.limits), repr(str(path)))
     # synthetic samples say their classes themselves, and are never DICOM
     options: dict[str, Any] = dict(reading) | {"group_from": None, "participants": None, "min_slices": None}
-    options |= {"include": (), "exclude": ()}
-    if not is_bids(path):  # the options of a BIDS folder are those of the real samples
-        options |= {"bids_suffix": None}
-        if os.path.isdir(path):
-            options |= {"label_from": None}
+    if _is_ours(path):  # the patterns are of the names of the real files
+        options |= {"include": (), "exclude": ()}
+    if os.path.isdir(path) and not is_bids(path):  # that of a metadata.csv is called label
+        options |= {"label_from": None}
     whole = next((path / name for name in SAMPLES_NAMES if os.path.isfile(path / name)), None)
     if whole is not None and not os.path.isfile(path / METADATA_NAME):
         label_from = reading.label_from if is_table(whole) else None
         missing = reading.missing if is_csv(whole) else None
         data = read_dataset(whole, label_from=label_from, missing=missing, like=like, limits=reading.limits)
         return Source(data, repr(str(whole)))
-    if not is_table(path):
-        options |= {"drop_columns": ()}
-    if not is_csv(path):
-        options |= {"missing": None}
     data, made = read_dataset(path, **options, like=like), _synthetic_names(path, reading.limits)
     if made is None:
         return Source(data, repr(str(path)))
@@ -86,6 +84,11 @@ def read_synthetic(path: Path, reading: ReadOptions, like: SampleFormat) -> Sour
             "riemaug augment"
         )
     return Source(_only(data, chosen), repr(str(path)))
+
+
+def _is_ours(path: Path) -> bool:
+    """Tell whether a folder is an output of riemaug."""
+    return find_manifest(path) is not None or os.path.isfile(path / RUN_NAME)
 
 
 def _only(data: Dataset, chosen: Bool[np.ndarray, " n"]) -> Dataset:

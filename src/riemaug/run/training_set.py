@@ -8,8 +8,9 @@ from riemaug.run.request import ReadOptions
 from riemaug.serialization import FittedGenerators
 
 REREAD = (
-    "name that data, with --resize, --pad, --crop, --fit-shape, --skip-bad, --include, --exclude, "
-    "--label-from, --group-from, --drop-columns and --missing as they were given to the fit"
+    "name that data, with all options of reading as they were given to the fit: --resize, --pad, --crop, "
+    "--fit-shape, --resample, --skip-bad, --include, --exclude, --group-from, --label-from, --drop-columns, "
+    "--missing, --bids-suffix, --participants, --min-slices and --nan"
 )
 """What to do about other data, where the options of the fit can be given."""
 

@@ -178,6 +178,20 @@ def test_a_derivative_without_participants_is_no_set_of_class_folders(tmp_path, 
         read_dataset(volume_folder(tmp_path / "classes"), participants=told)
 
 
+def test_participants_of_its_own_go_before_those_that_lie_elsewhere(tmp_path):
+    root = save_bids(tmp_path / "in")
+    told = tmp_path / "raw.tsv"
+    told.write_text((root / "participants.tsv").read_text().replace("ill", "sick"))
+    data = read_dataset(root, participants=told)
+    assert data.class_names == ("ill", "well")
+    assert any("that of --participants was not read" in note for note in data.notes)
+    refused(root, "'none.tsv' is no file", participants="none.tsv")
+    (root / "participants.tsv").unlink()
+    data = read_dataset(root, participants=told)
+    assert data.class_names == ("sick", "well")
+    assert not any("--participants" in note for note in data.notes)
+
+
 def test_subjects_whose_volumes_lie_beside_no_folder_are_recognised(tmp_path):
     for number, subject in enumerate(LABELS):
         save_volume(tmp_path / subject / f"{subject}_T1w.nii.gz", blob(number))

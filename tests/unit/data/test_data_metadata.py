@@ -208,6 +208,20 @@ def test_an_expression_of_a_table_finds_no_subject_in_the_name_of_the_class(tabl
     assert read_dataset(root, group_from=r"(s\d)").groups == ("s7", "s8", "s7", "s9")
 
 
+@pytest.mark.parametrize(("expression", "subject"), [(r"(\d+)", "01"), (r"(p\d+)", "p01")])
+def test_the_subject_that_an_expression_finds_does_not_depend_on_other_files(tmp_path, expression, subject):
+    names = [f"p0{patient}/visit2/ill/img{picture}.png" for patient in (1, 2) for picture in (3, 4)]
+    groups = []
+    for folder, listed in (("real", names), ("test", names[:2])):
+        for index, name in enumerate(listed):
+            save_image(tmp_path / folder / name, noise(index))
+        rows = "".join(f"{name},ill\n" for name in listed)
+        (tmp_path / folder / "metadata.csv").write_text(f"file_name,label\n{rows}")
+        groups.append(read_dataset(tmp_path / folder, group_from=expression).groups)
+    assert groups[0][:2] == groups[1] == (subject, subject)
+    assert len(set(groups[0])) == 2
+
+
 def named_subjects(table, header="file_name,label,Subject,state,folder"):
     rows = (
         "cat/a.png,x,p1,ill,f1",
