@@ -106,8 +106,8 @@ Exclude = Annotated[
 GroupFrom = Annotated[
     str | None,
     typer.Option(
-        help="How to tell the subject of an image: folder (the first below the class; of metadata.csv the first "
-        "that not all files lie in), column (group of metadata.csv), another COLUMN "
+        help="How to tell the subject of an image: folder (the first below the class; of metadata.csv the "
+        "first that not all files lie in), column (group of metadata.csv), another COLUMN "
         "of it by its name, or a REGEX with one group, searched in the path; written to metadata.csv with "
         "--include-real. Of a table: the name of a column, which is not modelled.",
         metavar="folder|COLUMN|REGEX",
