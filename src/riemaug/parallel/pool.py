@@ -3,6 +3,7 @@
 import os
 import warnings
 from collections.abc import Callable, Generator, Iterator
+from itertools import chain, islice
 from typing import Any
 
 import joblib
@@ -14,7 +15,7 @@ from riemaug.parallel.attempt import Attempt, Outcome
 from riemaug.parallel.cluster import ClusterBackend
 from riemaug.parallel.local_backend import LocalBackend
 from riemaug.parallel.local_workers import interrupts_held_back
-from riemaug.parallel.payload import packed
+from riemaug.parallel.payload import ArrayStore
 from riemaug.parallel.run_folder import RunFolder
 
 
@@ -32,12 +33,13 @@ class Pool:
 
     def __init__(self, cluster: ClusterBackend | None, num_jobs: int, folder: RunFolder) -> None:
         self.cluster, self.num_jobs, self.folder = cluster, num_jobs, folder
+        self._arrays = ArrayStore(folder.path)
 
     def attempt(
         self, function: Callable[[Any], Any], task: Any, number: int, limit: int, device: str
     ) -> Attempt:
         """Return what a worker is to do; see `Attempt`."""
-        content = packed(task, self.folder.path)
+        content = self._arrays.packed(task)
         parent = os.getpid() if self.cluster is None else None
         return Attempt(function, content, number, self.folder, limit, device, parent, __version__)
 
@@ -64,10 +66,11 @@ class Pool:
             "batch_size": 1,
         }
         workers: Any = joblib.Parallel(**options)
+        first = list(islice(attempts, num_jobs))  # packed here, where Ctrl-C is heard
         outcomes: Any = None
         try:
             with interrupts_held_back():
-                outcomes = workers(joblib.delayed(_numbered)(attempt) for attempt in attempts)
+                outcomes = workers(joblib.delayed(_numbered)(attempt) for attempt in chain(first, attempts))
             # not `yield from`: that would end them when this generator is ended, with a warning
             for item in outcomes:  # noqa: UP028
                 yield item

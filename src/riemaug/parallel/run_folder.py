@@ -23,7 +23,7 @@ from riemaug.errors import ResourceError
 from riemaug.repeating import repeating
 
 PREFIX = ".tasks-"
-ALIVE = "alive"
+ALIVE, OWNER = "alive", "owner"
 BEAT_SECONDS = 5.0
 """How often `alive` changes."""
 SILENCE_SECONDS = 60.0
@@ -175,11 +175,16 @@ def run_folder(parent: Path | None, on_cluster: bool, is_only: bool = True) -> I
     ResourceError
         Tasks of a run that was killed are still at work.
     """
+    place = Path(parent or tempfile.gettempdir()).absolute()
     with suppress(OSError):
         if parent is not None:
             end_old_runs(parent, is_only)
-    folder = RunFolder(Path(parent or tempfile.gettempdir()).absolute() / f"{PREFIX}{secrets.token_hex(6)}")
-    folder.path.mkdir(parents=True)
+        else:
+            _remove_ownerless(place)
+    place.mkdir(parents=True, exist_ok=True)
+    folder = RunFolder(place / f"{PREFIX}{secrets.token_hex(6)}")
+    folder.path.mkdir(mode=0o700)  # samples may lie there
+    (folder.path / OWNER).write_text(f"{socket.gethostname()} {os.getpid()}\n", encoding="utf-8")
     try:
         if on_cluster:
             with _beating(folder.path / ALIVE):
@@ -188,6 +193,16 @@ def run_folder(parent: Path | None, on_cluster: bool, is_only: bool = True) -> I
             yield folder
     finally:
         folder.close()
+
+
+def _remove_ownerless(place: Path) -> None:
+    """Remove what runs of this machine that were killed have left in a folder for temporary files."""
+    for path in place.glob(f"{PREFIX}*"):
+        owner = path / OWNER
+        with suppress(OSError, ValueError):  # those of other users cannot be looked into
+            host, process = owner.read_text(encoding="utf-8").split()
+            if host == socket.gethostname() and not _is_running(int(process), owner):
+                shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Shaped
+from jaxtyping import Int, Shaped
 
 from riemaug.atomic import atomic_write_text
 from riemaug.class_model import NO_NETWORKS, ClassModel, Networks, TrainingRows, fit_model
@@ -38,11 +38,10 @@ class ClassRows:
     sources: tuple[str, ...]
     subjects: tuple[str, ...] | None = None
 
-    def take(self, chosen: Sequence[int]) -> "ClassRows":
+    def take(self, chosen: Int[np.ndarray, " m"]) -> "ClassRows":
         """Return some of the samples."""
         subjects = None if self.subjects is None else tuple(self.subjects[i] for i in chosen)
-        sources = tuple(self.sources[i] for i in chosen)
-        return ClassRows(self.name, self.rows[list(chosen)], sources, subjects)
+        return ClassRows(self.name, self.rows[chosen], tuple(self.sources[i] for i in chosen), subjects)
 
 
 @dataclass(frozen=True, eq=False)

@@ -122,7 +122,7 @@ def _planned(request: Request, planner: Callable[[Request], Plan]) -> tuple[Plan
     with stage("plan"):
         tell_request(request)
         plan = planner(request)
-        identity = identity_of(request, plan.fingerprint, __version__, plan.device)
+        identity = identity_of(request, plan.fingerprint, __version__, plan.device, plan.dataset.groups)
         tell_plan(plan)
     return plan, identity
 

@@ -222,6 +222,7 @@ def plan_for(
     estimate = _estimate(dataset, generator, model, training, wanted_jobs, networks)
     disk = disk_bytes(sum(counts), dataset.format)
     disk += model_bytes(cost_of(model, networks).num_weights, 1 if shares else len(sizes), estimate.num_jobs)
+    disk += dataset.samples.nbytes  # what workers map lies in files as long as they work
     plan = Plan(dataset, scaler, generator, sampling, model, training, shares, device, counts, estimate, disk)
     _check_trainings(plan)
     forget_pages(dataset.samples)

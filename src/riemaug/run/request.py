@@ -1,5 +1,8 @@
 """What the commands `augment`, `fit` and `sample` were asked to do."""
 
+import hashlib
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -148,7 +151,11 @@ class SampleRequest(BaseModel):
 
 
 def identity_of(
-    request: BaseModel, fingerprint: str, version: str, device: str | None = None
+    request: BaseModel,
+    fingerprint: str,
+    version: str,
+    device: str | None = None,
+    subjects: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Return all that decides a run's result, JSON-safe, for its journal.
 
@@ -161,6 +168,8 @@ def identity_of(
         Of riemaug.
     device : str, optional
         The device that training uses: "auto" may find another one next time.
+    subjects : sequence of str, optional
+        Whose each training sample is: they decide what trainings hold out, and are no part of `fingerprint`.
     """
     fields = request.model_dump(mode="json", exclude={"run", "command", "out", "data", "model"})
     reading = fields.get("reading", {})
@@ -171,4 +180,7 @@ def identity_of(
     if device is not None:
         fields["generator"]["device"] = device.split(":")[0]
     job = type(request).__name__.removesuffix("Request").lower()
-    return {"job": job, **fields, "data contents": fingerprint, "riemaug version": version}
+    decided = {"job": job, **fields, "data contents": fingerprint, "riemaug version": version}
+    if subjects is not None:
+        decided["subjects"] = hashlib.sha256(json.dumps(list(subjects)).encode()).hexdigest()
+    return decided

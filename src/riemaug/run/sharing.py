@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from riemaug.atomic import atomic_write_text
@@ -29,7 +30,7 @@ from riemaug.run.fitting import ClassRows, FitJob, load_fitted, run_fit_job, uni
 from riemaug.run.workdir import WorkDir
 from riemaug.training import TrainingConfig
 from riemaug.training.batches import num_batches
-from riemaug.training.holding_out import HoldOut
+from riemaug.training.holding_out import held_out_subjects
 
 log = logging.getLogger(__name__)
 MEASURED_CLASSES = 4
@@ -93,8 +94,7 @@ def rehearsal_jobs(shared: FitJob, separate: Sequence[FitJob]) -> list[Rehearsal
     measured = sorted(large[i] for i in order[:MEASURED_CLASSES].tolist())
     if not measured:
         return []
-    split = HoldOut()
-    parts = {position: _split(shared.classes[position], shared.seed, split) for position in measured}
+    parts = _parts(shared.classes, measured, shared.seed)
     measured = [position for position in measured if len(parts[position][1].rows)]
     kept = tuple(parts[i][0] if i in parts else item for i, item in enumerate(shared.classes))
     steps = rehearsal_steps(shared.training, sum(len(item.rows) for item in kept))
@@ -200,12 +200,32 @@ def _can_be_measured(item: ClassRows) -> bool:
     return len(item.rows) >= LEAST_SAMPLES and (item.subjects is None or len(set(item.subjects)) > 1)
 
 
-def _split(item: ClassRows, seed: int, split: HoldOut) -> tuple[ClassRows, ClassRows]:
-    """Return what of a class is trained on and what is held out."""
+def _parts(
+    classes: Sequence[ClassRows], measured: Sequence[int], seed: int
+) -> dict[int, tuple[ClassRows, ClassRows]]:
+    """Return what of each measured class is trained on, and what is held out.
+
+    A subject of which another class is trained on whole is not held out.
+    """
+    if all(item.subjects is None for item in classes):
+        return {position: _split(classes[position], seed) for position in measured}
+    labels = np.repeat(np.arange(len(classes)), [len(item.rows) for item in classes])
+    subjects = [name for item in classes for name in item.subjects or item.sources]
+    stream = Stream(seed, ("sharing", "split"))
+    held_out = held_out_subjects(labels, HELD_OUT_SHARE, stream, subjects, measured)
+    parts = {}
+    for position in measured:
+        own, item = held_out[labels == position], classes[position]
+        parts[position] = item.take(np.flatnonzero(~own)), item.take(np.flatnonzero(own))
+    return parts
+
+
+def _split(item: ClassRows, seed: int) -> tuple[ClassRows, ClassRows]:
+    """Return what of a class is trained on and what is held out, where all samples are independent."""
     generator = Stream(seed, ("sharing", "split", item.name)).generator()
-    count = len(item.rows)
-    order, held_out = split.order(count, _num_held_out(count), generator, item.subjects)
-    return item.take(order[held_out:].tolist()), item.take(order[:held_out].tolist())
+    order = torch.randperm(len(item.rows), generator=generator).numpy()
+    held_out = _num_held_out(len(order))
+    return item.take(order[held_out:]), item.take(order[:held_out])
 
 
 def _scores(job: RehearsalJob, classes: Sequence[ClassModel]) -> list[float]:

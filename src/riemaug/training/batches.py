@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from riemaug.errors import InvalidInputError
 from riemaug.models.condition import Condition
 from riemaug.random import Stream
-from riemaug.training.holding_out import HoldOut
+from riemaug.training.holding_out import held_out_subjects
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,23 +101,34 @@ def hold_out(samples: Samples, fraction: float, stream: Stream) -> tuple[Samples
     InvalidInputError
         A part would be empty.
     """
-    device = samples.rows.device
-    group = torch.zeros(len(samples), dtype=torch.int64)
-    if samples.condition is not None:
-        group = samples.condition.group.cpu()
-    # on the CPU, so that the split is the same on every device
-    generator, held, split = stream.generator(), torch.zeros(len(samples), dtype=torch.bool), HoldOut()
-    for value in group.unique():
-        members = torch.nonzero(group == value)[:, 0]
-        wanted = min(round(fraction * len(members)), len(members) - 1)
-        own = None if samples.subjects is None else samples.subjects.cpu()[members].tolist()
-        order, number = split.order(len(members), wanted, generator, own)
-        held[members[order[:number]]] = True
+    held = _held_out(samples, fraction, stream)
     if not held.any():
         whole = "" if samples.subjects is None else ", whose subjects stay whole,"
         raise InvalidInputError(
-            f"validation needs samples to hold out, {fraction:g} of {len(samples)} in {len(group.unique())} "
-            f"classes{whole} gives none; use monitor training or a larger validation_fraction"
+            f"validation needs samples to hold out, {fraction:g} of {len(samples)} in"
+            f" {_num_classes(samples)} classes{whole} gives none; use monitor training or a larger"
+            " validation_fraction"
         )
+    device = samples.rows.device
     kept = torch.nonzero(~held)[:, 0].to(device)
     return samples.take(kept), samples.take(torch.nonzero(held)[:, 0].to(device))
+
+
+def _held_out(samples: Samples, fraction: float, stream: Stream) -> Bool[Tensor, " n"]:
+    group = torch.zeros(len(samples), dtype=torch.int64)
+    if samples.condition is not None:
+        group = samples.condition.group.cpu()
+    if samples.subjects is not None:
+        subjects = samples.subjects.cpu().numpy()
+        return torch.from_numpy(held_out_subjects(group.numpy(), fraction, stream, subjects))
+    # on the CPU, so that the split is the same on every device
+    generator, held = stream.generator(), torch.zeros(len(samples), dtype=torch.bool)
+    for value in group.unique():
+        members = torch.nonzero(group == value)[:, 0]
+        number = min(round(fraction * len(members)), len(members) - 1)
+        held[members[torch.randperm(len(members), generator=generator)[:number]]] = True
+    return held
+
+
+def _num_classes(samples: Samples) -> int:
+    return 1 if samples.condition is None else len(samples.condition.group.unique())

@@ -63,6 +63,7 @@ class DistributedFit:
     condition: Condition | None = None
     callbacks: Sequence[Callback] = ()
     augmentation: Augmentation | None = None
+    subjects: Int[Tensor, " n"] | None = None
 
     def run(self, devices: int, accelerator: str = "auto") -> History:
         """Train in so many processes, one a device; leave the best weights in the model.
@@ -131,6 +132,7 @@ def _train_connected(fabric: "Fabric", fit: DistributedFit, folder: Path) -> Non
         callbacks=fit.callbacks,
         augmentation=fit.augmentation,
         processes=SharedBatches(model, fabric),
+        subjects=fit.subjects,
     )
     history = trainer.fit()
     if fabric.is_global_zero:

@@ -1,62 +1,60 @@
 """What is held out of a training: a share of each class, and no subject on both sides."""
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Hashable, Sequence
 
+import numpy as np
 import torch
-from jaxtyping import Int64
-from torch import Tensor
+from jaxtyping import Bool, Int, Shaped
+
+from riemaug.random import Stream
 
 
-@dataclass(eq=False)
-class HoldOut:
-    """Decides for one class after the other; a subject of several classes stays where it came first."""
+def held_out_subjects(
+    labels: Int[np.ndarray, " n"],
+    share: float,
+    stream: Stream,
+    subjects: Sequence[Hashable] | Shaped[np.ndarray, " n"] | None = None,
+    classes: Collection[int] | None = None,
+) -> Bool[np.ndarray, " n"]:
+    """Return which samples are held out.
 
-    _held: set[Hashable] = field(default_factory=set)
-    _kept: set[Hashable] = field(default_factory=set)
+    Of each class about `share` is held out, at least one subject and never all; samples of one subject
+    stay together, whatever their classes. A subject of several classes is held out where each has room for
+    it, so that of classes that share their subjects less may be.
 
-    def order(
-        self, count: int, wanted: int, generator: torch.Generator, subjects: Sequence[Hashable] | None = None
-    ) -> tuple[Int64[Tensor, " count"], int]:
-        """Return the rows of a class in random order, and how many of them, the first ones, are held out.
+    Parameters
+    ----------
+    labels : ndarray (n,)
+    share : float
+        In (0, 1).
+    stream : Stream
+        Draws the order of the subjects.
+    subjects : sequence of str or int (n,), optional
+        By default each sample is a subject of its own.
+    classes : collection of int, optional
+        Labels of which something is held out; by default all.
+    """
+    names = np.arange(len(labels)) if subjects is None else np.asarray(subjects)
+    _, subject = np.unique(names, return_inverse=True)
+    values, label = np.unique(labels, return_inverse=True)
+    counts = np.zeros((int(subject.max()) + 1, len(values)), dtype=np.int32)
+    np.add.at(counts, (subject, label), 1)
+    room = np.array([_room(column, share) for column in counts.T])
+    if classes is not None:
+        room[~np.isin(values, list(classes))] = 0
+    held_out = np.zeros(len(counts), dtype=bool)
+    for chosen in torch.randperm(len(counts), generator=stream.generator()).tolist():
+        if (counts[chosen] <= room).all():
+            held_out[chosen] = True
+            room -= counts[chosen]
+    return held_out[subject]
 
-        Parameters
-        ----------
-        count : int
-            Rows of the class.
-        wanted : int
-            How many are to be held out, less than `count`. With subjects there may be fewer, as they stay
-            whole; where the smallest subject has more, that one is. None where the class has one subject.
-        generator : torch.Generator
-        subjects : sequence of `count`, optional
-            Whose each row is; None if all are independent.
-        """
-        if subjects is None:
-            return torch.randperm(count, generator=generator), wanted
-        rows: dict[Hashable, list[int]] = {}
-        for row, subject in enumerate(subjects):
-            rows.setdefault(subject, []).append(row)
-        names = list(rows)
-        mixed = [names[i] for i in torch.randperm(len(names), generator=generator).tolist()]
-        held = self._chosen(rows, mixed, wanted)
-        if len(held) == len(names):
-            held = []  # all were held out for other classes: better one subject twice than no such samples
-        self._held.update(held)
-        self._kept.update(name for name in names if name not in held)
-        first = [row for name in held for row in rows[name]]
-        rest = [row for name in mixed if name not in held for row in rows[name]]
-        return torch.tensor(first + rest, dtype=torch.int64), len(first)
 
-    def _chosen(
-        self, rows: dict[Hashable, list[int]], mixed: Sequence[Hashable], wanted: int
-    ) -> list[Hashable]:
-        held = [name for name in mixed if name in self._held]
-        free = [name for name in mixed if name not in self._held and name not in self._kept]
-        number = sum(len(rows[name]) for name in held)
-        for name in free:
-            if number + len(rows[name]) <= wanted:
-                held.append(name)
-                number += len(rows[name])
-        if not held and free and wanted and len(rows) > 1:
-            held = [min(free, key=lambda name: len(rows[name]))]
-        return held
+def _room(counts: Int[np.ndarray, " subjects"], share: float) -> int:
+    """Return how many samples of a class, of so many from each subject, may be held out."""
+    sizes = counts[counts > 0]
+    if len(sizes) < 2:
+        return 0
+    # at least the smallest subject, and always one subject less than all
+    wanted = max(round(share * int(sizes.sum())), int(sizes.min()))
+    return min(wanted, int(sizes.sum() - sizes.min()))

@@ -42,6 +42,8 @@ class HeldOutFit:
         Of latent points for the score of one sample.
     sampling : SamplingConfig
         How new samples are drawn.
+    subjects : tuple of str (n,), optional
+        Whose each sample is: a training that validates holds subjects out whole.
     """
 
     names: tuple[str, ...]
@@ -55,6 +57,7 @@ class HeldOutFit:
     augmentation: AugmentationConfig | None
     num_draws: int
     sampling: SamplingConfig
+    subjects: tuple[str, ...] | None = None
 
 
 def law_of(sampling: SamplingConfig, model: ModelKind) -> SamplingConfig:
@@ -101,8 +104,10 @@ def score_held_out(fit: HeldOutFit) -> Float64[np.ndarray, " m"] | None:
 def _fitted(fit: HeldOutFit) -> tuple[ClassModel, ...]:
     classes = []
     for label, name in enumerate(fit.names):
-        rows = fit.data[~fit.held_out & (fit.labels == label)]
-        classes.append(TrainingRows(name, torch.from_numpy(rows).to(fit.device), ("",) * len(rows)))
+        chosen = np.flatnonzero(~fit.held_out & (fit.labels == label))
+        data = torch.from_numpy(fit.data[chosen]).to(fit.device)
+        subjects = None if fit.subjects is None else tuple(fit.subjects[row] for row in chosen)
+        classes.append(TrainingRows(name, data, ("",) * len(chosen), subjects))
     return fit_model(tuple(classes), fit.model, fit.training, fit.seed, augmentation=fit.augmentation)
 
 

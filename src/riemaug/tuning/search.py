@@ -275,6 +275,7 @@ class _Search:
         problem = self.problem
         model, training = self.space.apply(choice, problem.model, problem.training_of(group))
         rows = np.isin(problem.labels, group)
+        subjects = problem.subjects
         return HeldOutFit(
             tuple(problem.class_names[label] for label in group),
             problem.data[rows],
@@ -287,6 +288,7 @@ class _Search:
             problem.augmentation,
             self.config.num_draws,
             problem.sampling,
+            None if subjects is None else tuple(subjects[row] for row in np.flatnonzero(rows)),
         )
 
     def _tell(self, number: int, done: int, total: int) -> None:

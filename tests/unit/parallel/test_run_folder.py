@@ -3,10 +3,12 @@
 import os
 import pickle
 import socket
+import stat
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from riemaug.errors import ResourceError
 from riemaug.parallel import run_folder as module
 from riemaug.parallel.attempt import Attempt, Failed, Lost, Unfit, Unwanted
-from riemaug.parallel.payload import LARGE, packed
+from riemaug.parallel.payload import LARGE, ArrayStore
 from riemaug.parallel.run_folder import RunFolder, run_folder
 from riemaug.parallel.threads import one_thread_of_libraries
 
@@ -166,10 +168,44 @@ def test_a_task_is_ended_once_nothing_is_heard_of_its_run(tmp_path, monkeypatch)
     assert attempt_at(folder, endless, 0)() == Unwanted()
 
 
+def test_what_a_killed_run_left_among_temporary_files_is_removed_by_the_next(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    code = "import os, pathlib, sys; from riemaug.parallel.run_folder import run_folder; f = run_folder(None, False)"
+    code += "; p = f.__enter__().path; (p / 'array').write_text('x'); print(p, flush=True); os.kill(os.getpid(), 9)"
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False
+    )
+    left = Path(done.stdout.strip())
+    assert left.is_relative_to(tmp_path)
+    assert left.is_dir()
+    with run_folder(None, False) as mine, run_folder(None, False) as other:
+        assert not left.exists()
+        assert mine.path.is_dir()  # whose owner is there
+        assert stat.S_IMODE(other.path.stat().st_mode) == 0o700
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_array_is_looked_at_once_and_may_hold_numbers_of_any_kind(tmp_path, monkeypatch):
+    seen, save = [], np.save
+
+    def spied(path, array, **options):
+        seen.append(path)
+        save(path, array, **options)
+
+    monkeypatch.setattr(np, "save", spied)
+    store, array = ArrayStore(tmp_path), np.ones(LARGE // 8, dtype=np.longdouble)
+    contents = [store.packed([number, array]) for number in range(3)]
+    assert len(seen) == 1
+    assert all((pickle.loads(content)[1] == array).all() for content in contents)
+    monkeypatch.setattr("hashlib.sha256", None)
+    store.packed(array)
+
+
 def test_large_arrays_are_left_in_files_and_equal_ones_in_one(tmp_path):
     large, small = np.arange(LARGE // 8 + 1, dtype=np.float64), np.arange(5)
     turned = large[:-1].reshape(-1, 2).T
-    content = packed({"a": large, "b": [large.copy(), small], "c": turned}, tmp_path)
+    content = ArrayStore(tmp_path).packed({"a": large, "b": [large.copy(), small], "c": turned})
     assert len(content) < 10_000
     assert len(list(tmp_path.glob("array-*.npy"))) == 1 + (turned.nbytes >= LARGE)
     again = pickle.loads(content)

@@ -176,14 +176,28 @@ def test_a_decision_is_kept(tmp_path):
 def test_no_subject_is_both_trained_on_and_scored(tmp_path):
     shared, separate = fit_jobs((12, 12, 12), tmp_path)
     # of the first two classes each subject has three samples, all of the last one are of one subject
-    whose = [tuple(f"s{i // 3}" for i in range(12))] * 2 + [("alone",) * 12]
+    whose = [
+        tuple(f"s{i // 3}" for i in range(12)),
+        tuple(f"s{2 + i // 3}" for i in range(12)),
+        ("alone",) * 12,
+    ]
     classes = tuple(replace(item, subjects=own) for item, own in zip(shared.classes, whose, strict=True))
     shared = replace(shared, classes=classes)
     separate = [replace(job, classes=(item,)) for job, item in zip(separate, classes, strict=True)]
     whole, *alone = rehearsal_jobs(shared, separate)
-    assert [item.name for item in whole.held_out] == ["class 0", "class 1"]
+    assert 1 <= len(whole.held_out) == len(alone)
+    assert {item.name for item in whole.held_out} <= {"class 0", "class 1"}
     trained = {subject for item in whole.fit.classes for subject in item.subjects}
     assert not trained & {subject for item in whole.held_out for subject in item.subjects}
     for job in alone:
         assert len(job.held_out[0].rows) == 3
         assert not {*job.fit.classes[0].subjects} & {*job.held_out[0].subjects}
+
+
+def test_a_subject_of_a_class_that_is_not_measured_is_not_scored(tmp_path):
+    shared, separate = fit_jobs((12, 4), tmp_path)  # the second is too small to be measured
+    whose = [tuple(f"s{i // 3}" for i in range(12)), ("s0", "s1", "s2", "t")]
+    classes = tuple(replace(item, subjects=own) for item, own in zip(shared.classes, whose, strict=True))
+    whole, *_ = rehearsal_jobs(replace(shared, classes=classes), separate)
+    assert {subject for item in whole.held_out for subject in item.subjects} == {"s3"}
+    assert len(whole.fit.classes[1].rows) == 4

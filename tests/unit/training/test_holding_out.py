@@ -1,5 +1,8 @@
 """What is held out where samples belong to subjects: whole subjects, and no more than was asked for."""
 
+import time
+
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -11,46 +14,46 @@ from riemaug.models import ModelConfig
 from riemaug.random import Stream
 from riemaug.training import TrainingConfig
 from riemaug.training.batches import Samples, hold_out
-from riemaug.training.holding_out import HoldOut
+from riemaug.training.holding_out import held_out_subjects
 
 
 def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def test_without_subjects_rows_are_drawn_one_by_one():
-    order, number = HoldOut().order(9, 3, generator())
-    assert (order.tolist(), number) == (torch.randperm(9, generator=generator()).tolist(), 3)
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 9)), min_size=2, max_size=40),
+    st.sets(st.integers(0, 2)),
+    st.integers(0, 99),
+)
+def test_a_subject_is_whole_and_every_class_keeps_its_share(
+    rows: list[tuple[int, int]], classes: set[int], seed: int
+) -> None:
+    labels, subjects = np.array([label for label, _ in rows]), [subject for _, subject in rows]
+    held = held_out_subjects(labels, 0.2, Stream(seed), subjects, classes)
+    sides = [
+        {subject for subject, is_held in zip(subjects, held, strict=True) if is_held == x} for x in (0, 1)
+    ]
+    assert not sides[0] & sides[1]
+    for label in set(labels.tolist()):
+        own = labels == label
+        number = int((held & own).sum())
+        sizes = np.unique([s for s, is_own in zip(subjects, own, strict=True) if is_own], return_counts=True)[
+            1
+        ]
+        assert number <= max(round(0.2 * int(own.sum())), int(sizes.min()))
+        assert number < own.sum()
+        if label not in classes:
+            assert number == 0
 
 
-@given(st.lists(st.integers(0, 6), min_size=2, max_size=30), st.integers(0, 29), st.integers(0, 9))
-def test_a_subject_is_whole_and_the_share_is_kept_to(subjects, wanted, seed):
-    wanted = min(wanted, len(subjects) - 1)
-    order, number = HoldOut().order(len(subjects), wanted, generator(seed), subjects)
-    assert sorted(order.tolist()) == list(range(len(subjects)))
-    held, kept = ({subjects[row] for row in part} for part in (order[:number], order[number:]))
-    assert not held & kept
-    assert kept
-    smallest = min(subjects.count(name) for name in set(subjects))
-    assert number <= max(wanted, smallest)
-    assert (number > 0) == (wanted > 0 and len(set(subjects)) > 1)
-
-
-def test_a_subject_of_two_classes_is_on_one_side():
-    for seed in range(20):
-        split, sides = HoldOut(), {}
-        for subjects in (list("aabbcc"), list("ccddaaee")):
-            order, number = split.order(len(subjects), 2, generator(seed), subjects)
-            for place, row in enumerate(order.tolist()):
-                sides.setdefault(subjects[row], set()).add(place < number)
-        assert all(len(side) == 1 for side in sides.values())
-
-
-def test_a_class_whose_subjects_are_all_held_out_elsewhere_is_trained_on():
-    split = HoldOut()
-    order, number = split.order(4, 2, generator(), list("aabb"))
-    held = {"aabb"[row] for row in order[:number].tolist()}
-    assert split.order(3, 1, generator(), list(held) * 3)[1] == 0
+def test_many_subjects_of_one_sample_take_no_time():
+    begin = time.process_time()
+    held = held_out_subjects(
+        np.zeros(50_000, dtype=np.int64), 0.2, Stream(0), [str(i) for i in range(50_000)]
+    )
+    assert held.sum() == 10_000
+    assert time.process_time() - begin < 10.0
 
 
 def test_validation_samples_are_of_subjects_that_are_not_trained_on():
