@@ -170,8 +170,14 @@ def test_a_task_is_ended_once_nothing_is_heard_of_its_run(tmp_path, monkeypatch)
 
 def test_what_a_killed_run_left_among_temporary_files_is_removed_by_the_next(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    code = "import os, pathlib, sys; from riemaug.parallel.run_folder import run_folder; f = run_folder(None, False)"
-    code += "; p = f.__enter__().path; (p / 'array').write_text('x'); print(p, flush=True); os.kill(os.getpid(), 9)"
+    code = """if True:
+        import os
+        from riemaug.parallel.run_folder import run_folder
+        with run_folder(None, False) as folder:
+            (folder.path / "array").write_text("x")
+            print(folder.path, flush=True)
+            os.kill(os.getpid(), 9)
+    """
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False

@@ -122,6 +122,11 @@ def test_an_identity_survives_its_file_and_leaves_out_what_changes_no_byte(tmp_p
     assert identity_of(other, "abc", "0.1", "cuda:0") == identity
     assert identity_of(other, "abc", "0.1", "cpu") != identity
     assert identity_of(other, "abd", "0.1", "cuda") != identity
+    told = [
+        identity_of(request, "abc", "0.1", "cuda", subjects) for subjects in (("a", "b"), ("a", "c"), None)
+    ]
+    assert told[0] != told[1]
+    assert told[2] == identity
     assert identity_of(other, "abc", "0.2", "cuda") != identity
     seeded = other.model_copy(update={"sampling": SamplingConfig(seed=1)})
     assert identity_of(seeded, "abc", "0.1", "cuda") != identity

@@ -31,16 +31,12 @@ def test_a_subject_is_whole_and_every_class_keeps_its_share(
 ) -> None:
     labels, subjects = np.array([label for label, _ in rows]), [subject for _, subject in rows]
     held = held_out_subjects(labels, 0.2, Stream(seed), subjects, classes)
-    sides = [
-        {subject for subject, is_held in zip(subjects, held, strict=True) if is_held == x} for x in (0, 1)
-    ]
-    assert not sides[0] & sides[1]
+    names = np.array(subjects)
+    assert not {*names[held].tolist()} & {*names[~held].tolist()}
     for label in set(labels.tolist()):
         own = labels == label
         number = int((held & own).sum())
-        sizes = np.unique([s for s, is_own in zip(subjects, own, strict=True) if is_own], return_counts=True)[
-            1
-        ]
+        sizes = np.unique(names[own], return_counts=True)[1]
         assert number <= max(round(0.2 * int(own.sum())), int(sizes.min()))
         assert number < own.sum()
         if label not in classes:
