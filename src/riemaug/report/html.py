@@ -45,6 +45,7 @@ def render(data: ReportData) -> str:
             warnings=summary.warnings(data),
             names_shown=summary.NAMES_SHOWN,
             noun=summary.noun(data),
+            one=summary.noun(data, many=False),
             shown_as=_shown_as(data),
             judgement=None
             if data.evaluation is None
@@ -62,7 +63,7 @@ def render(data: ReportData) -> str:
 
 def _shown_as(data: ReportData) -> str:
     """Return what there is to look at: pictures, the columns of a table, or distances alone."""
-    if summary.noun(data) == "images":
+    if summary.has_pictures(data):
         return "pictures"
     has_columns = any(report.columns is not None for report in data.classes)
     return "columns" if has_columns else "distances"

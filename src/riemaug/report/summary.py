@@ -50,9 +50,17 @@ class Headline:
 
 
 def noun(data: ReportData, many: bool = True) -> str:
-    """Return `images` when the data are images, else `samples`."""
-    images = any(report.synthetic is not None or report.real is not None for report in data.classes)
-    return ("image" if images else "sample") + ("s" if many else "")
+    """Return `volumes` or `images` when the data are those, else `samples`."""
+    if any(report.volumes is not None for report in data.classes):
+        one = "volume"
+    else:
+        one = "image" if has_pictures(data) else "sample"
+    return one + ("s" if many else "")
+
+
+def has_pictures(data: ReportData) -> bool:
+    """Return whether there is anything to look at: images, or slices of volumes."""
+    return any(report.synthetic is not None or report.real is not None for report in data.classes)
 
 
 def training_problem(report: ClassReport) -> tuple[Grade, str]:
@@ -205,7 +213,7 @@ def _copy_warnings(data: ReportData) -> list[Warning]:
 
 
 def _look(data: ReportData) -> str:
-    return " Look at the pairs." if noun(data) == "images" else ""
+    return " Look at the pairs." if has_pictures(data) else ""
 
 
 def _distance_warnings(data: ReportData) -> list[Warning]:

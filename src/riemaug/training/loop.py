@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from riemaug.errors import TrainingError
-from riemaug.models.base import LatentModel, Objective
+from riemaug.models.base import LatentModel
 from riemaug.models.condition import Condition
 from riemaug.random import Stream
 from riemaug.training.batches import (
@@ -27,6 +27,7 @@ from riemaug.training.batches import (
 from riemaug.training.callbacks import Callback, Callbacks
 from riemaug.training.config import TrainingConfig
 from riemaug.training.divergence import DivergenceWatch
+from riemaug.training.epochs import Epoch, batch_sums
 from riemaug.training.optimization import Optimization
 from riemaug.training.precision import Precision
 from riemaug.training.processes import OneProcess, Processes
@@ -36,20 +37,6 @@ from riemaug.training.validation import HeldOut
 from riemaug.training.weights import KeptWeights, copy_weights, restore_weights
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class _Epoch:
-    """What one pass over the data gave, means over the samples."""
-
-    elbo: float
-    reconstruction: float
-    failed_steps: int
-    validation: float | None = None
-
-    @property
-    def monitored(self) -> float:
-        return self.elbo if self.validation is None else self.validation
 
 
 class Trainer:
@@ -206,7 +193,7 @@ class Trainer:
             epoch = self._pass_over_data(noise.generator(device))
         if epoch is not None and self.held_out is not None:
             epoch = self._validated(epoch)
-        if epoch is None or not (self._is_uncounted or math.isfinite(epoch.monitored)):
+        if epoch is None or not (self._is_uncounted or epoch.is_finite):
             self._roll_back("the objective was not finite")
             self._is_whole = True
             return
@@ -225,7 +212,7 @@ class Trainer:
             "smaller learning rate or more epochs"
         )
 
-    def _pass_over_data(self, generator: torch.Generator) -> _Epoch | None:
+    def _pass_over_data(self, generator: torch.Generator) -> Epoch | None:
         """Take a step for each batch; None as soon as one is not finite."""
         weight = self.config.divergence_weight(self.history.num_epochs)
         sums = torch.zeros(3, dtype=torch.float64, device=self.samples.rows.device)
@@ -235,7 +222,7 @@ class Trainer:
                 objective = self.processes.objective(batch, generator)
             loss = objective.loss(weight) * self.processes.share(objective, batch)
             bad = bad + self.processes.total((~self.optimization.backward(loss)).to(bad.dtype))
-            own = _sums(objective)
+            own = batch_sums(objective)
             sums += own
             # on CUDA one look at the end is cheaper than waiting after each batch: bad steps do nothing
             if (self._is_full_batch or sums.device.type == "cpu") and bool(bad):
@@ -247,7 +234,7 @@ class Trainer:
             self._is_whole = False
             self.optimization.step()
         elbo, reconstruction, failed = self._means(sums).tolist()
-        return None if bool(bad) else _Epoch(elbo, reconstruction, round(failed * len(self.samples)))
+        return None if bool(bad) else Epoch(elbo, reconstruction, round(failed * len(self.samples)))
 
     def _note_start(self, elbo: float) -> None:
         if math.isfinite(elbo):
@@ -263,7 +250,7 @@ class Trainer:
     def _means(self, sums: Float[Tensor, "3"]) -> Float[Tensor, "3"]:
         return self.processes.total(sums) / len(self.samples)
 
-    def _validated(self, epoch: _Epoch) -> _Epoch:
+    def _validated(self, epoch: Epoch) -> Epoch:
         assert self.held_out is not None
         score = 0.0
         if self.processes.is_first:
@@ -292,7 +279,7 @@ class Trainer:
     def _is_uncounted(self) -> bool:
         return self.history.num_epochs < self.config.uncounted_epochs
 
-    def _record(self, epoch: _Epoch) -> None:
+    def _record(self, epoch: Epoch) -> None:
         history = self.history
         monitored = epoch.monitored
         if self.held_out is not None:
@@ -302,28 +289,14 @@ class Trainer:
         is_best = monitored > history.best_elbo and self.watch.is_worth_keeping(monitored, history)
         if is_best and not self._is_uncounted:
             history.best_elbo, history.best_epoch = monitored, history.num_epochs
-        history.elbo.append(epoch.elbo)
-        history.reconstruction.append(epoch.reconstruction)
-        history.failed_steps.append(epoch.failed_steps)
-        if epoch.validation is not None:
-            history.validation.append(epoch.validation)
+        epoch.add_to(history)
 
-    def _report(self, epoch: _Epoch) -> None:
+    def _report(self, epoch: Epoch) -> None:
         if not self.processes.is_first:
             return
         history = self.history
-        report = EpochReport(
-            history.num_epochs,
-            epoch.elbo,
-            history.best_elbo,
-            history.epochs_since_best,
-            history.seconds,
-            epoch.reconstruction,
-            epoch.failed_steps,
-            epoch.validation,
-            self.learning_rate,
-            self.config.divergence_weight(history.num_epochs - 1),
-        )
+        weight = self.config.divergence_weight(history.num_epochs - 1)
+        report = epoch.report(history, self.learning_rate, weight)
         log.debug(
             "epoch %d: ELBO %.4f, best %.4f, rate %g",
             report.epoch,
@@ -392,11 +365,3 @@ class Trainer:
         log.info("training goes on after epoch %d", self.history.num_epochs)
         self.optimization.resume(state.learning_rate, state.optimizer)
         self.precision.restore(state.loss_scale)
-
-
-def _sums(objective: Objective) -> Float[Tensor, "3"]:
-    """Return the ELBO, the log-likelihood and the failed steps, summed over the samples."""
-    reconstruction = objective.log_likelihood.detach().double().sum()
-    divergence = objective.divergence.detach().double().sum()
-    failed = torch.full_like(reconstruction, objective.failed_steps)
-    return torch.stack([reconstruction - divergence, reconstruction, failed])

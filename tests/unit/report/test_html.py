@@ -173,7 +173,7 @@ def test_no_real_pixel_without_real_pictures(report, image_class, color_class):
     assert not any(holds(sheets, picture) for picture in copied.nearest)
     assert not any(holds(sheets, picture) for picture in color_class.real)
     page = Page(text)
-    assert "1 synthetic image(s) that equal a real one are not shown here." in page.text
+    assert "1 synthetic image equal to a real one is not shown here." in page.text
     assert "Real pictures are left out of this report" in page.text
     assert "some real image of the class" not in page.text
 
@@ -262,6 +262,14 @@ def test_volumes_have_labelled_sliders_and_slices(report):
     assert all(item["role"] == "img" and "slice across" in item["aria-label"] for item in slices)
     without = Page(html.render(replace(report, classes=(volume_class(),), show_real=False)))
     assert len(without.all("canvas")) == 6
+
+
+def test_volumes_are_not_called_images(report):
+    page = Page(html.render(replace(report, classes=(volume_class(),), evaluation=None)))
+    assert "synthetic volume" in page.text
+    assert "middle slices across the three axes" in page.text
+    assert "Look at the pictures first." in page.text
+    assert not re.search("(synthetic|training|real) images?", page.text.lower())
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
