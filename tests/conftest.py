@@ -21,13 +21,21 @@ settings.register_profile("new", derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 _MANY_CASES = tuple(
-    Path(__file__).parent / name for name in ("statistics", "numerics", "cli/test_cli_kill.py")
+    Path(__file__).parent / name
+    for name in (
+        "statistics",
+        "numerics",
+        "cli/test_cli_kill.py",
+        "cli/test_cli_disk.py",
+        "cli/test_cli_same_bytes.py",
+        "cli/test_cli_signals.py",
+    )
 )
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave half the cases of laws, maps and kills to `make test-long`: many metrics, samplers, moments each.
+    """Leave half the cases of laws, maps, kills and bytes to `make test-long`.
 
     Which ones is as good as drawn by lot, and the same in each run, so that all kinds are in both halves.
     """

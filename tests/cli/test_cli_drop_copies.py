@@ -116,7 +116,7 @@ def test_a_stopped_run_resumes_to_the_same_bytes(cli, digits, finished, dropped,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", [pytest.param(1, marks=pytest.mark.long), 2])
 def test_a_killed_run_resumes_to_the_same_bytes(digits, tmp_path, jobs):
     options = ["--per-class", 60, "--max-epochs", 15, "--drop-copies", "--batch-size", 1]
     whole, out = tmp_path / "whole", tmp_path / "out"

@@ -140,7 +140,7 @@ def test_a_run_killed_at_any_stage_resumes(digits, finished, tmp_path, stage):
     assert leftovers(out) == []
 
 
-SHARED = ("--preset", "conditional", "--max-epochs", 12, "--per-class", 40, "--seed", 2, "--batch-size", 1)
+SHARED = ("--preset", "conditional", "--max-epochs", 8, "--per-class", 40, "--seed", 2, "--batch-size", 1)
 
 
 @pytest.fixture(scope="module")

@@ -139,7 +139,7 @@ def test_no_run_begins_that_would_end_too_late(cli: Command, tmp_path: Path) -> 
 @pytest.mark.slow
 def test_a_killed_study_loses_only_what_it_was_doing(tmp_path: Path) -> None:
     store = tmp_path / "results"
-    options = ("study", "run", "--cells", QUICK_CELL, "--runs", 4, "--store", store, "--jobs", 2)
+    options = ("study", "run", "--cells", QUICK_CELL, "--runs", 3, "--store", store, "--jobs", 2)
     process = start(*options)
     wait_until(lambda: store.exists() and bool(lines_of(store)), process, timeout=400)
     kill_group(process)
@@ -148,5 +148,5 @@ def test_a_killed_study_loses_only_what_it_was_doing(tmp_path: Path) -> None:
     finished = run_for_real(*options)
     assert finished.code == 0, finished.err
     rows = lines_of(store)
-    assert [row["seed"] for row in rows] == [0, 1, 2, 3]
+    assert [row["seed"] for row in rows] == [0, 1, 2]
     assert all(row in rows for row in kept)

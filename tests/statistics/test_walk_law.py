@@ -182,6 +182,7 @@ def test_the_paper_s_walks_in_the_long_run(dim: int, published_sign: bool, steps
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_anisotropic_kernels_in_the_long_run() -> None:
     # E[log det C]: with six other such centroids -4.0 as printed, -0.10 with the published sign, -1.73 of pi
     metric = random_metric(2, 6, seed=0)

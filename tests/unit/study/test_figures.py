@@ -85,6 +85,7 @@ def shown(figure: Figure) -> list[np.ndarray]:
     return arrays
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [1, 2, 3, 4])
 def test_panels_are_there_and_finite(drawn: Any, number: int) -> None:
     figure = drawn(number)
@@ -94,6 +95,7 @@ def test_panels_are_there_and_finite(drawn: Any, number: int) -> None:
     assert all(np.isfinite(array).all() for array in arrays)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [1, 2, 4])
 @pytest.mark.usefixtures("short_walks")
 def test_same_seed_same_figure(drawn: Any, folder: Path, number: int) -> None:
@@ -102,6 +104,7 @@ def test_same_seed_same_figure(drawn: Any, folder: Path, number: int) -> None:
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short_walks")
 def test_another_seed_another_figure(drawn: Any, folder: Path) -> None:
     first, second = shown(drawn(1))[0], shown(draw_figure(1, folder, 1, max_epochs=2))[0]
@@ -135,6 +138,7 @@ def written(figure: Figure) -> list[tuple[Text, np.ndarray]]:
     return [(text, text.get_window_extent(recorder).extents) for text in recorder.texts if text is not None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "with_real"), [(1, True), (2, True), (3, True), (3, False), (4, True), (4, False)]
 )
@@ -153,6 +157,7 @@ def test_text_is_legible(drawn: Any, number: int, with_real: bool) -> None:
         assert overlap.min() <= 1.0, (one, other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [3, 4])
 def test_real_images_are_left_out(drawn: Any, number: int, folder: Path) -> None:
     with_them, without = (shown(drawn(number, with_real=flag)) for flag in (True, False))
