@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_runs import CONTROL, Command, write_digits
+from cli_runs import CONTROL, QUICK, Command, everything_in, write_digits
 
 from riemaug.data import read_manifest
 
@@ -198,3 +198,46 @@ class TestOutput:
         assert "no real pictures" not in told.err
         told = cli("report", output, "--limit", "pixels=1")
         assert "no real pictures" in told.err
+
+
+class TestOwnFolders:
+    """Folders of our own in OUT that lead somewhere else: a run empties its folders."""
+
+    @pytest.mark.parametrize("command", ["augment", "fit", "sample", "split"])
+    @pytest.mark.parametrize("name", [".riemaug", ".riemaug-stage"])
+    def test_a_link_is_refused_and_nothing_behind_it_touched(
+        self, cli: Command, digits: Path, finished: Path, tmp_path: Path, command: str, name: str
+    ) -> None:
+        precious, out = tmp_path / "precious", tmp_path / "out"
+        out.mkdir()
+        shutil.copytree(digits, precious)
+        (out / name).symlink_to(precious)
+        before = everything_in(precious)
+        source = finished if command == "sample" else digits
+        for resume in ([], ["--resume"]) if command != "split" else ([],):
+            one_line(cli(command, source, out, *resume), "is a link", "remove it")
+        assert everything_in(precious) == before
+        assert [path.name for path in out.iterdir()] == [name]
+
+    def test_a_link_left_in_the_working_folder_is_removed_alone(
+        self, cli: Command, digits: Path, tmp_path: Path
+    ) -> None:
+        precious, out = tmp_path / "precious", tmp_path / "out"
+        shutil.copytree(digits, precious)
+        before = everything_in(precious)
+        (out / ".riemaug").mkdir(parents=True)
+        (out / ".riemaug" / "log").symlink_to(precious)
+        assert cli("fit", digits, out, *QUICK).code == 0
+        assert everything_in(precious) == before
+
+
+@pytest.mark.parametrize(("kind", "other"), [("npz", "=cmd_calc-a7ccfdf0"), ("webdataset", "a_b-2e7336dc")])
+def test_classes_whose_shards_would_bear_one_name_are_refused(
+    cli: Command, tmp_path: Path, kind: str, other: str
+) -> None:
+    first = "=cmd|calc" if kind == "npz" else "a.b"
+    data = write_digits(tmp_path / "data", {first: 4, other: 4})
+    options = ("--per-class", 2, *QUICK, "--dry-run")
+    refused = cli("augment", data, tmp_path / "out", *options, "--shards", kind)
+    one_line(refused, "shards of different classes need different names", "rename one of the classes")
+    assert cli("augment", data, tmp_path / "out", *options).code == 0

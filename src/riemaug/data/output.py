@@ -7,6 +7,9 @@ from pathlib import Path
 from riemaug.data.listing import is_ignored
 from riemaug.errors import InvalidInputError
 
+OWN_PREFIX = ".riemaug"
+"""How the folders begin that a run keeps in OUT as long as it lasts."""
+
 
 def check_output_folder(
     out: str | os.PathLike[str], data: str | os.PathLike[str] | None = None, *, allow_existing: bool = False
@@ -25,7 +28,8 @@ def check_output_folder(
     Raises
     ------
     InvalidInputError
-        `out` is no folder, not empty, inside `data` or around it, or cannot be written to.
+        `out` is no folder, not empty, inside `data` or around it, or cannot be written to; or what bears the
+        name of a run's own folder in it is none.
     """
     target = Path(out)
     if data is not None:
@@ -36,7 +40,19 @@ def check_output_folder(
         raise InvalidInputError(f"OUT must be a folder, {str(target)!r} is a file: give another name")
     if not allow_existing and os.path.isdir(target) and _holds_something(target):
         raise InvalidInputError(f"OUT must be new or empty, {str(target)!r} is not: give another folder")
+    _check_own_folders(target)
     _check_writable(target)
+
+
+def _check_own_folders(target: Path) -> None:
+    """Refuse a link under a name of our own: a run empties these folders, and would empty another's."""
+    for entry in _entries(target) if os.path.isdir(target) else ():
+        if entry.name.startswith(OWN_PREFIX) and (entry.is_symlink() or not entry.is_dir()):
+            what = "a link" if entry.is_symlink() else "a file"
+            raise InvalidInputError(
+                f"what is called {OWN_PREFIX}... in OUT must be a folder of riemaug's own, {entry.path!r} is "
+                f"{what}: remove it, or give another folder"
+            )
 
 
 def _check_apart(out: Path, data: Path) -> None:
@@ -55,8 +71,13 @@ def _check_apart(out: Path, data: Path) -> None:
 
 
 def _holds_something(folder: Path) -> bool:
+    return any(not is_ignored(entry.name) for entry in _entries(folder))
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
-        return any(not is_ignored(name) for name in os.listdir(folder))
+        with os.scandir(folder) as entries:
+            return list(entries)
     except OSError as error:
         raise InvalidInputError(
             f"OUT must be a folder that can be read, {str(folder)!r} cannot: {error.strerror}"

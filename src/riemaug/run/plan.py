@@ -33,6 +33,7 @@ from riemaug.run.estimate import (
 from riemaug.run.fitting import has_fixed_length
 from riemaug.run.network_cost import cost_of
 from riemaug.run.request import AugmentRequest, FitRequest
+from riemaug.run.sample_names import check_stems_apart
 from riemaug.run.sharing import kept_sizes
 from riemaug.run.tuning import tuning_config, tuning_problem
 from riemaug.run.workdir import check_out
@@ -180,6 +181,7 @@ def _in_shards(plan: Plan, request: AugmentRequest) -> Plan:
         )
     count, fmt = sum(plan.counts), plan.dataset.format
     check_shards(request.shards, fmt)
+    check_stems_apart(plan.dataset.class_names, fmt, request.shards)
     taken = samples_bytes(count, fmt, request.shards, request.shard_size, plan.estimate.num_jobs)
     return replace(plan, disk_bytes=plan.disk_bytes - disk_bytes(count, fmt) + taken)
 

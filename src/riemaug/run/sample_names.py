@@ -1,12 +1,14 @@
 """What the manifest calls the samples of a class, and the shards they lie in."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from riemaug.data import SampleFormat, file_inside
 from riemaug.data.writing import sample_name, stem_of
+from riemaug.errors import InvalidInputError
 
 ShardKind = Literal["npz", "webdataset", "parquet", "zarr"]
 SHARDS_FOLDER, ZARR_NAME = "shards", "synthetic.zarr"
@@ -71,6 +73,27 @@ class SampleNames:
         # "a.b" and "a_b" are two classes
         stem = stem if "." not in stem else f"{stem.replace('.', '_')}-{_digest(self.class_name)}"
         return f"{stem}-{number + 1:06d}"
+
+
+def check_stems_apart(class_names: Iterable[str], fmt: SampleFormat, kind: ShardKind | None) -> None:
+    """Refuse classes whose shards, or whose samples in them, would bear one name.
+
+    Raises
+    ------
+    InvalidInputError
+        A class is called as the shards of another one are, whose own name files cannot have.
+    """
+    if kind is None or kind == "zarr":
+        return
+    found: dict[str, str] = {}
+    for name in class_names:
+        names = SampleNames(name, fmt, shards=kind)
+        for taken in {names.shard(0), names.key(0)}:
+            if found.setdefault(taken, name) != name:
+                raise InvalidInputError(
+                    f"shards of different classes need different names, those of {found[taken]!r} and "
+                    f"{name!r} would both be {taken!r}: rename one of the classes"
+                )
 
 
 def place_in_shard(name: str) -> tuple[str, str] | None:

@@ -19,6 +19,7 @@ from riemaug.run.estimate import SAFE_SHARE, drawing_memory, drawing_seconds
 from riemaug.run.jobs import SampleSpec
 from riemaug.run.plan import new_counts
 from riemaug.run.request import SampleRequest
+from riemaug.run.sample_names import check_stems_apart
 from riemaug.run.sample_specs import of_classes, sample_spec
 from riemaug.run.segments import segments_of
 from riemaug.run.workdir import check_out
@@ -76,6 +77,7 @@ def plan_sample(request: SampleRequest) -> SamplingPlan:
         )
     counts = new_counts(request.amount, generators.class_sizes)
     check_shards(request.shards, fmt)
+    check_stems_apart((item.name for item in generators.classes), fmt, request.shards)
     check_manifest_package(sum(counts))
     sampler = request.sampling.sampler_for(kind)
     specs = of_classes(sample_spec(request, fmt, sampler), counts, generators.label_values)

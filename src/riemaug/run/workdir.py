@@ -173,7 +173,7 @@ def open_workdir(out: Path, identity: dict[str, Any], resume: bool) -> WorkDir:
         return work
     work.path.mkdir(exist_ok=True)
     for leftover in work.path.iterdir():  # of a run that was killed while it removed its own
-        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+        shutil.rmtree(leftover) if leftover.is_dir() and not leftover.is_symlink() else leftover.unlink()
     atomic_write_text(work.journal, json.dumps(identity, indent=1, ensure_ascii=False))
     return work
 
