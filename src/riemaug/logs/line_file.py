@@ -15,7 +15,8 @@ _ENOUGH = 10_000
 class LineFile(logging.Handler):
     """Appends the records that `is_ours` accepts as JSON lines; keeps them until there is a file.
 
-    A line that cannot be written, for a full disk say, is lost: a log must not end a run.
+    A line that cannot be written, for a full disk say, is lost, and so are all where the file is a link: a log
+    must not end a run.
 
     Parameters
     ----------
@@ -33,7 +34,7 @@ class LineFile(logging.Handler):
     def open(self, path: Path) -> None:
         """Append to `path` from now on, at first what was kept."""
         with self.lock or contextlib.nullcontext(), contextlib.suppress(OSError):
-            self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _CLOSED_ON_EXEC, 0o666)
+            self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _OWN_FILE, 0o666)
             if _ends_amid_a_line(path):  # of a process that was killed
                 self._waiting.insert(0, b"\n")
             for line in self._waiting:
@@ -67,7 +68,8 @@ class LineFile(logging.Handler):
             os.write(self._descriptor, line)
 
 
-_CLOSED_ON_EXEC = getattr(os, "O_CLOEXEC", 0)
+_OWN_FILE = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+"""Not handed on to other programs; and no link in somebody's folder lets us write to another file."""
 
 
 def _ends_amid_a_line(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from pathlib import Path
 
 import joblib
@@ -175,6 +176,15 @@ def test_the_library_alone_shows_nothing(capfd):
     with RunLog():
         log.warning("said to a log")
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="the system cannot refuse links")
+def test_a_log_that_is_a_link_is_not_written(tmp_path):
+    (tmp_path / "theirs").write_text("years of work")
+    (tmp_path / "run.log").symlink_to(tmp_path / "theirs")
+    with RunLog() as kept, kept.in_folder(tmp_path / "run.log", tmp_path / "log"):
+        log.info("training")
+    assert (tmp_path / "theirs").read_text() == "years of work"
 
 
 def test_a_full_disk_does_not_end_the_run(tmp_path, capfd):
