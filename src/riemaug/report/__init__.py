@@ -4,8 +4,9 @@ from pathlib import Path
 
 from riemaug.atomic import atomic_path
 from riemaug.report.data import ClassReport, LatentMap, ReportData, Volumes
+from riemaug.report.selection import classes_in_full
 
-__all__ = ["ClassReport", "LatentMap", "ReportData", "Volumes", "write_report"]
+__all__ = ["ClassReport", "LatentMap", "ReportData", "Volumes", "classes_in_full", "write_report"]
 
 
 def write_report(data: ReportData, path: Path) -> None:

@@ -1,13 +1,13 @@
-"""Each class as the templates show it: pictures in sprites, curves, maps, words."""
+"""A class that is shown in full, as the templates show it: pictures in sprites, curves, maps, words."""
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup
 
-from riemaug.report import formats, summary, words
+from riemaug.report import formats, words
+from riemaug.report.class_rows import ClassRow
 from riemaug.report.closeness import closeness_sentence
 from riemaug.report.column_view import ColumnsView, columns_view
 from riemaug.report.data import ClassReport, ReportData
@@ -25,7 +25,7 @@ CURVE_TITLES = {
 }
 MAX_PANELS = 6
 MAX_PAIRS = 50
-# for all classes together: at least, and for each class
+# for all classes in full together: at least, and for each of them
 _PICTURE_BYTES = (1_300_000, 60_000)
 _DECODED_BYTES = (1_300_000, 40_000)
 _VOLUME_BYTES = (2_400_000, 200_000)
@@ -63,12 +63,9 @@ class Panel:
 
 @dataclass(frozen=True)
 class ClassView:
-    """One class, ready for the template."""
+    """One class in full, ready for the template."""
 
-    index: int
-    data: ClassReport
-    grade: words.Grade
-    readings: tuple[words.Reading, ...]
+    row: ClassRow
     unmeasured: tuple[str, ...]
     sprites: Mapping[str, Sprite]
     real: tuple[Tile, ...]
@@ -81,32 +78,28 @@ class ClassView:
     latent_map: MapView | None
     volumes: VolumesView | None
     columns: ColumnsView | None
-    epochs: int | None
-    elbo: float | None
-    seconds: float | None
-    checked: bool
     dropping: str
 
-    @property
-    def shown(self) -> Mapping[str, str]:
-        """Value of each diagnostic as text; a dash for all that were not measured."""
-        return defaultdict(lambda: formats.DASH, {reading.name: reading.value for reading in self.readings})
 
+def class_view(data: ReportData, row: ClassRow, num_in_full: int) -> ClassView:
+    """Return one class of a report in full, ready for the template.
 
-def class_view(data: ReportData, index: int) -> ClassView:
-    """Return one class of a report, ready for the template."""
-    report = data.classes[index]
+    Parameters
+    ----------
+    data : ReportData
+    row : ClassRow
+        Of the class.
+    num_in_full : int
+        Classes in full, which share the bytes of the report.
+    """
+    report, index, latent = row.data, row.index, row.data.latent
     shown = _showable(report, data.show_real)
-    sprites = _sprites(data, report, shown)
-    latent = report.latent
-    per_class = [max(least // len(data.classes), each) for least, each in (_DECODED_BYTES, _VOLUME_BYTES)]
-    elbo = np.asarray(report.curves.get("elbo", ()), dtype=float)
-    best = len(elbo) if report.best_epoch is None else min(report.best_epoch, len(elbo))
+    pictures, decoded, volumes = (
+        max(least // num_in_full, each) for least, each in (_PICTURE_BYTES, _DECODED_BYTES, _VOLUME_BYTES)
+    )
+    sprites = _sprites(report, shown, data.show_real, pictures)
     return ClassView(
-        index=index,
-        data=report,
-        grade=summary.class_grade(report, data.sampler),
-        readings=words.read_diagnostics(report.diagnostics, data.sampler),
+        row=row,
         unmeasured=words.unmeasured(report.diagnostics),
         sprites=sprites,
         real=_tiles(sprites.get("real"), ()),
@@ -121,13 +114,9 @@ def class_view(data: ReportData, index: int) -> ClassView:
             f"d{index}",
         ),
         closeness=closeness_sentence(report),
-        latent_map=None if latent is None else latent_view(latent, f"m{index}", per_class[0]),
-        volumes=volumes_view(report, shown, data.show_real, per_class[1]),
+        latent_map=None if latent is None else latent_view(latent, f"m{index}", decoded),
+        volumes=volumes_view(report, shown, data.show_real, volumes),
         columns=columns_view(report.columns, data.show_real),
-        epochs=max((len(curve) for curve in report.curves.values()), default=None),
-        elbo=float(elbo[best - 1]) if len(elbo) else None,
-        seconds=float(sum(report.seconds.values())) if report.seconds else None,
-        checked=len(report.nearest_distances) > 0 or report.num_synthetic == 0,
         dropping=dropping_of_class(report),
     )
 
@@ -150,16 +139,14 @@ def _equals_real(report: ClassReport, number: int) -> bool:
     return report.real is not None and any(np.array_equal(picture, real) for real in report.real)
 
 
-def _sprites(data: ReportData, report: ClassReport, shown: list[int]) -> dict[str, Sprite]:
+def _sprites(report: ClassReport, shown: list[int], show_real: bool, budget: int) -> dict[str, Sprite]:
     stacks: dict[str, Pictures] = {}
     if report.synthetic is not None and shown:
         stacks["synthetic"] = report.synthetic[shown]
-    if data.show_real and report.nearest is not None and shown:
+    if show_real and report.nearest is not None and shown:
         stacks["nearest"] = report.nearest[shown]
-    if data.show_real and report.real is not None and len(report.real):
+    if show_real and report.real is not None and len(report.real):
         stacks["real"] = report.real
-    least, each = _PICTURE_BYTES
-    budget = max(least // len(data.classes), each)
     return dict(zip(stacks, make_sprites(tuple(stacks.values()), budget), strict=True))
 
 

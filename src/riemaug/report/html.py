@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from riemaug.report import formats, summary
+from riemaug.report.class_rows import class_rows
 from riemaug.report.class_views import ClassView, class_view
 from riemaug.report.data import ReportData
 from riemaug.report.judgement import judgement_view
@@ -33,14 +34,18 @@ def render(data: ReportData) -> str:
     """
     script = "\n".join(_asset(name) for name in _SCRIPTS)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    classes = [class_view(data, index) for index in range(len(data.classes))]
+    rows = class_rows(data)
+    in_full = [row for row in rows if row.is_in_full]
+    views = [class_view(data, row, len(in_full)) for row in in_full]
     text = (
         _environment()
         .get_template("report.html.j2")
         .render(
             data=data,
-            classes=classes,
-            shows_real=data.show_real and any(map(_shows_real, classes)),
+            rows=rows,
+            views=views,
+            is_abridged=len(views) < len(rows),
+            shows_real=data.show_real and any(map(_shows_real, views)),
             headline=summary.headline(data),
             warnings=summary.warnings(data),
             names_shown=summary.NAMES_SHOWN,
