@@ -102,5 +102,5 @@ def augment(
         console.plan(plan_augment(request), dry=True)
         return
     with console.progress() as listener:
-        outcome = run(request, console.plan, listener)
+        outcome = run(request, console.plan, listener, console.note)
     console.outcome(outcome)

@@ -47,13 +47,17 @@ class Console:
         # unwrapped: a path that is cut in two can be neither clicked nor copied nor searched for
         self.rich.print(text, soft_wrap=True)
 
+    def note(self, text: str) -> None:
+        """Print what is to be known of the data or the run."""
+        self.say(f"[yellow]note[/yellow] {_plain(text)}")
+
     def plan(self, plan: Plan, dry: bool = False) -> None:
         """Say what will be done, what it will cost, and what was noticed in the data."""
         if dry and self.as_json:
             print(json.dumps(_plan_fields(plan)))
             return
         for note in plan.notes:
-            self.say(f"[yellow]note[/yellow] {_plain(note)}")
+            self.note(note)
         self._say_what_is_modelled(plan)
         self._say_cost(plan)
         if dry:

@@ -48,6 +48,6 @@ def demo(
     write_digits(split, prepare_demonstration(out, split, resume) / DIGITS_NAME)
     console = Console(quiet, json)
     with console.progress() as listener:
-        outcome = run(request, console.plan, listener)
+        outcome = run(request, console.plan, listener, console.note)
     scores = score_digits(split, request.out, out / "scores.json")
     console.outcome(outcome, scores)

@@ -85,5 +85,5 @@ def sample(
         tell_dry_run(console, plan, out)
         return
     with console.progress() as listener:
-        outcome = run(request, listener)
+        outcome = run(request, listener, console.note)
     console.outcome(outcome)

@@ -1,11 +1,14 @@
 """Samples on their way into one npz file: appended to an .npy file block by block."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import Shaped
+
+from riemaug.data.npy_header import HEADER_ERRORS
 
 BLOCK_ROWS = 1024
 
@@ -55,6 +58,18 @@ def join_array_files(parts: Sequence[Path], path: Path) -> list[int]:
         for start in range(0, len(array), BLOCK_ROWS):
             append_rows(path, array[start : start + BLOCK_ROWS])
     return counts
+
+
+def holds_rows(path: Path, count: int) -> bool:
+    """Tell whether a file begun by `start_array_file` is there, with `count` rows at least; by its size."""
+    try:
+        with path.open("rb") as file:
+            np.lib.format.read_magic(file)
+            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+            whole = file.tell() + count * int(np.prod(shape[1:])) * dtype.itemsize
+            return os.fstat(file.fileno()).st_size >= whole
+    except HEADER_ERRORS:
+        return False
 
 
 def cut_rows(path: Path, count: int) -> None:

@@ -38,9 +38,9 @@ from riemaug.run.jobs import SampleSpec
 from riemaug.run.sample_names import ZARR_NAME, SampleNames
 from riemaug.run.sampling import files_of, rounded
 from riemaug.run.segments import segments_of
-from riemaug.run.sinks import DEFAULT_KEYS, zarr_array_of
 from riemaug.run.stretches import FLAGS, SampleColumns, StretchFiles
 from riemaug.run.workdir import WorkDir
+from riemaug.run.written_files import DEFAULT_KEYS, zarr_array_of
 from riemaug.run.zarr_store import join_class_arrays
 
 SAMPLES_STEM = "synthetic"

@@ -27,8 +27,9 @@ from riemaug.run.outcome import Outcome, is_finished, nothing_left
 from riemaug.run.plan import Plan, plan_augment, plan_fit
 from riemaug.run.progress import Listener
 from riemaug.run.provenance import fingerprint, provenance
+from riemaug.run.recheck import Note, forget_what_changed, no_note
 from riemaug.run.record import RunRecord
-from riemaug.run.reporting import class_report, kept_arrays, model_name, sharing_note, training_notes
+from riemaug.run.reporting import class_reports, kept_arrays, model_name, sharing_note, training_notes
 from riemaug.run.request import AugmentRequest, FitRequest, identity_of
 from riemaug.run.sample_specs import of_classes, sample_spec, with_reference
 from riemaug.run.sharing import Sharing
@@ -89,7 +90,10 @@ def fit(request: FitRequest, announce: Announce | None = None, listener: Listene
 
 @on_its_engine
 def augment(
-    request: AugmentRequest, announce: Announce | None = None, listener: Listener | None = None
+    request: AugmentRequest,
+    announce: Announce | None = None,
+    listener: Listener | None = None,
+    note: Note = no_note,
 ) -> Outcome:
     """Fit, draw, write and report: the main job. Raises as `fit` does."""
     with RunRecord(request.run.log_level) as record:
@@ -105,6 +109,7 @@ def augment(
             sampler = request.sampling.sampler_for(request.generator.model)
             spec = with_reference(sample_spec(request, plan.dataset.format, sampler), plan.dataset)
             specs = of_classes(spec, plan.counts, plan.dataset.label_values)
+            forget_what_changed(work.absolute(), plan.dataset.class_names, specs, note)
             stages = Stages(plan, work.absolute(), specs)
             sharing, results = stages.run(listener)
             with stage("save"):
@@ -267,21 +272,15 @@ def _report_data(
     model_hash: str,
     notes: tuple[str, ...],
 ) -> ReportData:
-    fmt = generators.sample_format
-    classes = [
-        class_report(
-            result,
-            item,
-            size,
-            kept_arrays(work.pictures(index)),
-            fmt,
-            columns_of_run(plan.dataset, index, work) if request.shards is None else None,
-        )
-        for index, (result, item, size) in enumerate(
-            zip(results, generators.classes, generators.class_sizes, strict=True)
-        )
-    ]
-    sampling = request.sampling
+    sampler = request.sampling.sampler_for(request.generator.model)
+    whole = request.shards is None
+    classes = class_reports(
+        results,
+        generators,
+        sampler,
+        arrays_of=lambda index: kept_arrays(work.pictures(index)),
+        columns_of=lambda index: columns_of_run(plan.dataset, index, work) if whole else None,
+    )
     return ReportData(
         title=f"Augmentation of {request.data.resolve().name}",
         created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -289,10 +288,10 @@ def _report_data(
         command=request.command,
         config=request.model_dump(mode="json", exclude={"command"}) | resolved(plan, work),
         seed=request.generator.seed,
-        classes=tuple(classes),
+        classes=classes,
         notes=notes,
         fingerprint=fingerprint(plan),
-        sampler=sampling.sampler_for(request.generator.model),
+        sampler=sampler,
         model=request.generator.model,
         model_hash=model_hash,
         total_seconds=taken["seconds"],

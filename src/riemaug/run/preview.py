@@ -11,7 +11,14 @@ from torch import Tensor
 from riemaug.atomic import atomic_path
 from riemaug.run.drawing import Piece
 from riemaug.run.latent_map import SHOWN_DRAWS
+from riemaug.run.segments import Segment
 from riemaug.run.shown import SHOWN_PICTURES
+from riemaug.run.workdir import WorkDir
+
+
+def preview_path(work: WorkDir, segment: Segment) -> Path:
+    """Return where the first samples of a segment are kept for the report."""
+    return work.path / f"{segment.stem}.preview.npz"
 
 
 @dataclass

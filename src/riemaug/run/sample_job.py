@@ -19,6 +19,7 @@ from riemaug.run.jobs import ClassJob, SampleSpec
 from riemaug.run.outcome import Outcome, is_finished, nothing_left
 from riemaug.run.progress import Listener, ProgressWatch, TaskProgress
 from riemaug.run.provenance import provenance
+from riemaug.run.recheck import Note, forget_what_changed, no_note
 from riemaug.run.record import RunRecord
 from riemaug.run.request import SampleRequest, identity_of
 from riemaug.run.sample_specs import with_reference
@@ -30,7 +31,7 @@ from riemaug.serialization import WEIGHTS_NAME, FittedGenerators, file_hash
 
 
 @on_its_engine
-def sample(request: SampleRequest, listener: Listener | None = None) -> Outcome:
+def sample(request: SampleRequest, listener: Listener | None = None, note: Note = no_note) -> Outcome:
     """Draw from a saved model into OUT. Raises as `riemaug.run.pipeline.fit` does."""
     out = request.out
     with RunRecord(request.run.log_level) as record:
@@ -48,6 +49,7 @@ def sample(request: SampleRequest, listener: Listener | None = None) -> Outcome:
                 training_set = read_training_set(request.real, request.reading, generators)
         with open_run(out, request.real, identity, request.run.resume) as work, record.in_folder(out, work):
             specs = [with_reference(spec, training_set) for spec in plan.specs]
+            forget_what_changed(work.absolute(), [item.name for item in generators.classes], specs, note)
             tasks = ClassTasks(_sample_jobs(request, generators, specs, work))
             with stage("classes"), ProgressWatch(tasks.progress, listener):
                 results = tasks.run(plan.num_jobs, folder=work.path)

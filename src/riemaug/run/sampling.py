@@ -10,9 +10,9 @@ from riemaug.atomic import atomic_path
 from riemaug.class_model import ClassModel
 from riemaug.run.comparison import TrainingComparison
 from riemaug.run.jobs import ClassJob, SampleSpec
-from riemaug.run.preview import Preview
+from riemaug.run.preview import Preview, preview_path
 from riemaug.run.progress import ProgressFile
-from riemaug.run.segment_task import SegmentTask, comparison_of, drawing_of, preview_path
+from riemaug.run.segment_task import SegmentTask, comparison_of, drawing_of
 from riemaug.run.segments import Segment, segments_of
 from riemaug.run.shown import SHOWN_PICTURES, ShownSamples, shown_arrays
 from riemaug.run.sinks import join_segments
@@ -62,7 +62,7 @@ def files_of(work: WorkDir, index: int, spec: SampleSpec) -> list[StretchFiles]:
 def _preview_of(job: ClassJob, segments: Sequence[Segment]) -> Preview:
     preview = Preview()
     for segment in segments:
-        path = preview_path(job, segment)
+        path = preview_path(job.work, segment)
         if not path.is_file():  # of an empty class, and of what is not shown
             break
         preview.extend(Preview.load(path, len(segment.span)))

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
@@ -14,12 +13,13 @@ from riemaug.run.comparison import TrainingComparison
 from riemaug.run.drawing import Drawing, Piece, Position
 from riemaug.run.jobs import ClassJob, SampleSpec
 from riemaug.run.latent_map import SHOWN_DRAWS
-from riemaug.run.preview import Preview
+from riemaug.run.preview import Preview, preview_path
 from riemaug.run.progress import ProgressFile
 from riemaug.run.segments import Segment
 from riemaug.run.sinks import Sink, sink_of
 from riemaug.run.stretches import SampleColumns, SegmentEnd, StretchFiles
 from riemaug.run.writer_thread import WriterThread
+from riemaug.run.written_files import WrittenFiles
 from riemaug.samplers import SamplingProgress
 from riemaug.samplers.sources import State
 
@@ -64,6 +64,7 @@ class SegmentTask:
     ) -> None:
         self.job, self.spec, self.item, self.drawing, self.segment = job, spec, item, drawing, segment
         self.files = StretchFiles(job.work.path, segment.stem)
+        self._written = WrittenFiles(job.work, job.name, spec, segment)
         self.preview, self._kept_of_preview = Preview(), 0
 
     def run(self, progress: ProgressFile) -> SegmentEnd:
@@ -95,7 +96,7 @@ class SegmentTask:
         self.drawing.begin(self.segment.span, last)
         if last is not None and self._is_shown:
             kept = last[0].kept - self.segment.span.start
-            self.preview = Preview.load(preview_path(self.job, self.segment), kept)
+            self.preview = Preview.load(preview_path(self.job.work, self.segment), kept)
             self._kept_of_preview = self.preview.size()
 
     @property
@@ -133,14 +134,10 @@ class SegmentTask:
         if self.preview.size() > self._kept_of_preview:
             self._kept_of_preview = self.preview.size()
             width = int(np.prod(self.spec.sample_format.model_shape))
-            path = preview_path(self.job, self.segment)
+            path = preview_path(self.job.work, self.segment)
             self.preview.save(path, width, self.item.model.config.latent_dim)
-        self.files.record(columns, position, state)
-
-
-def preview_path(job: ClassJob, segment: Segment) -> Path:
-    """Return where the first samples of a segment are kept for the report."""
-    return job.work.path / f"{segment.stem}.preview.npz"
+        sizes = self._written.sizes(range(position.kept - len(columns), position.kept))
+        self.files.record(columns, position, state, sizes)
 
 
 def _teller(progress: ProgressFile) -> Callable[[SamplingProgress], None]:

@@ -23,7 +23,7 @@ from riemaug.run.array_files import (
 from riemaug.run.jobs import ClassJob, SampleSpec
 from riemaug.run.sample_names import SHARDS_FOLDER, SampleNames
 from riemaug.run.segments import Segment, stretch_of
-from riemaug.run.workdir import WorkDir
+from riemaug.run.written_files import DEFAULT_KEYS, rows_of, zarr_array_of
 from riemaug.run.zarr_store import append_to_class_array
 
 Samples = Shaped[np.ndarray, "_ ..."]
@@ -89,7 +89,7 @@ class ArraySink(Sink):
     """Rows of an .npy file in the working folder, for formats of one file; see `join_segments`."""
 
     def __init__(self, job: ClassJob, spec: SampleSpec, segment: Segment) -> None:
-        self.path, self.stretch = _rows_of(job, segment), stretch_of(spec)
+        self.path, self.stretch = rows_of(job.work, segment), stretch_of(spec)
         self._shape, self._dtype = spec.sample_format.sample_shape, np.dtype(spec.sample_format.dtype)
         self._span = segment.span
 
@@ -115,13 +115,9 @@ class ArraySink(Sink):
         set_row_count(self.path, (count - self._span.start, *self._shape), self._dtype)
 
 
-def _rows_of(job: ClassJob, segment: Segment) -> Path:
-    return job.work.path / f"{segment.stem}.samples.npy"
-
-
 def join_segments(job: ClassJob, segments: Sequence[Segment]) -> None:
     """Join the rows of the segments of a class to one file, where they lie in several; again is no harm."""
-    parts, path = [_rows_of(job, segment) for segment in segments], job.work.samples(job.index)
+    parts, path = [rows_of(job.work, segment) for segment in segments], job.work.samples(job.index)
     if len(parts) > 1 and parts[-1].exists():
         with atomic_path(path) as temporary:
             join_array_files(parts, temporary)
@@ -187,10 +183,6 @@ class RowShards(ShardSink):
     @property
     def _rows(self) -> Path:
         return self.job.work.path / f"{self.segment.stem}.shard.npy"
-
-
-DEFAULT_KEYS = ("images", "labels")
-"""Of npz shards and Zarr stores where the input is no npz file."""
 
 
 class TarShards(ShardSink):
@@ -269,11 +261,6 @@ class ZarrSink(Sink):
 
     def finish(self, count: int) -> None:
         """See `Sink.finish`."""
-
-
-def zarr_array_of(work: WorkDir, segment: Segment) -> Path:
-    """Return where the Zarr array of a segment lies."""
-    return work.path / f"{segment.stem}.zarr"
 
 
 def sink_of(job: ClassJob, spec: SampleSpec, segment: Segment) -> Sink:

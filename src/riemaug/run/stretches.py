@@ -2,7 +2,10 @@
 
 import json
 import re
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,11 +14,40 @@ import numpy as np
 from jaxtyping import Float64, Int32, Int64, Shaped
 
 from riemaug.atomic import atomic_path
+from riemaug.data.npy_header import HEADER_ERRORS
 from riemaug.run.drawing import Piece, Position
 from riemaug.samplers.sources import State
 
 FLAGS = ("no", "near", "exact")
 _NUMBER = re.compile(r"-(\d+)\.npz\Z")
+_DAMAGE = (*HEADER_ERRORS, zipfile.BadZipFile, zlib.error, RuntimeError)
+"""What numpy, zipfile and json raise of a file that is not as it was written."""
+
+
+class DamagedRecordError(Exception):
+    """A file of the working folder is missing or not as it was written: its segment has to begin anew.
+
+    Attributes
+    ----------
+    path : Path
+    found : str
+        What is wrong with it.
+    """
+
+    def __init__(self, path: Path, found: object) -> None:
+        super().__init__(f"{path}: {found}")
+        self.path, self.found = path, str(found)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Raise DamagedRecordError in the place of whatever a block raises that reads a damaged record."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise DamagedRecordError(path, "it is missing") from None
+    except _DAMAGE as error:
+        raise DamagedRecordError(path, f"it is damaged: {error}") from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +151,23 @@ class SampleColumns:
 
 
 @dataclass(frozen=True, eq=False)
+class Recorded:
+    """What the record of a stretch says of its files.
+
+    Attributes
+    ----------
+    numbers : range
+        Of its samples within the class, from 0 on.
+    sizes : ndarray (f,) or None
+        Bytes of each file, see `riemaug.run.written_files`; None of a run that was begun by a version which
+        did not note them.
+    """
+
+    numbers: range
+    sizes: Int64[np.ndarray, " f"] | None
+
+
+@dataclass(frozen=True, eq=False)
 class SegmentEnd:
     """What there is to say of a segment that is done.
 
@@ -156,7 +205,8 @@ class StretchFiles:
         return self.folder / f"{self.stem}.{kind}-{number:06d}.npz"
 
     @property
-    def _end(self) -> Path:
+    def end_path(self) -> Path:
+        """The file by which `close` notes the end."""
         return self.folder / f"{self.stem}.end.npz"
 
     def paths(self) -> list[Path]:
@@ -164,14 +214,29 @@ class StretchFiles:
         found = self.folder.glob(f"{self.stem}.stretch-*.npz")
         return sorted(found, key=_number)
 
-    def record(self, columns: SampleColumns, position: Position, state: State) -> None:
-        """Note that the samples up to a position are written; to be called when they are on the disk."""
+    def record(
+        self, columns: SampleColumns, position: Position, state: State, sizes: Int64[np.ndarray, " f"]
+    ) -> None:
+        """Note that the samples up to a position are written; to be called when they are on the disk.
+
+        Parameters
+        ----------
+        columns : SampleColumns
+            Of the samples of the stretch.
+        position : Position
+            After the last of them.
+        state : State
+            What diagnostics go by up to there.
+        sizes : ndarray (f,)
+            Bytes of the files of the stretch.
+        """
         number = len(self.paths()) if self._recorded is None else self._recorded
         with atomic_path(self._path("state", number)) as temporary:
             np.savez(temporary, allow_pickle=False, **state)
         told = np.array(json.dumps(asdict(position)))
         with atomic_path(self._path("stretch", number)) as temporary:
-            np.savez(temporary, allow_pickle=False, position=told, **columns.to_arrays())
+            arrays = {"position": told, "sizes": _narrowed(sizes)} | columns.to_arrays()
+            np.savez(temporary, allow_pickle=False, **arrays)
         self._recorded = number + 1  # the folder of many stretches is not listed for each
         if number:
             self._path("state", number - 1).unlink(missing_ok=True)
@@ -181,31 +246,76 @@ class StretchFiles:
         paths = self.paths()
         if not paths:
             return None
-        with np.load(paths[-1], allow_pickle=False) as arrays:
-            position = Position(**json.loads(str(arrays["position"])))
-        with np.load(self._path("state", len(paths) - 1), allow_pickle=False) as arrays:
-            return position, {name: arrays[name] for name in arrays.files}
+        told = _arrays_of(paths[-1])["position"]
+        return Position(**json.loads(str(told))), _arrays_of(self._path("state", len(paths) - 1))
 
     def close(self, end: SegmentEnd) -> None:
         """Note that there is nothing left to do."""
         told = json.dumps({"position": asdict(end.position), "write_seconds": end.write_seconds})
-        with atomic_path(self._end) as temporary:
+        with atomic_path(self.end_path) as temporary:
             np.savez(temporary, allow_pickle=False, told=np.array(told), **end.state)
 
     def end(self) -> SegmentEnd | None:
         """Return what `close` noted; None as long as something is left to do."""
-        if not self._end.is_file():
+        if not self.end_path.is_file():
             return None
-        with np.load(self._end, allow_pickle=False) as arrays:
-            told = json.loads(str(arrays["told"]))
-            state = {name: arrays[name] for name in arrays.files if name != "told"}
+        state = _arrays_of(self.end_path)
+        told = json.loads(str(state.pop("told")))
         return SegmentEnd(Position(**told["position"]), state, told["write_seconds"])
 
     def columns(self) -> Iterator[SampleColumns]:
         """Yield the columns of each stretch."""
         for path in self.paths():
-            with np.load(path, allow_pickle=False) as arrays:
-                yield SampleColumns.from_arrays({name: arrays[name] for name in arrays.files})
+            yield SampleColumns.from_arrays(_arrays_of(path))
+
+    def checked(self, first: int) -> Iterator[Recorded]:
+        """Yield what is recorded of each stretch, and read all records to their ends.
+
+        Parameters
+        ----------
+        first : int
+            Number of the segment's first sample.
+
+        Raises
+        ------
+        DamagedRecordError
+            A record is missing or cannot be read, or does not go on where the one before ends.
+        """
+        paths, next_sample = self.paths(), first
+        for number, path in enumerate(paths):
+            with reading(self._path("stretch", number)):
+                if path != self._path("stretch", number):
+                    raise FileNotFoundError
+                arrays = _arrays_of(path)
+                numbers = range(next_sample, next_sample + len(SampleColumns.from_arrays(arrays)))
+                next_sample = numbers.stop
+                if Position(**json.loads(str(arrays["position"]))).kept != next_sample:
+                    raise ValueError("it does not follow the one before")
+            sizes = arrays.get("sizes")
+            yield Recorded(numbers, None if sizes is None else sizes.astype(np.int64))
+        if paths:
+            with reading(self._path("state", len(paths) - 1)):
+                self.last()
+        with reading(self.end_path):
+            end = self.end()
+            if end is not None and end.position.kept != next_sample:
+                raise ValueError("it is of more samples than are recorded")
+
+    def forget(self) -> None:
+        """Remove all records, the note of the end first."""
+        self.end_path.unlink(missing_ok=True)
+        for path in [*self.folder.glob(f"{self.stem}.state-*.npz"), *self.paths()]:
+            path.unlink()
+
+
+def _arrays_of(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def _narrowed(sizes: Int64[np.ndarray, " f"]) -> Shaped[np.ndarray, " f"]:
+    """Return the same whole numbers (>= 0) in as few bytes as the largest of them takes."""
+    return sizes.astype(np.min_scalar_type(int(sizes.max(initial=0))))
 
 
 def _number(path: Path) -> int:

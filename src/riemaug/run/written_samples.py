@@ -22,7 +22,7 @@ from riemaug.limits import DEFAULT_LIMITS, Limits
 from riemaug.run.collect import SAMPLES_NAME
 from riemaug.run.sample_names import path_inside, place_in_shard
 from riemaug.run.shard_samples import member_of_tar, row_of_shard
-from riemaug.run.sinks import DEFAULT_KEYS
+from riemaug.run.written_files import DEFAULT_KEYS
 
 
 def written_samples(
