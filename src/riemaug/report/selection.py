@@ -6,7 +6,7 @@ from riemaug.report.data import ClassReport
 from riemaug.report.summary import class_grade
 
 MOST_IN_FULL = 40
-"""Classes with a section of their own, at most. A section takes some 70 kB and 0.1 s: figures, map, pictures."""
+"""Classes with a section of their own, at most: one of images takes some 70 kB and 0.1 s."""
 _URGENCY = {"poor": 0, "fair": 1}
 
 

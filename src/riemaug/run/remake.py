@@ -20,12 +20,12 @@ from riemaug.errors import InvalidInputError
 from riemaug.evaluation.copying import nearest_neighbours
 from riemaug.evaluation.outcome import RESULT_NAME, Evaluation
 from riemaug.limits import DEFAULT_LIMITS, Limits
-from riemaug.report import ClassReport, ReportData, write_report
+from riemaug.report import ReportData, write_report
 from riemaug.report.columns import Columns
 from riemaug.run.columns import Rows, class_columns, has_columns, written_rows
 from riemaug.run.evaluation_file import not_of, read_evaluation, unchecked
 from riemaug.run.manifest_digest import ClassDigest, ManifestDigest
-from riemaug.run.reporting import class_report
+from riemaug.run.reporting import class_reports
 from riemaug.run.run_file import model_folder, read_run, reading_of, training_set_of_run
 from riemaug.run.sample_names import place_in_shard
 from riemaug.run.samples_hash import samples_hash
@@ -177,7 +177,8 @@ class _Source:
                 f"{RUN_NAME} must be as the run wrote it, that in {str(self.request.out)!r} is not "
                 f"({type(error).__name__}: {error}): run anew"
             ) from error
-        classes = tuple(self._class(index, entry) for index, entry in enumerate(entries))
+        results = [self._result(index, entry) for index, entry in enumerate(entries)]
+        classes = class_reports(results, self.generators, told["sampler"], self._arrays, self._columns)
         show = self.request.real_in_report
         if show is None:
             show = bool(self.run["request"].get("real_in_report", True))
@@ -241,10 +242,10 @@ class _Source:
             "sha256": made.data_fingerprint,
         }
 
-    def _class(self, index: int, entry: dict[str, Any]) -> ClassReport:
-        item, fmt = self.generators.classes[index], self.generators.sample_format
+    def _result(self, index: int, entry: dict[str, Any]) -> dict[str, Any]:
+        """Return what the class's task told at the time of the run."""
         rows = self.rows.classes[index]
-        result = {
+        return {
             **entry,
             "synthetic": rows.count,
             "first_files": rows.files,
@@ -253,11 +254,13 @@ class _Source:
             "copies": rows.copies,
             "real_distance": self._real_distances(index),
         }
-        shown = self._shown(index, rows)
+
+    def _arrays(self, index: int) -> dict[str, np.ndarray]:
+        """Return what the report shows of a class that it shows in full."""
+        item, rows = self.generators.classes[index], self.rows.classes[index]
         draws = _draws(item, self._sampling, rows.count)
-        arrays = shown_arrays(item, shown, draws, fmt, self._sampling.seed)
-        columns = self._columns(index)
-        return class_report(result, item, self.generators.class_sizes[index], arrays, fmt, columns)
+        fmt, seed = self.generators.sample_format, self._sampling.seed
+        return shown_arrays(item, self._shown(index, rows), draws, fmt, seed)
 
     def _columns(self, index: int) -> Columns | None:
         """Return the columns of a table's class, with the real ones where these are given; else None."""

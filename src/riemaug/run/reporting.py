@@ -1,6 +1,6 @@
 """From the results of a run to the records that the report shows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,20 +9,54 @@ import numpy as np
 from riemaug.class_model import ClassModel
 from riemaug.data import SampleFormat
 from riemaug.evaluation.copying import DroppedCopies
-from riemaug.report import ClassReport, LatentMap, Volumes
+from riemaug.report import ClassReport, LatentMap, Volumes, classes_in_full
 from riemaug.report.columns import Columns
 from riemaug.run.sharing import Sharing
 from riemaug.run.shown import voxel_spacing
+from riemaug.serialization import FittedGenerators
 from riemaug.training import History
 
 ANATOMICAL_AXES = ("head to feet", "front to back", "left to right")
 """Axes of a NIfTI volume that `riemaug.data.upright_samples` has turned."""
 
 
+MOST_NOTED = 40
+"""Models that have the same note each; of more there is one note for all."""
+NAMES_NOTED = 3
+
+
 def kept_arrays(path: Path) -> dict[str, np.ndarray]:
     """Return the arrays of `riemaug.run.shown` that were kept in a file."""
     with np.load(path, allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files}
+
+
+def class_reports(
+    results: Sequence[Mapping[str, Any]],
+    generators: FittedGenerators,
+    sampler: str,
+    arrays_of: Callable[[int], Mapping[str, np.ndarray]],
+    columns_of: Callable[[int], Columns | None],
+) -> tuple[ClassReport, ...]:
+    """Return what the report shows of all classes; pictures, maps and columns only where it shows these.
+
+    Parameters
+    ----------
+    results : sequence of mapping
+        Of the classes' tasks, in the order of the classes.
+    generators : FittedGenerators
+    sampler : str
+    arrays_of, columns_of : callable
+        Read or make, by the number of a class, what is large; asked only of classes that are shown in full.
+    """
+    known = list(zip(results, generators.classes, generators.class_sizes, strict=True))
+    fmt = generators.sample_format
+    brief = [class_report(*each, {}, fmt) for each in known]
+    in_full = classes_in_full(brief, sampler)
+    return tuple(
+        class_report(*known[index], arrays_of(index), fmt, columns_of(index)) if index in in_full else report
+        for index, report in enumerate(brief)
+    )
 
 
 def class_report(
@@ -109,16 +143,31 @@ def training_notes(histories: Sequence[tuple[str, History]], is_planned_end: boo
     is_planned_end : bool
         The last epoch is where the preset has training end, not a limit that cuts it short.
     """
-    notes = []
-    for name, history in histories:
-        if history.rollbacks:
-            notes.append(
-                f"Training of {name} diverged {history.rollbacks} times and went on from its best "
-                "weights with a smaller learning rate."
-            )
-        if history.stop_reason.startswith("reached max_epochs") and not is_planned_end:
-            notes.append(f"Training of {name} {history.stop_reason}; its ELBO may still have grown.")
-    return tuple(notes)
+    said = [(name, text) for name, history in histories for text in _said(history, is_planned_end)]
+    names: dict[str, list[str]] = {}
+    for name, text in said:
+        names.setdefault(text, []).append(name)
+    whose = [(_whose(names[text], name), text) for name, text in said]
+    return tuple(dict.fromkeys(f"Training of {who} {text}" for who, text in whose))
+
+
+def _said(history: History, is_planned_end: bool) -> Iterator[str]:
+    """Yield what is to be said of a training, without its name."""
+    if history.rollbacks:
+        yield (
+            f"diverged {history.rollbacks} times and went on from its best weights with a smaller "
+            "learning rate."
+        )
+    if history.stop_reason.startswith("reached max_epochs") and not is_planned_end:
+        yield f"{history.stop_reason}; its ELBO may still have grown."
+
+
+def _whose(names: Sequence[str], name: str) -> str:
+    """Return the model of a note, or all models with that note where they are very many."""
+    if len(names) <= MOST_NOTED:
+        return name
+    first = ", ".join(names[:NAMES_NOTED])
+    return f"each of {len(names):,} models ({first} and {len(names) - NAMES_NOTED:,} more)"
 
 
 def _latent_map(kept: Mapping[str, np.ndarray], latent_dim: int) -> LatentMap | None:
