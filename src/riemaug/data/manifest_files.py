@@ -40,6 +40,26 @@ def manifest_rows(path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS)
     return iter(read_manifest(path, limits))
 
 
+def manifest_files(path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS) -> Iterator[str]:
+    """Yield the cells "file" of a manifest in their order; of a Parquet file nothing else is read.
+
+    Raises
+    ------
+    InvalidInputError
+        As `manifest_rows`.
+    """
+    if Path(path).suffix != ".parquet":
+        yield from (row.file for row in read_manifest(path, limits))
+        return
+    pa, parquet = _load_parquet()
+    try:
+        with parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(_ROWS_AT_ONCE, columns=[MANIFEST_COLUMNS[0]]):
+                yield from map(str, batch.column(0).to_pylist())
+    except (OSError, ValueError, LookupError, pa.ArrowException) as error:
+        raise _no_manifest(Path(path), error) from None
+
+
 def check_manifest_package(count: int) -> None:
     """Refuse so many samples where the manifest of them cannot be written."""
     if count > MOST_CSV_ROWS:
@@ -78,9 +98,11 @@ def _parquet_rows(path: Path, limits: Limits) -> Iterator[ManifestRow]:
                 for cells in zip(*columns, strict=True):
                     yield ManifestRow(*cells)
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise InvalidInputError(
-            f"{str(path)!r} must be a manifest of riemaug, it is not ({error}): remake it"
-        ) from None
+        raise _no_manifest(path, error) from None
+
+
+def _no_manifest(path: Path, error: Exception) -> InvalidInputError:
+    return InvalidInputError(f"{str(path)!r} must be a manifest of riemaug, it is not ({error}): remake it")
 
 
 def _check_unpacked(metadata: Any, limits: Limits) -> None:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from riemaug.run.request import FitRequest, SampleRequest
+from riemaug.run.completeness import check_complete
+from riemaug.run.request import AugmentRequest, FitRequest, SampleRequest
 from riemaug.run.workdir import IDENTITY_KEY, WORK_NAME, WorkDir, check_same_run, finished_run
 from riemaug.serialization import FittedGenerators, load_generators
 
@@ -32,11 +33,19 @@ class Outcome:
 
 
 def is_finished(request: FitRequest | SampleRequest, identity: dict[str, Any]) -> bool:
-    """Return whether a run to be resumed had already come to its end; it must be this very run."""
+    """Return whether a run to be resumed had already come to its end.
+
+    Raises
+    ------
+    InvalidInputError
+        It was another run, or files that it made are missing.
+    """
     before = finished_run(request.out) if request.run.resume else None
     if before is None:
         return False
     check_same_run(before[IDENTITY_KEY], identity, request.out)
+    if isinstance(request, (AugmentRequest, SampleRequest)):
+        check_complete(request.out)
     return True
 
 
