@@ -13,6 +13,7 @@ from riemaug.report.class_rows import class_rows
 from riemaug.report.class_views import ClassView, class_view
 from riemaug.report.data import ReportData
 from riemaug.report.judgement import judgement_view
+from riemaug.report.selection import MOST_IN_FULL
 
 _SCRIPTS = ("page.js", "latent_map.js", "volumes.js")
 _OF_NUMBERS = frozenset({"shape", "model shape", "dtype", "range"})
@@ -113,8 +114,10 @@ def fingerprint_rows(fingerprint: Mapping[str, object]) -> Iterator[tuple[str, s
         if is_table and name in _OF_NUMBERS:
             continue
         if name == "classes" and isinstance(value, Mapping):
-            sizes = ", ".join(f"{label} ({formats.number(size)})" for label, size in value.items())
-            yield name, f"{len(value)}: {sizes}"
+            named = list(value.items())[:MOST_IN_FULL]
+            sizes = ", ".join(f"{label} ({formats.number(size)})" for label, size in named)
+            more = len(value) - len(named)
+            yield name, f"{len(value)}: {sizes}" + (f" and {formats.number(more)} more" if more else "")
         elif name == "columns" and isinstance(value, list):
             yield name, f"{len(value)}: {', '.join(map(str, value))}"
         elif name.endswith("shape") and isinstance(value, list):
