@@ -81,6 +81,6 @@ class Preview:
     @classmethod
     def load(cls, path: Path, kept: int) -> "Preview":
         """Return what a file keeps of the first `kept` samples: it may know of some that are not recorded."""
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             unit, points, nearest = (arrays[name][:kept] for name in ("unit", "points", "nearest"))
         return cls([unit], [points], [nearest] if len(nearest) else [])

@@ -309,7 +309,8 @@ class StretchFiles:
 
 
 def _arrays_of(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as arrays:
+    # opened here: numpy leaves a damaged file that it opened itself to the garbage collector
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files}
 
 

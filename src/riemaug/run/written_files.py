@@ -125,7 +125,7 @@ class WrittenFiles:
         for number in numbers:
             places = [array / "c" / str(number - self.segment.span.start) / rest]
             places += [chunks / str(offset + number) / rest for chunks in moved]
-            yield os.fspath(next((place for place in places if place.exists()), places[0]))
+            yield os.fspath(next((place for place in places if place.exists()), places[-1]))
 
     def _check_rows(self, count: int, joined: Joined) -> None:
         if joined.rows is None:

@@ -1,6 +1,7 @@
 """Samples as one Zarr store (format 3): an array of them with a chunk a sample, and one of their labels."""
 
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -86,5 +87,7 @@ def _move_chunks(parts: Sequence[tuple[Path, int]], target: Path) -> None:
             chunk, place = source / "c" / str(row), target / "c" / str(offset + row)
             if chunk.exists():  # it is not if it was moved before, or if all of it is the fill value
                 place.parent.mkdir(parents=True, exist_ok=True)
+                if place.exists():  # moved before, and written again since
+                    shutil.rmtree(place)
                 os.replace(chunk, place)
         offset += count
