@@ -15,8 +15,8 @@ _ENOUGH = 10_000
 class LineFile(logging.Handler):
     """Appends the records that `is_ours` accepts as JSON lines; keeps them until there is a file.
 
-    A line that cannot be written, for a full disk say, is lost, and so are all where the file is a link: a log
-    must not end a run.
+    A line that cannot be written, for a full disk say, is lost, and so are all where the file is a link: a
+    log must not end a run.
 
     Parameters
     ----------
