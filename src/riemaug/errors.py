@@ -28,6 +28,12 @@ class ResourceError(RiemaugError):
     exit_code = 2
 
 
+class ResourceLostError(ResourceError):
+    """Memory, workers or their cluster gave out in the middle of a run; what was done is kept."""
+
+    exit_code = 1
+
+
 class InterruptedRunError(RiemaugError):
     """A signal stopped a run (Ctrl-C, SIGTERM, SIGHUP); what it had done is kept.
 

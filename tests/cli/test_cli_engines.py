@@ -3,13 +3,20 @@
 import os
 import signal
 import socket
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from benchmarks.local_clusters import dask_cluster, ray_cluster
-from cli_runs import epochs_done, kill_group, leftovers, run_for_real, same_bytes, start, wait_until
+from cli_runs import Finished, epochs_done, kill_group, leftovers, run_for_real, same_bytes, start, wait_until
+
+from riemaug.cli.endings import RESUME
+from riemaug.parallel import Engine
+from riemaug.parallel.cluster import ClusterBackend
 
 JOB = ("--per-class", 10, "--seed", 3, "--max-epochs", 15)
 """That of the fixture `finished`."""
@@ -71,6 +78,67 @@ def test_a_run_that_is_stopped_goes_on_with_or_without_the_cluster(engine, digit
         resumed = run_for_real(*command, "--resume", "--jobs", 1)
     assert resumed.code == 0, resumed.err
     assert same_bytes(out) == same_bytes(finished)
+
+
+def end_the_head(engine: str) -> None:
+    """Kill who listens at the address of an engine."""
+    port = engine.rpartition(":")[2]
+    for item in psutil.net_connections("tcp"):
+        if item.status == "LISTEN" and item.pid and str(item.laddr).endswith(f"port={port})"):
+            end_at_once(item.pid)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("kind", ["dask", pytest.param("ray", marks=pytest.mark.long)])
+def test_a_lost_head_costs_one_line_and_the_run_goes_on_without(cli, kind, digits, finished, tmp_path):
+    pytest.importorskip({"dask": "distributed", "ray": "ray"}[kind])
+    out = tmp_path / "out"
+    command = ["augment", digits, out, *JOB]
+    soon = {**os.environ, "RAY_CLIENT_RECONNECT_GRACE_PERIOD": "2"}  # else Ray tries for half a minute
+    with STARTED[kind]() as engine:
+        process = start(*command, "--engine", engine, "--quiet", env=soon)
+        wait_until(lambda: epochs_done(out, 0) >= 2, process)
+        end_the_head(engine)
+        told, err = process.communicate(timeout=60)
+    message = Finished(process.returncode, told, err).message
+    assert process.returncode == 1
+    assert "the cluster must be there until the last task has ended, it was lost" in message
+    assert message.endswith(RESUME)
+    resumed = cli(*command, "--resume", "--jobs", 1)
+    assert resumed.code == 0, resumed.err
+    assert same_bytes(out) == same_bytes(finished)
+
+
+class GoneCluster(ClusterBackend):
+    """Is lost as soon as it has a task."""
+
+    def num_workers(self) -> int:
+        return 2
+
+    def start(self, call: Callable[[], Any], on_end: Callable[[Any], None]) -> Any:
+        threading.Thread(target=on_end, args=[ConnectionError("it is gone")], daemon=True).start()
+
+    def is_lost_worker(self, error: BaseException) -> bool:
+        return False
+
+    def abort_everything(self, ensure_ready: bool = True) -> None:
+        pass
+
+
+@pytest.mark.parametrize("command", ["augment", "fit"])
+def test_a_cluster_that_is_lost_in_a_run_is_no_refusal(cli, digits, tmp_path, monkeypatch, command):
+    @contextmanager
+    def connected(engine: Engine) -> Iterator[ClusterBackend]:
+        yield GoneCluster()
+
+    monkeypatch.setattr(Engine, "_connected", connected)
+    lost = cli(
+        command, digits, tmp_path / "out", "--max-epochs", 2, "--quiet", "--engine", "dask://head:8786"
+    )
+    assert lost.code == 1
+    assert "it was lost (ConnectionError: it is gone)" in lost.message
+    assert lost.message.endswith(RESUME)
 
 
 def test_an_engine_that_is_not_there_costs_one_line_and_nothing_else(cli, digits, tmp_path):

@@ -95,14 +95,20 @@ class Attempt:
         """Do the task, in a worker."""
         if self.parent is not None:
             end_with(self.parent)
-        elif (reason := self._unfit()) is not None:
-            return Unfit(reason)
         try:
-            if len(self.folder.begun(self.number)) >= self.limit:
-                return Lost()
-            self.folder.begin(self.number)
+            if self.parent is None and (reason := self._unfit()) is not None:
+                return Unfit(reason)
+            return self._marked()
         except FileNotFoundError:
             return Unwanted()
+        except OSError as error:  # of the marks: raised here it would be taken for one of the cluster
+            return Failed(_portable(error))
+
+    def _marked(self) -> Outcome:
+        """Do the task under its mark; raises OSError if that cannot be left or taken back."""
+        if len(self.folder.begun(self.number)) >= self.limit:
+            return Lost()
+        self.folder.begin(self.number)
         try:
             with _watched(self.folder, self.parent is None):
                 return self._outcome()

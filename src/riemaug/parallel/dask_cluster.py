@@ -9,6 +9,7 @@ from uuid import uuid4
 from distributed import Client, Future, KilledWorker
 
 from riemaug.errors import InvalidInputError
+from riemaug.logs.muted import muted
 from riemaug.parallel.cluster import ClusterBackend
 
 CONNECT_SECONDS = 10.0
@@ -66,29 +67,32 @@ def _value(done: Future) -> Any:
     return ConnectionError(f"the scheduler let a task go ({done.status})")
 
 
+def _client(host: str, port: int) -> Client:
+    try:
+        return Client(f"tcp://{host}:{port}", timeout=CONNECT_SECONDS, set_as_default=False)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise InvalidInputError(
+            f"--engine dask://{host}:{port} must be a Dask scheduler, what is there does not answer as one "
+            f"({type(error).__name__}): look at the port"
+        ) from None
+
+
 @contextmanager
 def connected(host: str, port: int) -> Iterator[DaskBackend]:
-    """Give the back end of the scheduler at an address.
+    """Give the back end of the scheduler at an address; Dask's own records are kept off the screen.
 
     Raises
     ------
     InvalidInputError
         It does not answer as a Dask scheduler does, or has no workers.
     """
-    address = f"tcp://{host}:{port}"
-    try:
-        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
-    except (OSError, TimeoutError, ValueError) as error:
-        raise InvalidInputError(
-            f"--engine dask://{host}:{port} must be a Dask scheduler, what is there does not answer as one "
-            f"({type(error).__name__}): look at the port"
-        ) from None
-    with client:
+    # a lost scheduler is told in one line of ours; the client would add its tracebacks
+    with muted("distributed", __name__), _client(host, port) as client:
         try:
             client.wait_for_workers(1, timeout=CONNECT_SECONDS)
         except TimeoutError:
             raise InvalidInputError(
                 f"the scheduler dask://{host}:{port} must have workers, it has none: start some with dask "
-                f"worker {address}"
+                f"worker tcp://{host}:{port}"
             ) from None
         yield DaskBackend(client)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from riemaug.errors import ResourceError, RiemaugError
+from riemaug.errors import ResourceLostError, RiemaugError
 
 Failure = tuple[str, Exception]
 """The name of a task, and what it raised."""
@@ -10,10 +10,10 @@ Failure = tuple[str, Exception]
 
 def poisoned(name: str, times: int) -> Failure:
     """Return the failure of a task that ends whatever worker does it."""
-    return name, ResourceError(
+    return name, ResourceLostError(
         f"a task must leave its worker process alive, {name} has ended it {times} times, the last time with "
-        "no other task at work (most often for lack of memory): make the samples smaller, or use a machine "
-        "with more memory"
+        "no other task at work (most often for lack of memory; smaller samples, in a run of their own, take "
+        "less): free memory, or use a machine with more"
     )
 
 

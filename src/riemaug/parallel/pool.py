@@ -10,7 +10,7 @@ import joblib
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from riemaug._version import __version__
-from riemaug.errors import InvalidInputError, ResourceError
+from riemaug.errors import InvalidInputError, ResourceLostError
 from riemaug.parallel.attempt import Attempt, Outcome
 from riemaug.parallel.cluster import ClusterBackend
 from riemaug.parallel.local_backend import LocalBackend
@@ -52,10 +52,12 @@ class Pool:
 
         Raises
         ------
-        ResourceError
+        ResourceLostError
             The cluster was lost.
         InvalidInputError
             Its workers do not have riemaug.
+        What `attempts` raises
+            Most often OSError: tasks are packed into files.
         """
         options: dict[str, Any] = {
             "n_jobs": max(2, num_jobs),  # of one job joblib would do the tasks in this process
@@ -68,16 +70,19 @@ class Pool:
         workers: Any = joblib.Parallel(**options)
         first = list(islice(attempts, num_jobs))  # packed here, where Ctrl-C is heard
         outcomes: Any = None
+        own: list[Exception] = []
         try:
             with interrupts_held_back():
-                outcomes = workers(joblib.delayed(_numbered)(attempt) for attempt in chain(first, attempts))
+                outcomes = workers(
+                    joblib.delayed(_numbered)(attempt) for attempt in chain(first, _noted(attempts, own))
+                )
             # not `yield from`: that would end them when this generator is ended, with a warning
             for item in outcomes:  # noqa: UP028
                 yield item
         except BrokenProcessPool:
             return
         except Exception as error:
-            if self.cluster is None:
+            if self.cluster is None or error in own:
                 raise
             raise _cluster_error(error) from error
         finally:
@@ -87,6 +92,15 @@ class Pool:
 
 def _numbered(attempt: Attempt) -> tuple[int, Outcome]:
     return attempt.number, attempt()
+
+
+def _noted(attempts: Iterator[Attempt], raised: list[Exception]) -> Iterator[Attempt]:
+    """Yield attempts, and note what went wrong here and not on the cluster."""
+    try:
+        yield from attempts
+    except Exception as error:
+        raised.append(error)
+        raise
 
 
 def _end(outcomes: Any) -> None:
@@ -105,7 +119,7 @@ def _cluster_error(error: Exception) -> Exception:
             "install it there"
         )
     told = f"{type(error).__name__}: {text.splitlines()[-1].strip()}" if text else type(error).__name__
-    return ResourceError(
-        f"the cluster must be there until the last task has ended, it was lost ({told}): start it again; "
-        "what was done is kept"
+    return ResourceLostError(
+        f"the cluster must be there until the last task has ended, it was lost ({told}): start it again, or "
+        "take another engine"
     )

@@ -13,6 +13,7 @@ import ray
 from ray.exceptions import NodeDiedError, OutOfMemoryError, WorkerCrashedError
 
 from riemaug.errors import InvalidInputError
+from riemaug.logs.muted import muted
 from riemaug.parallel.cluster import ClusterBackend
 
 POLL_SECONDS = 0.2
@@ -123,6 +124,9 @@ def _value(reference: Any) -> Any:
 def connected(host: str, port: int) -> Iterator[RayBackend]:
     """Give the back end of the cluster whose server for clients is at an address.
 
+    A lost connection is taken up again for half a minute, as Ray does; its own records of that are kept
+    off the screen.
+
     Raises
     ------
     InvalidInputError
@@ -136,7 +140,9 @@ def connected(host: str, port: int) -> Iterator[RayBackend]:
             f"--engine ray://{host}:{port} must be the server for clients of a Ray cluster (port 10001 "
             f"unless --ray-client-server-port says another), it is not: {reason}"
         ) from None
-    try:
-        yield RayBackend()
-    finally:
-        ray.shutdown()
+    # not before: connecting makes loggers that go their own ways
+    with muted("ray", __name__):
+        try:
+            yield RayBackend()
+        finally:
+            ray.shutdown()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from riemaug.disk import stops_all
-from riemaug.errors import InvalidInputError, ResourceError
+from riemaug.errors import InvalidInputError, ResourceLostError
 from riemaug.logs import carried
 from riemaug.parallel.attempt import Done, Failed, Outcome, Unfit
 from riemaug.parallel.engine import active_cluster
@@ -67,7 +67,7 @@ def run_tasks(
         Once all tasks have ended that can; see `riemaug.parallel.failures`.
     InvalidInputError
         A worker of the cluster has another riemaug or does not see the folder.
-    ResourceError
+    ResourceLostError
         Workers are lost that do no task, or the cluster is.
     """
     if not tasks:
@@ -131,7 +131,7 @@ class _Run:
             lost = {number: len(self.pool.folder.begun(number)) for number in self.waiting}
             fruitless = fruitless + 1 if lost == before else 0
             if fruitless == FRUITLESS_ROUNDS:
-                raise ResourceError(
+                raise ResourceLostError(
                     "workers must live long enough to begin a task, they are lost before: look at their logs "
                     "and at the memory that is free"
                 )

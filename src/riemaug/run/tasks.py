@@ -10,7 +10,7 @@ import torch
 
 from riemaug.atomic import atomic_write_text
 from riemaug.class_model import ClassModel
-from riemaug.errors import ResourceError, SamplingError
+from riemaug.errors import ResourceLostError, SamplingError
 from riemaug.evaluation.copying import DroppedCopies
 from riemaug.logs import fields, in_class, stage
 from riemaug.run.fitting import FitJob, load_fitted, run_fit_job
@@ -29,7 +29,7 @@ def run_class_job(job: ClassJob) -> dict[str, Any]:
 
     Raises
     ------
-    TrainingError, SamplingError, ResourceError
+    TrainingError, SamplingError, ResourceLostError
         The message names the class.
     """
     result_path, progress = job.work.result(job.index), job.progress
@@ -57,7 +57,7 @@ def run_segment_job(task: SegmentJob) -> None:
 
     Raises
     ------
-    SamplingError, ResourceError
+    SamplingError, ResourceLostError
         The message names the segment.
     """
     job, segment, progress = task.job, task.segment, task.progress
@@ -86,14 +86,14 @@ def naming(whose: str) -> Iterator[None]:
     except SamplingError as error:
         raise SamplingError(f"{whose}: {error}") from error
     except (MemoryError, torch.OutOfMemoryError) as error:
-        raise ResourceError(
-            f"{whose} must fit the memory, it does not; use --jobs 1, make the images smaller, or use "
-            "a larger machine"
+        raise ResourceLostError(
+            f"{whose} must fit the memory, it does not (smaller samples, in a run of their own, take less): "
+            "use --jobs 1, or a machine with more"
         ) from error
 
 
 def run_shared_fit(job: FitJob) -> None:
-    """Train a model as a task of its own; raises as `run_fit_job` and, for lack of memory, ResourceError."""
+    """Train a model as a task of its own; raises as `run_fit_job`, or ResourceLostError."""
     with naming(f"the model of {len(job.classes)} classes"), stage("fit"):
         run_fit_job(job)
 

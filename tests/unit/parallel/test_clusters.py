@@ -10,7 +10,7 @@ import pytest
 from benchmarks.local_clusters import dask_cluster, ray_cluster
 from cluster_tasks import about_the_process, endless, failing, killed_always, killed_once, square, total
 
-from riemaug.errors import InvalidInputError, ResourceError, TrainingError
+from riemaug.errors import InvalidInputError, ResourceLostError, TrainingError
 from riemaug.parallel import Engine, num_workers, run_tasks
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -63,7 +63,7 @@ def test_a_lost_worker_costs_its_task_an_attempt(cluster, tmp_path):
 def test_a_poisoned_task_is_named_and_the_others_are_done(cluster, tmp_path):
     (tmp_path / "marks").mkdir()
     tasks = [(number, str(tmp_path)) for number in range(4)]
-    with pytest.raises(ResourceError, match="cell 1 has ended it 3 times") as caught:
+    with pytest.raises(ResourceLostError, match="cell 1 has ended it 3 times") as caught:
         list(
             run_tasks(killed_always, tasks, 2, folder=tmp_path / "marks", name=lambda task: f"cell {task[0]}")
         )

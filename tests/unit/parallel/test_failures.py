@@ -1,4 +1,4 @@
-from riemaug.errors import ResourceError, RiemaugError, TrainingError
+from riemaug.errors import ResourceLostError, RiemaugError, TrainingError
 from riemaug.parallel.failures import combined, poisoned
 
 
@@ -24,7 +24,7 @@ def test_several_of_different_kinds():
     assert type(error) is RiemaugError
     assert "a: x" in str(error)
     assert "class 'b' has ended it 3 times" in str(error)
-    assert isinstance(poisoned("b", 3)[1], ResourceError)
+    assert isinstance(poisoned("b", 3)[1], ResourceLostError)
 
 
 def test_what_nobody_foresaw_is_raised_with_the_others_as_notes():

@@ -17,7 +17,7 @@ import riemaug.run.sinks
 from riemaug.cli.main import main
 from riemaug.config import Amount, GeneratorConfig
 from riemaug.data import read_dataset
-from riemaug.errors import ResourceError, SamplingError, TrainingError
+from riemaug.errors import ResourceLostError, SamplingError, TrainingError
 from riemaug.models import VAE
 from riemaug.run.pipeline import augment
 from riemaug.run.request import AugmentRequest, RunOptions
@@ -125,7 +125,7 @@ def test_too_little_memory_names_the_class_and_a_way_out(data, monkeypatch, erro
 
     with monkeypatch.context() as patch:
         patch.setattr(riemaug.run.fitting, "fit_model", fail)
-        with pytest.raises(ResourceError, match="class 'dogs' must fit the memory.*--jobs 1"):
+        with pytest.raises(ResourceLostError, match="class 'dogs' must fit the memory.*--jobs 1"):
             augment(request(data))
     check_resumable(data)
 

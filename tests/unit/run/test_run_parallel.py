@@ -10,7 +10,7 @@ import pytest
 import torch
 from joblib.externals.loky import get_reusable_executor
 
-from riemaug.errors import ResourceError, TrainingError
+from riemaug.errors import ResourceLostError, TrainingError
 from riemaug.parallel import one_thread, run_tasks
 
 
@@ -102,7 +102,7 @@ def test_the_tasks_before_a_failure_are_done_first():
 
 @pytest.mark.slow
 def test_a_worker_that_dies_is_told_in_one_line():
-    with pytest.raises(ResourceError, match="task 2 has ended it 3 times") as caught:
+    with pytest.raises(ResourceLostError, match="task 2 has ended it 3 times") as caught:
         list(run_tasks(die, [0, 1, 2, 3], 2))
     assert "\n" not in str(caught.value)
     # and the next call has workers again
