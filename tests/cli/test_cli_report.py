@@ -8,6 +8,7 @@ from cli_runs import QUICK
 from tests import report_records as records
 
 from riemaug.run.samples_hash import samples_hash
+from riemaug.run.shown import shown_arrays
 
 URI = re.compile(r"data:image/(?:png|jpeg);base64,[A-Za-z0-9+/=]+")
 
@@ -242,3 +243,26 @@ def test_arrays_above_two_dimensions(cli, tmp_path):
     page = (out / "report.html").read_text()
     assert "The latent space of this class has 3 dimensions" in page
     assert set(URI.findall(page)) == set(URI.findall(before))
+
+
+def test_of_very_many_classes_only_those_in_full_are_read(cli, out, monkeypatch):
+    # as if a report showed one class: the one that did not converge
+    run = json.loads((out / "run.json").read_text())
+    worse = next(item for item in run["classes"] if item["class"] == "one")
+    worse["diagnostics"]["converged"] = False
+    (out / "run.json").write_text(json.dumps(run))
+    asked = []
+
+    def told(item, *arguments):
+        asked.append(item.name)
+        return shown_arrays(item, *arguments)
+
+    monkeypatch.setattr("riemaug.report.selection.MOST_IN_FULL", 1)
+    monkeypatch.setattr("riemaug.run.remake.shown_arrays", told)
+    assert cli("report", out).code == 0
+    page = (out / "report.html").read_text()
+    assert asked == ["one"]
+    assert re.findall(r'<details class="class" id="([^"]+)" open>', page) == ["class-1"]
+    assert '<tr id="row-0"><th scope="row"><bdi>none</bdi>' in page
+    assert '<a href="#class-1"><bdi>one</bdi>' in page
+    assert "There are 2 classes. Pictures, maps and figures of 1 are shown here" in page

@@ -128,6 +128,18 @@ def test_an_end_that_was_planned_is_no_cause_for_a_note():
     assert training_notes([("class a", history)], is_planned_end=True) == ()
 
 
+def test_very_many_models_share_one_note():
+    history = History()
+    history.stop_reason = "reached max_epochs = 5"
+    odd = History()
+    odd.stop_reason = "reached max_epochs = 7"
+    named = [(f"class {number}", history) for number in range(41)]
+    assert len(training_notes(named[:40], is_planned_end=False)) == 40
+    first, last = training_notes([*named, ("class odd", odd)], is_planned_end=False)
+    assert first.startswith("Training of each of 41 models (class 0, class 1, class 2 and 38 more) reached")
+    assert last == "Training of class odd reached max_epochs = 7; its ELBO may still have grown."
+
+
 # choices
 
 
