@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from tests import report_records as records
 
-from riemaug.report import write_report
+from riemaug.report import ClassReport, write_report
 
 OPEN_ALL = "document.querySelectorAll('details').forEach(item => { item.open = true; })"
 WIDTHS = [1440, 375]
@@ -219,6 +219,41 @@ def test_ten_thousand_samples_open_in_under_a_second(visit, tmp_path):
         loads.append(opened.page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd"))
         opened.assert_quiet()
     assert min(loads) < 1000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_page_of_very_many_classes_leads_to_each_of_them(visit, tmp_path, width):
+    classes = [
+        ClassReport(name=f"class {number}", num_real=6, num_synthetic=3, diagnostics={"khat": 0.1})
+        for number in range(300)
+    ]
+    for number in (290, 295):  # a look at all, a section for the first forty
+        classes[number] = replace(classes[number], copies_exact=1)
+    classes[:200] = [replace(item, copies_near=1) for item in classes[:200]]
+    path = tmp_path / "report.html"
+    write_report(records.report(*classes), path)
+    opened = visit(path, width, reduced_motion="reduce")
+    page = opened.page
+    assert page.locator("details.class").count() == 40
+    assert page.locator("#glance tbody tr").count() == 300
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    dead = "[...document.querySelectorAll('a')].filter(a => !document.getElementById(a.hash.slice(1))).length"
+    assert page.evaluate(dead) == 0
+    page.locator("#glance a", has_text="class 295").click()
+    section = page.locator("#class-295[open]")
+    section.wait_for()
+    page.wait_for_timeout(100)
+    assert -1 < section.bounding_box()["y"] < 900
+    page.evaluate("location.hash = 'row-250'")
+    page.wait_for_timeout(100)
+    row = page.locator("#row-250")
+    assert -1 < row.bounding_box()["y"] < 900
+    colors = [
+        item.evaluate("row => getComputedStyle(row).backgroundColor") for item in (row, row.locator("+ tr"))
+    ]
+    assert colors[0] != colors[1]  # the row that a link led to stands out
+    opened.assert_quiet()
 
 
 def _many(rng, number):
