@@ -51,7 +51,7 @@ class Page(HTMLParser):
         self.ids += [found["id"]] if "id" in found else []
         self.links += [found["href"]] if tag == "a" else []
         if found.get("class") == "class":
-            self.sections.append(int(found["id"].removeprefix("class-")))
+            self.sections.append(int(str(found["id"]).removeprefix("class-")))
             self.open_sections += [self.sections[-1]] if "open" in found else []
 
 
