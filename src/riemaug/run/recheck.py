@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from riemaug.parallel.run_folder import end_old_runs
 from riemaug.run.jobs import SampleSpec
 from riemaug.run.latent_map import SHOWN_DRAWS
 from riemaug.run.preview import Preview, preview_path
@@ -56,7 +57,13 @@ def forget_what_changed(
         What is drawn of each class.
     note : callable
         Hears, once, which file it was and what is done; the log does, too.
+
+    Raises
+    ------
+    ResourceError
+        Tasks of a run that was killed are still at work, and write records.
     """
+    end_old_runs(work.path, is_only=True)
     faults, offset = [], 0
     for index, (name, spec) in enumerate(zip(class_names, specs, strict=True)):
         count = _count_of_result(work, index)
