@@ -24,7 +24,7 @@ from riemaug.run.jobs import ClassJob, SampleSpec
 from riemaug.run.sample_names import SHARDS_FOLDER, SampleNames
 from riemaug.run.segments import Segment, stretch_of
 from riemaug.run.written_files import DEFAULT_KEYS, rows_of, zarr_array_of
-from riemaug.run.zarr_store import append_to_class_array
+from riemaug.run.zarr_store import append_to_class_array, cut_class_array
 
 Samples = Shaped[np.ndarray, "_ ..."]
 
@@ -242,16 +242,19 @@ class ZarrSink(Sink):
 
     def __init__(self, job: ClassJob, spec: SampleSpec, segment: Segment) -> None:
         self.path, self.out, self.stretch = zarr_array_of(job.work, segment), spec.out, stretch_of(spec)
-        self._start, self._next = segment.span.start, 0
+        self._start, self._next = segment.span.start, None
         self._shape = (len(segment.span), *spec.sample_format.sample_shape)
         self._dtype = spec.sample_format.dtype
 
     def begin(self, first: int) -> None:
         """See `Sink.begin`."""
+        if self._next is None:  # zarr, killed while it writes a chunk, leaves a file beside it
+            cut_class_array(self.path, first - self._start)
         self._next = first - self._start
 
     def write(self, samples: Samples) -> None:
         """See `Sink.write`."""
+        assert self._next is not None
         append_to_class_array(self.path, samples, self._next, self._shape, self._dtype)
         self._next += len(samples)
 

@@ -34,6 +34,14 @@ def append_to_class_array(
     array[start : start + len(samples)] = samples
 
 
+def cut_class_array(path: Path, count: int) -> None:
+    """Remove the chunks of a segment after its first `count`, and what a killed process left beside them."""
+    chunks = path / "c"
+    for chunk in chunks.iterdir() if chunks.is_dir() else ():
+        if chunk.name.isdigit() and int(chunk.name) >= count:
+            shutil.rmtree(chunk)
+
+
 def join_class_arrays(
     parts: Sequence[tuple[Path, int]],
     path: Path,
