@@ -10,7 +10,9 @@ noted, and its open files, threads and child processes.
 
 The first fifth of the cycles, 5 at least, is warm-up. Of the rest
 
-- a line through the resident memory must rise by less than `MEGABYTES_PER_100_CYCLES`, and
+- the resident memory must rise by less than `MEGABYTES_PER_100_CYCLES`, by the median of its rises over a
+  fifth of these cycles: a leak grows with every cycle, while a table of the interpreter that is made larger
+  once (that of interned strings took 7.5 MB more) is a step that few of these rises go over, and
 - there must be no more open files, threads and children at the end than after the warm-up.
 
 Ends with status 1 if one of these is broken.
@@ -156,7 +158,12 @@ def judge(seen: list[Seen]) -> Verdict:
     rest = seen[warm_up:]
     if len(rest) < 2:
         raise SystemExit(f"{len(seen)} cycles are too few to see a trend: give more time")
-    slope = np.polyfit([item.cycle for item in rest], [item.resident_mb for item in rest], 1)[0]
+    lag = max(1, len(rest) // 5)
+    rises = [
+        (later.resident_mb - item.resident_mb) / (later.cycle - item.cycle)
+        for item, later in zip(rest[:-lag], rest[lag:], strict=True)
+    ]
+    slope = np.median(rises)
     grown = {
         name: getattr(rest[-1], name) - getattr(seen[warm_up - 1], name)
         for name in ("open_files", "threads", "children")

@@ -6,7 +6,7 @@ import pytest
 from benchmarks import soak as benchmark
 from benchmarks.soak import Seen, judge, soak
 
-STEADY = [Seen(number, number, 500.0 + number % 3, 10, 4, 0) for number in range(1, 41)]
+STEADY = [Seen(number, number, 500.0 + 0.02 * (number % 3), 10, 4, 0) for number in range(1, 41)]
 
 
 def test_what_stays_is_steady():
@@ -29,6 +29,13 @@ def test_one_more_handle_at_the_end_is_growth(name):
 def test_memory_that_rises_slowly_is_growth():
     rising = [replace(item, resident_mb=item.resident_mb + 0.03 * item.cycle) for item in STEADY]
     assert judge(rising).megabytes_per_100_cycles == pytest.approx(3.0, abs=0.5)
+    assert not judge(rising).is_steady
+
+
+def test_one_step_is_no_leak_and_a_slope_beside_it_is():
+    stepped = [replace(item, resident_mb=item.resident_mb + 7.0 * (item.cycle > 30)) for item in STEADY]
+    assert judge(stepped).is_steady
+    rising = [replace(item, resident_mb=item.resident_mb + 0.03 * item.cycle) for item in stepped]
     assert not judge(rising).is_steady
 
 
