@@ -18,11 +18,10 @@ from riemaug.training import History
 
 ANATOMICAL_AXES = ("head to feet", "front to back", "left to right")
 """Axes of a NIfTI volume that `riemaug.data.upright_samples` has turned."""
-
-
 MOST_NOTED = 40
 """Models that have the same note each; of more there is one note for all."""
 NAMES_NOTED = 3
+"""Models that the one note for all names."""
 
 
 def kept_arrays(path: Path) -> dict[str, np.ndarray]:
